@@ -1,0 +1,44 @@
+# make compare   set up .venv and run the quickstart benchmark
+# make test      set up .venv and run tests, linters, type checks and import contracts
+# With VENV= (empty) the active environment is used instead; its torch is never replaced.
+
+VENV ?= .venv
+PYTHON ?= python3
+
+ifeq ($(strip $(VENV)),)
+bin :=
+python := $(PYTHON)
+installed := active-environment
+else
+bin := $(VENV)/bin/
+python := $(bin)python
+installed := $(VENV)/.installed
+endif
+
+.PHONY: compare test bench active-environment
+.DEFAULT_GOAL := compare
+
+compare: $(installed)
+	$(bin)harness compare quickstart
+
+test: $(installed)
+	$(bin)ruff format --check .
+	$(bin)ruff check .
+	$(bin)mypy
+	$(bin)lint-imports
+	$(bin)pytest -n 2
+
+bench: $(installed)
+	$(bin)pytest tests/benchmarks --override-ini addopts= --benchmark-columns=median,iqr,rounds
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(python) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+# The torch that is there, whatever its build, is made a constraint: pip then keeps it or says why it cannot.
+active-environment:
+	pin=$$(mktemp) && \
+	$(python) -c 'import importlib.metadata as m; print("torch==" + m.version("torch"))' > $$pin 2>/dev/null; \
+	$(python) -m pip install --quiet --disable-pip-version-check -c $$pin -e '.[dev]'; \
+	status=$$?; rm -f $$pin; exit $$status
