@@ -1,0 +1,301 @@
+"""The values that travel through the harness.
+
+Everything left of the ledger speaks of `Update`s and produces facts (`Transfer`, `ComputeWindow`, `Score`,
+`EnergyReading`); everything right of it reduces those facts to `Usage` and prices it with `Coefficient`s.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+
+Int64 = NDArray[np.int64]
+
+Direction = Literal["uplink", "downlink"]
+"""Uplink is client to server, downlink is server to client."""
+
+Phase = Literal["setup", "local_training", "encode", "decode", "aggregate", "evaluate", "codec_timing"]
+"""What a compute window was spent on; the time of a cell outside every window is reported as ``other``."""
+
+Split = Literal["validation", "test"]
+"""Held-out examples that the global model is scored on."""
+
+Metric = Literal["accuracy", "loss"]
+"""Accuracy is a share from 0 to 1, loss is mean cross-entropy in nats."""
+
+SERVER = -1
+"""Client number of work that the server does, and of a payload that every client receives alike."""
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """Name and shape of one tensor of the model."""
+
+    name: str
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of entries, at least 0 (1 for a scalar)."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The public shape of a model: its tensors, in the order in which they lie in a flat vector."""
+
+    tensors: tuple[TensorSpec, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of parameters d."""
+        return sum(tensor.size for tensor in self.tensors)
+
+    @property
+    def reference_bytes(self) -> int:
+        """Bytes of the same vector as raw float32: what every ratio divides by."""
+        return 4 * self.size
+
+    def slices(self) -> Iterator[tuple[TensorSpec, slice]]:
+        """Each tensor with its place in the flat vector."""
+        start = 0
+        for tensor in self.tensors:
+            yield tensor, slice(start, start + tensor.size)
+            start += tensor.size
+
+
+@dataclass(frozen=True, eq=False)
+class Update:
+    """A flat float32 vector with its layout.
+
+    On the uplink it is the trained model minus the model the client decoded; on the downlink in ``model`` mode it
+    is the global model itself.
+
+    Attributes:
+        values: float32, shape (layout.size,), finite.
+        layout: names and shapes of the tensors in `values`.
+    """
+
+    values: Float32
+    layout: Layout
+
+    def __post_init__(self) -> None:
+        """Refuse a vector that does not fit its layout."""
+        if self.values.dtype != np.float32 or self.values.shape != (self.layout.size,):
+            raise ValueError(
+                f"an update of this layout is float32 of shape ({self.layout.size},), "
+                f"got {self.values.dtype} of shape {self.values.shape}"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Labelled images.
+
+    Attributes:
+        images: float32, shape (n, ...).
+        labels: int64, shape (n,), from 0.
+    """
+
+    images: Float32
+    labels: Int64
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """What both ends know before a payload is sent, and so need not send."""
+
+    seed: int
+    round: int
+    client: int
+    direction: Direction
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """One payload that crossed the air. Bits on the wire are ``8 * payload_bytes``, for every codec.
+
+    Attributes:
+        round: round number, from 1.
+        client: client number, from 0.
+        direction: uplink or downlink.
+        payload_bytes: length of the payload that the receiver decoded, frame included.
+        frame_bytes: the part of `payload_bytes` that is frame (version, codec, length, checksum).
+        payload_digest: first 16 hex digits of the payload's SHA-256.
+        reference_bytes: bytes of the same vector as raw float32.
+    """
+
+    round: int
+    client: int
+    direction: Direction
+    payload_bytes: int
+    frame_bytes: int
+    payload_digest: str
+    reference_bytes: int
+
+
+@dataclass(frozen=True)
+class ComputeWindow:
+    """Time spent on one phase.
+
+    Attributes:
+        round: round number, from 1; 0 before the first round.
+        phase: what was done.
+        client: client that a deployment would do it on; `SERVER` for work of the server or of the benchmark.
+        seconds: wall time (monotonic clock) on the machine that ran the benchmark.
+        cpu_seconds: CPU time of the thread on that machine.
+        n_steps: optimiser steps done in the window; 0 outside local training.
+    """
+
+    round: int
+    phase: Phase
+    client: int
+    seconds: float
+    cpu_seconds: float
+    n_steps: int = 0
+
+
+@dataclass(frozen=True)
+class CodecTiming:
+    """CPU time of one codec operation, by repeat-and-divide on the last payload of a cell.
+
+    A single call is too short to time beside everything else; many calls in a row are not.
+
+    Attributes:
+        direction: whose codec.
+        operation: ``encode`` or ``decode``, frame included.
+        calls: repetitions.
+        cpu_seconds: CPU time of the thread for all of them.
+    """
+
+    direction: Direction
+    operation: Literal["encode", "decode"]
+    calls: int
+    cpu_seconds: float
+
+
+@dataclass(frozen=True)
+class Score:
+    """One evaluation of the global model.
+
+    Attributes:
+        round: round after which the model was scored; 0 is the initial model.
+        split: ``validation`` or ``test``.
+        metric: ``accuracy`` (share, 0 to 1) or ``loss`` (mean cross-entropy, nats).
+        value: the value, finite.
+    """
+
+    round: int
+    split: Split
+    metric: Metric
+    value: float
+
+
+EnergyMethod = Literal["counter", "estimated", "not_measured"]
+"""How a joule came about: read from a hardware counter, computed from CPU time, or not at all."""
+
+
+@dataclass(frozen=True)
+class EnergyReading:
+    """What a meter said about one uninterrupted window, with how it knows.
+
+    Attributes:
+        seconds: wall time of the window, monotonic clock.
+        cpu_seconds: CPU time of this process and its reaped children within the window.
+        cpu_j: joules of the CPU; None if not measured, never 0 for unknown.
+        gpu_j: joules of the GPUs; None if there is none or it was not measured.
+        method: how `cpu_j` came about.
+        scope: what it covers, in words, e.g. "this process and its children, CPU only".
+        evidence: uncertainty class: M1 or M2 (measured), E1 or E2 (estimated); "none" if not measured.
+        coverage: CPU seconds that the meter saw divided by `cpu_seconds`; None if the meter cannot tell.
+        watts_per_cpu: W charged for one busy hardware thread, for estimated readings; else None.
+        meter: name and version of the meter, e.g. "codecarbon 3.3.2 (offline, process)".
+    """
+
+    seconds: float
+    cpu_seconds: float
+    cpu_j: float | None
+    gpu_j: float | None
+    method: EnergyMethod
+    scope: str
+    evidence: str
+    coverage: float | None
+    watts_per_cpu: float | None
+    meter: str
+
+
+@dataclass(frozen=True)
+class Coefficient:
+    """An assumption: one number that turns usage into joules, seconds or grams.
+
+    Attributes:
+        name: key in its table, e.g. "lte_2012.alpha_up".
+        low: lower end of the plausible range, in `unit`.
+        typical: value used for point estimates, in `unit`.
+        high: upper end of the plausible range, in `unit`.
+        unit: e.g. "W", "J/Mbit", "s", "gCO2e/kWh".
+        source: key of a BibTeX entry, or "judgement".
+        locator: table, equation or file inside the source.
+        year: year of the value.
+        basis: primary, secondary, derived, memory or judgement; says how the number reached us.
+        range_basis: "source" if the source states low and high, else the rule they were derived by.
+        is_verified: whether the number was read in the named source.
+    """
+
+    name: str
+    low: float
+    typical: float
+    high: float
+    unit: str
+    source: str
+    locator: str
+    year: int
+    basis: str
+    range_basis: str
+    is_verified: bool
+
+
+@dataclass(frozen=True)
+class RadioTransfer:
+    """One transfer on a client's timeline, with the link's own pace.
+
+    Attributes:
+        client: client number, from 0.
+        round: round number, from 1.
+        direction: uplink or downlink.
+        start_s: seconds since the start of round 1 at which the transfer begins.
+        seconds: time on the air at the radio's rate for this direction.
+        bits: bits on the air.
+    """
+
+    client: int
+    round: int
+    direction: Direction
+    start_s: float
+    seconds: float
+    bits: int
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What the radios of one cell did in one round and direction: facts times settings, before any coefficient.
+
+    Attributes:
+        round: round number, from 1.
+        direction: direction whose transfers caused it; a promotion or tail belongs to the transfer that caused it.
+        sessions: times a radio left idle (promotions).
+        tail_s: seconds that radios stayed connected after a transfer without sending.
+        active_s: seconds on the air.
+        mbit: megabits (1e6 bit) on the air.
+    """
+
+    round: int
+    direction: Direction
+    sessions: float
+    tail_s: float
+    active_s: float
+    mbit: float
