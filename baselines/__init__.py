@@ -1,0 +1,1 @@
+"""The codecs that QuantFL is compared with, one per file. No torch."""

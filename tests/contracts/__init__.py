@@ -1,0 +1,1 @@
+"""One battery per protocol, run for every registered part."""

@@ -1,0 +1,107 @@
+"""The length of every payload, from a formula written out here, to the byte."""
+
+import pytest
+
+from baselines.error_feedback import ErrorFeedback
+from baselines.float16 import Float16
+from baselines.linear8 import Linear8
+from baselines.signsgd import ScaledSign
+from baselines.topk import TopK
+from baselines.uncompressed import Float32
+from harness.wire.frame import FRAME_BYTES, seal
+from quantfl.codec import QuantFL
+from tests.factories import digits_layout, encode, make_layout, make_update
+
+FRAME = 2 + 1 + 1 + 4 + 4
+"""Magic, version, wire id, length, CRC-32."""
+
+D = 8192 + 128 + 1280 + 10
+"""Parameters of the digits MLP: (128, 64), (128,), (10, 128), (10,). 38,440 bytes as float32."""
+
+
+def payload_bytes(codec, layout):
+    body, _ = encode(codec, make_update(layout))
+    return len(seal(body, codec.wire_id))
+
+
+@pytest.mark.parametrize(
+    ("codec", "body_bytes"),
+    [
+        (Float32(), 4 * D),
+        (Float16(), 4 * 2 + 2 * D),
+        (Linear8(), 4 * 8 + D),
+        # 9610 signs fill 1201.25 bytes.
+        (ScaledSign(), 4 * 4 + 1202),
+        (ErrorFeedback(ScaledSign()), 4 * 4 + 1202),
+        # k = round(96.1) = 96 positions of 14 bits: 96 low bytes, 96 * 6 bits, then 96 float32.
+        (TopK(ratio=0.01), 96 + 72 + 4 * 96),
+        (ErrorFeedback(TopK(ratio=0.01)), 96 + 72 + 4 * 96),
+        # k = 961: a bitmap of 1202 bytes is shorter than 961 * 14 bits.
+        (TopK(ratio=0.1), 1202 + 4 * 961),
+        # Four ranges, then 9610 indices in one run.
+        (QuantFL(levels=64), 4 * 8 + 9610 * 6 // 8 + 1),
+        (QuantFL(levels=50), 4 * 8 + 9610 * 6 // 8 + 1),
+        (QuantFL(levels=16), 4 * 8 + 9610 // 2),
+        (QuantFL(levels=2), 4 * 8 + 1202),
+        (QuantFL(levels=256), 4 * 8 + D),
+        # 10 bits: 9610 low bytes, then 2 bits each.
+        (QuantFL(levels=1024), 4 * 8 + D + 9610 * 2 // 8 + 1),
+        (QuantFL(levels=65536), 4 * 8 + 2 * D),
+        (QuantFL(levels=64, range_rule="percentile", percentile=99.9), 4 * 8 + 9610 * 6 // 8 + 1),
+        # Codebooks of 64 float32 for three tensors; the bias of 10 entries is shorter as float32 (40 < 256 + 7.5).
+        (QuantFL(levels=64, reconstruction="mean"), 3 * 256 + 4 * 10 + 9600 * 6 // 8),
+        # A codebook of 2000 is worth it for the 8192 weights only: 1280 * 4 = 5120 < 8000.
+        (QuantFL(levels=2000, reconstruction="mean"), 8000 + 4 * (128 + 1280 + 10) + 8192 + 8192 * 3 // 8),
+    ],
+    ids=repr,
+)
+def test_digits_mlp(codec, body_bytes):
+    assert payload_bytes(codec, digits_layout()) == FRAME + body_bytes
+
+
+# (3, 5), (1,), (), (0, 7), (13,), (2, 3, 7): 15 + 1 + 1 + 0 + 13 + 42 = 72 entries in five tensors that have any.
+# One more of 11 makes 83, which no width divides into whole bytes.
+@pytest.mark.parametrize(
+    ("codec", "body_bytes"),
+    [
+        (Float32(), 332),
+        (Float16(), 6 * 2 + 166),
+        (Linear8(), 6 * 8 + 83),
+        (ScaledSign(), 6 * 4 + 11),
+        # k = round(8.3) = 8; positions of 7 bits fill 7 bytes, a bitmap 11.
+        (TopK(ratio=0.1), 7 + 32),
+        # k = round(24.9) = 25: a bitmap.
+        (TopK(ratio=0.3), 11 + 100),
+        (TopK(ratio=1.0), 11 + 332),
+        (TopK(ratio=0.001), 1 + 4),
+        # The two single entries go as float32, the other four tensors have a range; 81 indices of 6 bits.
+        (QuantFL(levels=64), 2 * 4 + 4 * 8 + 61),
+        (QuantFL(levels=3), 2 * 4 + 4 * 8 + 21),
+        # 9 bits: 81 low bytes and 81 single bits.
+        (QuantFL(levels=300), 2 * 4 + 4 * 8 + 81 + 11),
+        # Codebooks of 16 bytes for 15, 13, 42 and 11 entries; 81 indices of 2 bits.
+        (QuantFL(levels=4, reconstruction="mean"), 2 * 4 + 4 * 16 + 21),
+        # A codebook of 64 bytes pays for 42 entries only (168 > 64 + 21); 41 others at 4 bytes.
+        (QuantFL(levels=16, reconstruction="mean"), 41 * 4 + 64 + 21),
+        # A codebook of 256 bytes pays for none: 332 bytes of float32.
+        (QuantFL(levels=64, reconstruction="mean"), 332),
+    ],
+    ids=repr,
+)
+def test_odd_sizes(codec, body_bytes):
+    layout = make_layout((3, 5), (1,), (), (0, 7), (13,), (2, 3, 7), (11,))
+    assert layout.size == 83
+    assert payload_bytes(codec, layout) == FRAME + body_bytes
+
+
+def test_the_frame_is_itemised():
+    assert FRAME_BYTES == FRAME == 12
+
+
+@pytest.mark.parametrize("levels", [2, 3, 64, 65, 4096, 65536])
+@pytest.mark.parametrize("reconstruction", ["centre", "mean"])
+def test_quantfl_is_never_longer_than_float32(levels, reconstruction):
+    codec = QuantFL(levels=levels, reconstruction=reconstruction)
+    for shapes in [((1,),), ((3,), (4,), (5,)), ((17, 3), (2,)), ((300,), (1,))]:
+        layout = make_layout(*shapes)
+        assert payload_bytes(codec, layout) <= FRAME_BYTES + layout.reference_bytes
