@@ -1,0 +1,205 @@
+"""The ledger: what happened in one cell, as facts. A JSON line per round while it runs, parquet when it is finished.
+
+Facts are bytes, scores, seconds and what a meter said. Nothing here knows of J/bit or g/kWh.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.core.errors import UsageError
+from harness.core.types import CodecTiming, ComputeWindow, EnergyReading, Score, Transfer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA_VERSION = 1
+ROUNDS_FILE = "rounds.jsonl"
+STATUS_FILE = "status.json"
+_TABLES = ("transfers", "windows", "scores")
+
+
+@dataclass
+class Facts:
+    """Facts of a cell as they come in."""
+
+    transfers: list[Transfer] = field(default_factory=list)
+    windows: list[ComputeWindow] = field(default_factory=list)
+    scores: list[Score] = field(default_factory=list)
+
+    codec_timings: list[CodecTiming] = field(default_factory=list)
+
+    def digest(self) -> str:
+        """SHA-256 over bytes (with a digest per payload) and scores; seconds and joules stand outside."""
+        lines = [f"t {t.round} {t.client} {t.direction} {t.payload_bytes} {t.payload_digest}" for t in self.transfers]
+        lines += [f"s {s.round} {s.split} {s.metric} {s.value!r}" for s in self.scores]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Host:
+    """The machine that a cell ran on.
+
+    Attributes:
+        machine: digest of the host name; tells machines apart without naming them.
+        cpu_model: as the operating system names it.
+        n_threads: hardware threads of the machine.
+        is_virtual: whether the CPU reports a hypervisor.
+        gemm_gflops: float64 matrix product rate of one thread in 1e9 flop/s, median of repeats on this machine.
+        platform: operating system and architecture.
+        versions: versions of Python and of the packages that shape results.
+    """
+
+    machine: str
+    cpu_model: str
+    n_threads: int
+    is_virtual: bool
+    gemm_gflops: float
+    platform: str
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """A finished cell.
+
+    Attributes:
+        cell_id: content address of the cell.
+        cell: the plain spec that the cell ran from: ``task``, ``federation``, ``method``, ``seed``.
+        facts_digest: see `Facts.digest`.
+        reading: what the meter said about the whole cell.
+        host: the machine it ran on.
+        codec_timings: CPU time of each codec operation by repeat-and-divide.
+        transfers: a row per payload, columns of `Transfer`.
+        windows: a row per compute window, columns of `ComputeWindow`.
+        scores: a row per score, columns of `Score`.
+    """
+
+    cell_id: str
+    cell: Mapping[str, Any]
+    facts_digest: str
+    reading: EnergyReading
+    host: Host
+    codec_timings: tuple[CodecTiming, ...]
+    transfers: "pd.DataFrame"
+    windows: "pd.DataFrame"
+    scores: "pd.DataFrame"
+
+
+class LedgerWriter:
+    """Writes the ledger of a running cell into its attempt folder.
+
+    What `append` wrote survives a kill; what `finish` wrote counts once the folder is published (see
+    `harness.store`).
+    """
+
+    def __init__(self, folder: Path, facts: Facts) -> None:
+        """Start an empty ledger in `folder`, which exists."""
+        self._folder, self._facts = folder, facts
+        self._written = dict.fromkeys(_TABLES, 0)
+        self._file = (folder / ROUNDS_FILE).open("w", encoding="utf-8")
+
+    def append(self, round: int, cpu_seconds: float) -> None:
+        """Write the facts that came in since the last call, as one flushed line.
+
+        Args:
+            round: the round that just ended; 0 for what came before the first.
+            cpu_seconds: CPU time of the cell so far, so that a killed attempt is still accounted for.
+        """
+        line: dict[str, Any] = {"round": round, "cpu_seconds": cpu_seconds}
+        for name in _TABLES:
+            rows = getattr(self._facts, name)
+            line[name] = [vars(row) for row in rows[self._written[name] :]]
+            self._written[name] = len(rows)
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+
+    def finish(self, cell_id: str, cell: Mapping[str, Any], reading: EnergyReading, host: Host) -> None:
+        """Write the tables and the status, on disk before this returns. The JSON lines have done their duty and go."""
+        self._file.close()
+        self.write_tables()
+        status = {
+            "schema_version": SCHEMA_VERSION,
+            "state": "finished",
+            "cell_id": cell_id,
+            "facts_digest": self._facts.digest(),
+            "cell": cell,
+            "reading": asdict(reading),
+            "host": asdict(host),
+            "codec_timings": [asdict(timing) for timing in self._facts.codec_timings],
+        }
+        write_json(self._folder / STATUS_FILE, status)
+        (self._folder / ROUNDS_FILE).unlink()
+
+    def write_tables(self) -> None:
+        """Write the facts as one parquet file per kind."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        for name, rows in zip(_TABLES, self._rows(), strict=True):
+            path = self._folder / f"{name}.parquet"
+            pq.write_table(pa.Table.from_pylist([vars(row) for row in rows]), path, compression="zstd")
+            _sync(path)
+
+    def close(self) -> None:
+        """Close the file of a cell that will not finish."""
+        self._file.close()
+
+    def _rows(self) -> Sequence[Sequence[Transfer | ComputeWindow | Score]]:
+        return self._facts.transfers, self._facts.windows, self._facts.scores
+
+
+def read_ledger(folder: Path) -> Ledger:
+    """The finished cell in `folder`.
+
+    Raises:
+        UsageError: written by a version with another schema.
+    """
+    import pandas as pd
+
+    status = read_status(folder)
+    transfers, windows, scores = (pd.read_parquet(folder / f"{name}.parquet") for name in _TABLES)
+    return Ledger(
+        cell_id=status["cell_id"],
+        cell=status["cell"],
+        facts_digest=status["facts_digest"],
+        reading=EnergyReading(**status["reading"]),
+        host=Host(**status["host"]),
+        codec_timings=tuple(CodecTiming(**timing) for timing in status["codec_timings"]),
+        transfers=transfers,
+        windows=windows,
+        scores=scores,
+    )
+
+
+def read_status(folder: Path) -> dict[str, Any]:
+    """The status file of an attempt or a finished cell.
+
+    Raises:
+        UsageError: written by a version with another schema.
+    """
+    status: dict[str, Any] = json.loads((folder / STATUS_FILE).read_text(encoding="utf-8"))
+    if status["schema_version"] != SCHEMA_VERSION:
+        raise UsageError(
+            f"{folder / STATUS_FILE}: ledger schema {status['schema_version']}, this version reads {SCHEMA_VERSION}; "
+            "use the version of the harness that wrote it, or run the benchmark into a new folder"
+        )
+    return status
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON and make sure that it reached the disk."""
+    with path.open("w", encoding="utf-8") as file:
+        json.dump(value, file, indent=2, ensure_ascii=False)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
