@@ -1,0 +1,142 @@
+"""Names of parts and where they live: literal tables, loaded only when asked for.
+
+A part is a frozen dataclass whose fields are its YAML settings and whose ``kind`` is its name. To add one, write the
+class and add its line here.
+"""
+
+import dataclasses
+import importlib
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from harness.core.errors import EnvironmentLacksError, UsageError
+from harness.core.protocols import Codec, EnergyMeter, RadioModel, ServerRule, Task
+from harness.problems import choice, rejection, retold, shown
+from harness.settings import construct
+from harness.yaml12 import path_text
+
+TABLES: Mapping[str, Mapping[str, str]] = {
+    "codec": {
+        "float32": "baselines.uncompressed:Float32",
+        "float16": "baselines.float16:Float16",
+        "linear8": "baselines.linear8:Linear8",
+        "signsgd": "baselines.signsgd:ScaledSign",
+        "topk": "baselines.topk:TopK",
+        "error_feedback": "baselines.error_feedback:ErrorFeedback",
+        "quantfl": "quantfl.codec:QuantFL",
+    },
+    "server": {
+        "mean": "harness.server_rules:Mean",
+    },
+    "task": {
+        "digits": "harness.tasks.digits:Digits",
+    },
+    "radio": {
+        "lte": "radio_models.lte:LteHandset2012",
+        "wifi": "radio_models.wifi:WifiHandset2012",
+        "lte_2021": "radio_models.handsets_2021:LteHandset2021",
+        "nr_lowband": "radio_models.handsets_2021:NrLowbandHandset2021",
+        "nr_mmwave": "radio_models.handsets_2021:NrMmwaveHandset2021",
+        "nbiot": "radio_models.nbiot:NbIotModule",
+    },
+    "meter": {
+        "codecarbon": "harness.meters.codecarbon:CodeCarbonMeter",
+        "cpu_time": "harness.meters.cpu_time:CpuTimeMeter",
+    },
+}
+
+_TABLE_OF_PROTOCOL: Mapping[object, str] = {
+    Codec: "codec",
+    ServerRule: "server",
+    Task: "task",
+    RadioModel: "radio",
+    EnergyMeter: "meter",
+}
+
+
+def names(table: str) -> list[str]:
+    """The names in a table, in its order. Nothing is imported."""
+    return list(TABLES[table])
+
+
+def load(table: str, kind: str) -> type[Any]:
+    """The class behind a name. Its module, and no other, is imported.
+
+    Raises:
+        UsageError: there is no such name.
+        EnvironmentLacksError: the module needs something that this machine lacks.
+    """
+    if kind not in TABLES[table]:
+        raise UsageError(f"{table} {choice(kind, names(table))}")
+    module, _, class_name = TABLES[table][kind].partition(":")
+    try:
+        return typing.cast(type[Any], getattr(importlib.import_module(module), class_name))
+    except (ImportError, OSError) as error:
+        raise EnvironmentLacksError(
+            f"{table} {kind} cannot be loaded: {error}. Is the package it needs installed?"
+        ) from error
+
+
+def build(table: str, mapping: object) -> Any:
+    """The part that a mapping such as ``{kind: quantfl, levels: 64}`` stands for.
+
+    Args:
+        table: ``codec``, ``server``, ``task``, ``radio`` or ``meter``.
+        mapping: ``kind`` and settings, or only the name, or a part that is built already.
+
+    Raises:
+        UsageError: the name or settings are wrong; all of it, a line each.
+        EnvironmentLacksError: see `load`.
+    """
+    try:
+        return validated(table, mapping)
+    except ValidationError as error:
+        lines = [f"{path_text((table, *location))}: {text}" for location, text in retold(error, ())]
+        raise UsageError("\n".join(lines)) from error
+
+
+def describe(part: object) -> dict[str, Any]:
+    """A part as the mapping that `build` takes back, with every setting, JSON-able.
+
+    Args:
+        part: a built part, or a dataclass among its settings.
+    """
+    kind = {"kind": part.kind} if isinstance(getattr(type(part), "kind", None), str) else {}  # type: ignore[attr-defined]
+    fields = dataclasses.fields(typing.cast(Any, part))
+    return kind | {field.name: _plain(getattr(part, field.name)) for field in fields if field.init}
+
+
+def validated(table: str, value: object) -> Any:
+    """As `build`, for use inside pydantic validators.
+
+    Raises:
+        ValidationError: with a location relative to `value` for each problem.
+    """
+    if dataclasses.is_dataclass(value) and getattr(value, "kind", None) in TABLES[table]:
+        return value
+    settings = {"kind": value} if isinstance(value, str) else value
+    if not isinstance(settings, Mapping):
+        text = f"{shown(value)} is no {table}; a name or a mapping is needed, e.g. {{kind: {names(table)[0]}}}"
+        raise rejection(table, [((), text)])
+    if "kind" not in settings:
+        raise rejection(table, [(("kind",), f"missing; one of {', '.join(names(table))}")])
+    kind = settings["kind"]
+    if not isinstance(kind, str) or kind not in TABLES[table]:
+        raise rejection(table, [((() if isinstance(value, str) else ("kind",)), choice(kind, names(table)))])
+    rest = {key: entry for key, entry in settings.items() if key != "kind"}
+    return construct(load(table, kind), rest, _validated_as)
+
+
+def _validated_as(protocol: object, value: object) -> Any:
+    return validated(_TABLE_OF_PROTOCOL[protocol], value)
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return describe(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
