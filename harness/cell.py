@@ -1,0 +1,159 @@
+"""One cell, in the worker process that runs it: from a plain spec to the files of its ledger.
+
+A worker is spawned once, warms its meter with one discarded measurement, and then runs cell after cell on one thread.
+"""
+
+import errno
+import functools
+import multiprocessing
+import os
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from harness import registry
+from harness.channel import Channel, Stopwatch
+from harness.core.errors import HarnessError
+from harness.core.protocols import EnergyMeter, Task
+from harness.federation import Schedule, run_rounds
+from harness.ledger import Facts, Host, LedgerWriter
+from harness.meters.cpu_time import cpu_seconds_of_process
+from harness.plan import Cell
+from harness.provenance import describe_host
+from harness.store import Store
+
+TRAINING_KEYS = ("local_epochs", "batch_size", "lr")
+_ENVIRONMENT_ERRNOS = {errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a piece of work ended early.
+
+    Attributes:
+        error: one line.
+        traceback: for ``--debug``; empty for errors that are the user's to mend.
+        is_environment: whether the machine is at fault: disk full, read-only, permission.
+    """
+
+    error: str
+    traceback: str
+    is_environment: bool
+
+
+@functools.cache
+def worker_meter(kind: str) -> EnergyMeter:
+    """The meter of this process, warmed."""
+    meter: EnergyMeter = registry.build("meter", kind)
+    meter.warm_up()
+    return meter
+
+
+@functools.cache
+def worker_host() -> Host:
+    """The machine of this process."""
+    return describe_host()
+
+
+def start_worker(meter: str) -> None:
+    """Set up a freshly spawned worker: one thread, warm meter, known host."""
+    import torch
+
+    torch.set_num_threads(1)
+    worker_host()
+    worker_meter(meter)
+
+
+def run_cell(cell: Cell, cell_id: str, root: Path, meter: str) -> Failure | None:
+    """Run `cell` and publish its ledger in the results folder `root`.
+
+    Returns:
+        None when the ledger is published, else why not. Whatever was computed before stays as an attempt.
+    """
+    store = Store(root)
+    attempt = None
+    try:
+        attempt = store.claim(cell_id)
+        write_cell(cell, cell_id, attempt, worker_meter(meter), worker_host())
+        store.publish(attempt, cell_id)
+    except Exception as error:
+        failure = describe_failure(error)
+        if attempt is not None:
+            _note_failure(store, attempt, cell_id, failure)
+        return failure
+    return None
+
+
+def write_cell(cell: Cell, cell_id: str, folder: Path, meter: EnergyMeter, host: Host) -> None:
+    """Run `cell` and leave its finished ledger in `folder`: no shared disk, no store, no other state needed."""
+    facts = Facts()
+    writer = LedgerWriter(folder, facts)
+    try:
+        with meter.window() as window:
+            start = cpu_seconds_of_process()
+
+            def on_round(round: int) -> None:
+                writer.append(round, cpu_seconds_of_process() - start)
+                _stop_if_orphaned()
+
+            channel = run_once(cell, facts, on_round)
+            with Stopwatch(facts).window(int(cell.federation["rounds"]), "codec_timing"):
+                facts.codec_timings += channel.time_codecs()
+        writer.finish(cell_id, asdict(cell), window.reading, host)
+    finally:
+        writer.close()
+
+
+def run_pretraining(task: Mapping[str, Any], meter: str) -> Failure | None:
+    """Pre-train the model of `task` unless the cache has it. Returns None, or why it failed."""
+    try:
+        part: Task = registry.build("task", task)
+        part.pretrain(worker_meter(meter))
+    except Exception as error:
+        return describe_failure(error)
+    return None
+
+
+def describe_failure(error: BaseException) -> Failure:
+    """One line for `error`, and whether the machine is at fault."""
+    if isinstance(error, OSError) and error.errno in _ENVIRONMENT_ERRNOS:
+        where = f"{error.filename}: " if error.filename else ""
+        return Failure(f"{where}{os.strerror(error.errno)}", "", is_environment=True)
+    if isinstance(error, HarnessError):
+        return Failure(str(error), "", is_environment=False)
+    return Failure(f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)), is_environment=False)
+
+
+def run_once(cell: Cell, facts: Facts, on_round: Callable[[int], None]) -> Channel:
+    """Run all rounds of `cell` into `facts`, unmetered. Returns the channel with the state it ended in."""
+    with Stopwatch(facts).window(0, "setup"):
+        task: Task = registry.build("task", cell.task)
+        settings = dict(cell.federation)
+        problem = task.build(cell.seed, {key: settings.pop(key) for key in TRAINING_KEYS})
+        channel = Channel(
+            uplink=registry.build("codec", cell.method["uplink"]),
+            downlink=registry.build("codec", cell.method["downlink"]["codec"]),
+            layout=problem.layout,
+            seed=cell.seed,
+            facts=facts,
+        )
+        rule = registry.build("server", cell.method["server"])
+        schedule = Schedule(**{**settings, "test_rounds": tuple(settings["test_rounds"])})
+    run_rounds(problem, channel, rule, schedule, on_round)
+    return channel
+
+
+def _note_failure(store: Store, attempt: Path, cell_id: str, failure: Failure) -> None:
+    try:
+        store.fail(attempt, cell_id, failure.error, failure.traceback)
+    except OSError:
+        # The disk that failed the cell cannot take the note either; the caller still gets the failure.
+        return
+
+
+def _stop_if_orphaned() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        raise HarnessError("the harness that started this cell is gone")

@@ -1,0 +1,149 @@
+"""Local training: a global model and a client's examples in, a trained model out. All torch of a cell is here."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from harness.core.seeds import torch_seed
+from harness.core.types import Examples, Float32, Int64, Layout, Metric, Split, TensorSpec
+
+_EVALUATION_BATCH = 1024
+
+
+@dataclass(frozen=True)
+class LocalTraining:
+    """Plain SGD on a client, as in FedAvg (McMahan et al., AISTATS 2017).
+
+    Attributes:
+        local_epochs: passes over the client's examples, at least 1.
+        batch_size: examples per step, at least 1; the last batch of a pass may be smaller.
+        lr: learning rate, above 0.
+    """
+
+    local_epochs: int
+    batch_size: int
+    lr: float
+
+
+class FlatModel:
+    """A module whose parameters and gradients are views of one flat vector, in the order of its layout."""
+
+    def __init__(self, module: nn.Module) -> None:
+        """Move the parameters of `module` into a flat vector.
+
+        Raises:
+            ValueError: the module has buffers, which would not travel with the parameters.
+        """
+        if any(True for _ in module.buffers()):
+            raise ValueError("modules with buffers (e.g. batch norm) are not supported: their state would not travel")
+        named = list(module.named_parameters())
+        self.module = module
+        self.layout = Layout(tuple(TensorSpec(name, tuple(p.shape)) for name, p in named))
+        self._values = torch.empty(self.layout.size)
+        self._gradient = torch.zeros(self.layout.size)
+        for (_, parameter), (_, place) in zip(named, self.layout.slices(), strict=True):
+            self._values[place] = parameter.data.reshape(-1)
+            parameter.data = self._values[place].view_as(parameter)
+            parameter.grad = self._gradient[place].view_as(parameter)
+
+    def load(self, values: Float32) -> None:
+        """Overwrite the parameters with `values`, float32 of shape (d,)."""
+        self._values.copy_(torch.from_numpy(values))
+
+    def values(self) -> Float32:
+        """A copy of the parameters, float32 of shape (d,)."""
+        return self._values.numpy().copy()
+
+    def fit(self, examples: tuple[torch.Tensor, torch.Tensor], settings: LocalTraining, seed: int) -> int:
+        """Train on `examples` in place.
+
+        Args:
+            examples: float32 images of shape (n, ...) and int64 labels of shape (n,), n at least 1.
+            settings: passes, batch size and learning rate.
+            seed: of the batch order.
+
+        Returns:
+            Optimiser steps done.
+        """
+        images, labels = examples
+        generator = torch.Generator().manual_seed(seed)
+        steps = 0
+        self.module.train()
+        for _ in range(settings.local_epochs):
+            order = torch.randperm(len(labels), generator=generator)
+            for batch in order.split(settings.batch_size):
+                self._gradient.zero_()
+                functional.cross_entropy(self.module(images[batch]), labels[batch]).backward()
+                self._values.add_(self._gradient, alpha=-settings.lr)
+                steps += 1
+        return steps
+
+    def score(self, examples: Examples) -> dict[Metric, float]:
+        """Accuracy (0 to 1) and mean cross-entropy (nats) on `examples`."""
+        self.module.eval()
+        n_right, loss = 0, 0.0
+        with torch.inference_mode():
+            for start in range(0, len(examples.labels), _EVALUATION_BATCH):
+                labels = torch.from_numpy(examples.labels[start : start + _EVALUATION_BATCH])
+                logits = self.module(torch.from_numpy(examples.images[start : start + _EVALUATION_BATCH]))
+                n_right += int((logits.argmax(1) == labels).sum())
+                loss += float(functional.cross_entropy(logits, labels, reduction="sum"))
+        return {"accuracy": n_right / len(examples.labels), "loss": loss / len(examples.labels)}
+
+
+class TorchProblem:
+    """A `FederatedProblem` on torch, one thread, on the CPU."""
+
+    def __init__(
+        self,
+        make_module: Callable[[], nn.Module],
+        clients: Sequence[Int64],
+        train: Examples,
+        splits: Mapping[str, Examples],
+        training: LocalTraining,
+        seed: int,
+        pretrained: Mapping[str, Any] | None,
+    ) -> None:
+        """Build the module and give each client its share of `train`.
+
+        Args:
+            make_module: builds the module; its initial weights are seeded here.
+            clients: positions in `train` that each client holds.
+            train: the examples of all clients.
+            splits: examples to score on, by split name.
+            training: settings of local training.
+            seed: evaluation seed of the cell.
+            pretrained: tensors by parameter name; None starts from random weights.
+        """
+        torch.manual_seed(torch_seed(seed, "init"))
+        module = make_module()
+        if pretrained is not None:
+            module.load_state_dict(pretrained, strict=True)
+        self._model = FlatModel(module)
+        self._initial = self._model.values()
+        self._clients = [
+            (torch.from_numpy(train.images[positions]), torch.from_numpy(train.labels[positions]))
+            for positions in clients
+        ]
+        self._splits, self._training, self._seed = splits, training, seed
+        self.layout = self._model.layout
+        self.n_examples = [len(positions) for positions in clients]
+
+    def initial_model(self) -> Float32:
+        """Initial global parameters, float32 of shape (d,)."""
+        return self._initial.copy()
+
+    def train(self, model: Float32, client: int, round: int) -> tuple[Float32, int]:
+        """Local training of `client` from `model`: trained parameters, and optimiser steps done."""
+        self._model.load(model)
+        steps = self._model.fit(self._clients[client], self._training, torch_seed(self._seed, "batches", round, client))
+        return self._model.values(), steps
+
+    def evaluate(self, model: Float32, split: Split) -> Mapping[Metric, float]:
+        """Accuracy (0 to 1) and loss (nats) of `model` on ``validation`` or ``test``."""
+        self._model.load(model)
+        return self._model.score(self._splits[split])

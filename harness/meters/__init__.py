@@ -1,0 +1,1 @@
+"""Meters: one per file. Each measures one uninterrupted window of work in its own process."""

@@ -1,0 +1,189 @@
+"""Run what is missing: prepare data, pre-train, then the cells, a spawned worker process for each core.
+
+Nothing is decided here about what a cell is (`harness.plan`) or how it runs (`harness.cell`).
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pebble import ProcessExpired, ProcessPool
+
+from harness import registry
+from harness.cell import Failure, describe_failure, run_cell, run_pretraining, start_worker
+from harness.core.errors import EnvironmentLacksError
+from harness.core.protocols import Task
+from harness.plan import Cell, cell_id
+from harness.store import Store
+
+if TYPE_CHECKING:
+    from harness.forecast import Probe
+
+_TICK_S = 0.25
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something a progress view shows.
+
+    Attributes:
+        kind: ``preparing``, ``pretraining``, ``running``, ``finished``, ``failed`` or ``tick``.
+        cell_id: the cell it is about; empty for the others.
+        failure: why, for ``failed``.
+    """
+
+    kind: str
+    cell_id: str = ""
+    failure: Failure | None = None
+
+
+def run_missing(
+    cells: Sequence[Cell], store: Store, meter: str, jobs: int, on_event: Callable[[Event], None]
+) -> dict[str, Failure]:
+    """Run every cell that has no ledger yet; a failed one is named and the rest go on.
+
+    Args:
+        cells: the planned cells; cells with equal ids are run once.
+        store: the results folder, locked by the caller.
+        meter: kind of the meter.
+        jobs: worker processes, at least 1; a meter of the whole machine allows only one.
+        on_event: told what happens, and about four times a second that time goes by.
+
+    Returns:
+        The failures by cell id; empty when all cells are finished.
+
+    Raises:
+        UsageError: the data cannot be partitioned as asked.
+        EnvironmentLacksError: the data, the cache or the disk is not usable, so no cell can run.
+    """
+    missing = {key: cell for cell in cells if not store.is_finished(key := cell_id(cell))}
+    tasks = _distinct_tasks(missing.values())
+    on_event(Event("preparing"))
+    for task, seeds in tasks:
+        _prepare(task, seeds)
+    with _workers(min(jobs, max(1, len(missing))), meter) as pool:
+        _pretrain(pool, tasks, meter, on_event)
+        keep_pretraining_records([registry.build("task", task) for task, _ in tasks], store)
+        return _run_cells(pool, missing, store.root, meter, on_event) if missing else {}
+
+
+def forecast(cells: Sequence[Cell], meter: str, jobs: int) -> "list[Probe | Failure]":
+    """What each of `cells` is expected to take, from a few of its rounds.
+
+    Prepares the data and pre-trains where that is still to be done, as `run_missing` would; what is in the cache then
+    is not done again.
+
+    Raises:
+        UsageError, EnvironmentLacksError: as `run_missing`.
+    """
+    from harness.forecast import probe_cell
+
+    tasks = _distinct_tasks(cells)
+    for task, seeds in tasks:
+        _prepare(task, seeds)
+    with _workers(min(jobs, max(1, len(cells))), meter) as pool:
+        _pretrain(pool, tasks, meter, lambda event: None)
+        probes: list[Any] = [pool.schedule(probe_cell, args=[cell]) for cell in cells]
+        return [_outcome(probe) for probe in probes]
+
+
+def keep_pretraining_records(tasks: Iterable[Task], store: Store) -> None:
+    """Copy the records of the pre-trained models in use from the cache into the results folder."""
+    from harness.tasks.prepared import read_record
+
+    for task in tasks:
+        folder = task.pretraining_folder()
+        if folder is not None:
+            store.keep_pretraining(folder, read_record(folder))
+
+
+def _distinct_tasks(cells: Iterable[Cell]) -> list[tuple[Mapping[str, Any], list[int]]]:
+    tasks: dict[str, tuple[Mapping[str, Any], list[int]]] = {}
+    for cell in cells:
+        _, seeds = tasks.setdefault(str(cell.task), (cell.task, []))
+        if cell.seed not in seeds:
+            seeds.append(cell.seed)
+    return list(tasks.values())
+
+
+def _prepare(task: Mapping[str, Any], seeds: Sequence[int]) -> None:
+    try:
+        registry.build("task", task).prepare(seeds)
+    except OSError as error:
+        raise EnvironmentLacksError(
+            f"data of task {task['kind']} cannot be prepared: {describe_failure(error).error} "
+            "(set HARNESS_CACHE to a folder with space and write permission)"
+        ) from error
+
+
+def _pretrain(
+    pool: ProcessPool,
+    tasks: Sequence[tuple[Mapping[str, Any], list[int]]],
+    meter: str,
+    on_event: Callable[[Event], None],
+) -> None:
+    for mapping, _ in tasks:
+        folder = registry.build("task", mapping).pretraining_folder()
+        if folder is not None and not folder.is_dir():
+            on_event(Event("pretraining"))
+            failure = _outcome(pool.schedule(run_pretraining, args=[mapping, meter]))
+            if failure is not None:
+                raise EnvironmentLacksError(f"pre-training for task {mapping['kind']} failed: {failure.error}")
+
+
+def _run_cells(
+    pool: ProcessPool, missing: Mapping[str, Cell], root: Path, meter: str, on_event: Callable[[Event], None]
+) -> dict[str, Failure]:
+    waiting: dict[Future[Failure | None], str] = {
+        pool.schedule(run_cell, args=[cell, key, root, meter]): key for key, cell in missing.items()
+    }
+    failures: dict[str, Failure] = {}
+    while waiting:
+        done, _ = wait(waiting, timeout=_TICK_S, return_when=FIRST_COMPLETED)
+        for future in done:
+            key = waiting.pop(future)
+            failure = _outcome(future)
+            if failure is None:
+                on_event(Event("finished", key))
+            else:
+                failures[key] = failure
+                on_event(Event("failed", key, failure))
+        on_event(Event("tick"))
+    return failures
+
+
+def _outcome(future: "Future[Any]") -> Any:
+    """What a piece of work returned, or the failure that stands for its death."""
+    try:
+        return future.result()
+    except ProcessExpired as error:
+        return Failure(f"its process died ({error}); if the machine ran out of memory, lower --jobs", "", False)
+    except Exception as error:
+        return describe_failure(error)
+
+
+@contextmanager
+def _workers(jobs: int, meter: str) -> Iterator[ProcessPool]:
+    # Libraries size their thread pools when they are imported, so the variables must be there before a worker starts.
+    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    if registry.build("meter", meter).is_whole_machine():
+        jobs = 1
+    pool = ProcessPool(max_workers=jobs, initializer=start_worker, initargs=[meter], context=get_context("spawn"))
+    try:
+        yield pool
+    finally:
+        # On the way out of Ctrl-C there is no waiting for cells; on the ordinary way there is none left.
+        pool.stop()
+        pool.join()
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

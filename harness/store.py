@@ -1,0 +1,194 @@
+"""The results folder: who works on it, which cells are finished, what became of the others.
+
+::
+
+    spec.yaml  index.json              the benchmark, and which cell belongs to which method and seed
+    cells/<id>/ledger/                 status.json and parquet: the finished cell, put there by one atomic rename
+    cells/<id>/attempts/<n>/           rounds.jsonl, status.json: tries that were killed or failed
+    pretraining/<name>.json            how each pre-trained model was made
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness.core.errors import UsageError
+from harness.ledger import ROUNDS_FILE, SCHEMA_VERSION, STATUS_FILE, Ledger, read_ledger, read_status, write_json
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A try that did not finish.
+
+    Attributes:
+        cell_id: the cell that was tried.
+        state: ``failed`` or ``killed``.
+        error: one line; empty if it was killed.
+        rounds: rounds done.
+        cpu_seconds: CPU time spent, up to the last line that was written.
+    """
+
+    cell_id: str
+    state: str
+    error: str
+    rounds: int
+    cpu_seconds: float
+
+
+@dataclass(frozen=True)
+class IndexEntry:
+    """Which cell belongs to which method and seed of the benchmark.
+
+    Attributes:
+        method: display name of the method.
+        seed: evaluation seed.
+        cell_id: the cell; methods with equal settings share one.
+    """
+
+    method: str
+    seed: int
+    cell_id: str
+
+
+@dataclass(frozen=True)
+class Store:
+    """One results folder.
+
+    Attributes:
+        root: the folder; created when something is written.
+    """
+
+    root: Path
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder for the body of a ``with``.
+
+        Raises:
+            UsageError: another process holds it.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UsageError(
+                    f"{self.root}: another harness is working in this folder; wait, or use --out"
+                ) from error
+            yield
+
+    def write_index(self, entries: Sequence[IndexEntry]) -> None:
+        """Note the cells of the benchmark, so that they can be priced by any later version of the harness."""
+        write_json(self.root / "index.json", [asdict(entry) for entry in entries])
+
+    def index(self) -> list[IndexEntry]:
+        """The cells of the benchmark, in the order of its plan.
+
+        Raises:
+            UsageError: nothing was run in this folder.
+        """
+        path = self.root / "index.json"
+        if not path.is_file():
+            raise UsageError(f"{self.root}: nothing was run here yet; `harness compare` comes first")
+        return [IndexEntry(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+
+    def is_finished(self, cell_id: str) -> bool:
+        """Whether the cell has a ledger."""
+        return (self._ledger_folder(cell_id) / STATUS_FILE).is_file()
+
+    def ledger(self, cell_id: str) -> Ledger:
+        """The ledger of a finished cell."""
+        return read_ledger(self._ledger_folder(cell_id))
+
+    def claim(self, cell_id: str) -> Path:
+        """A new, empty attempt folder for the cell, its status ``running``."""
+        attempts = self.root / "cells" / cell_id / "attempts"
+        attempts.mkdir(parents=True, exist_ok=True)
+        taken = [int(path.name) for path in attempts.iterdir() if path.name.isdigit()]
+        folder = attempts / f"{max(taken, default=0) + 1:03d}"
+        folder.mkdir()
+        self._write_status(folder, cell_id, "running", "", "")
+        return folder
+
+    def publish(self, attempt: Path, cell_id: str) -> None:
+        """Make a finished attempt the ledger of its cell: one rename, nothing in between."""
+        attempt.rename(self._ledger_folder(cell_id))
+        _sync_folder(self._ledger_folder(cell_id).parent)
+
+    def fail(self, attempt: Path, cell_id: str, error: str, traceback: str) -> None:
+        """Record why an attempt ended."""
+        self._write_status(attempt, cell_id, "failed", error, traceback)
+
+    def attempts(self, cell_id: str) -> list[Attempt]:
+        """The tries of the cell that did not finish, oldest first. Call it only while no cell is running."""
+        folder = self.root / "cells" / cell_id / "attempts"
+        return [_read_attempt(path, cell_id) for path in sorted(folder.iterdir())] if folder.is_dir() else []
+
+    def newest_attempt(self, cell_id: str) -> Path | None:
+        """Folder of the try that started last and is not published; None if there is none."""
+        folder = self.root / "cells" / cell_id / "attempts"
+        return max(folder.iterdir(), default=None) if folder.is_dir() else None
+
+    def keep_pretraining(self, folder: Path, record: dict[str, Any]) -> None:
+        """Keep the record of a pre-training beside the cells that used it."""
+        target = self.root / "pretraining" / f"{folder.name}.json"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_json(target, record)
+
+    def pretraining(self) -> list[dict[str, Any]]:
+        """The records of all pre-trainings."""
+        return [json.loads(path.read_text()) for path in sorted((self.root / "pretraining").glob("*.json"))]
+
+    def _ledger_folder(self, cell_id: str) -> Path:
+        return self.root / "cells" / cell_id / "ledger"
+
+    @staticmethod
+    def _write_status(folder: Path, cell_id: str, state: str, error: str, traceback: str) -> None:
+        status = {
+            "schema_version": SCHEMA_VERSION,
+            "state": state,
+            "cell_id": cell_id,
+            "error": error,
+            "traceback": traceback,
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        write_json(folder / STATUS_FILE, status)
+
+
+def read_rounds(attempt: Path) -> list[dict[str, Any]]:
+    """The complete lines that an attempt has written so far; a line cut off by a kill is left out."""
+    try:
+        text = (attempt / ROUNDS_FILE).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def _read_attempt(folder: Path, cell_id: str) -> Attempt:
+    lines = read_rounds(folder)
+    try:
+        status = read_status(folder)
+    except (FileNotFoundError, json.JSONDecodeError):
+        # Killed before, or while, its status was written.
+        status = {"state": "running", "error": ""}
+    return Attempt(
+        cell_id=cell_id,
+        state="failed" if status["state"] == "failed" else "killed",
+        error=status.get("error", ""),
+        rounds=lines[-1]["round"] if lines else 0,
+        cpu_seconds=lines[-1]["cpu_seconds"] if lines else 0.0,
+    )
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

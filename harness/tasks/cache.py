@@ -1,0 +1,49 @@
+"""The content-addressed cache: prepared data and pre-trained models, made once and mapped by every worker."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_cache_dir
+
+
+def cache_root() -> Path:
+    """The folder named by ``$HARNESS_CACHE``, else the user's cache folder."""
+    return Path(os.environ.get("HARNESS_CACHE") or user_cache_dir("quantfl-harness"))
+
+
+def cached_folder(name: str, key: Mapping[str, Any]) -> Path:
+    """Where the entry `name` made from `key` lies, whether or not it is there yet.
+
+    Args:
+        name: kind of entry, e.g. "digits".
+        key: everything that the content depends on; JSON-able.
+    """
+    text = json.dumps(key, sort_keys=True)
+    return cache_root() / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def make_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """`folder`, filled by `make` unless it is there already.
+
+    Appears by one rename, so that a killed or parallel maker never leaves half an entry.
+    """
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        make(draft)
+        draft.rename(folder)
+    except OSError:
+        # Another process may have been first: renaming onto a filled folder fails, and its entry is as good as ours.
+        if not folder.is_dir():
+            raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return folder

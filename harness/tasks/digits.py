@@ -1,0 +1,93 @@
+"""Task ``digits``: 1,797 real scans of handwritten digits, 8x8 pixels, embedded in scikit-learn.
+
+The splits are disjoint, stratified by label and the same for all seeds: 300 public examples for pre-training, 900 for
+the clients, 200 for validation, 397 for test.
+
+References:
+    E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from harness.core.types import Examples
+from harness.tasks.settings import Partition, Pretraining, check_range
+
+if TYPE_CHECKING:
+    from harness.core.protocols import EnergyMeter, FederatedProblem
+
+_SIZES = {"public": 300, "train": 900, "validation": 200, "test": 397}
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Settings of the task.
+
+    Attributes:
+        model: ``mlp``, 9,610 parameters.
+        init: ``random`` weights per seed, or ``pretrained`` on the public split.
+        clients: number of clients, 1 to 450.
+        partition: how the 900 training examples are spread over them.
+        pretraining: how the public split is trained on, for ``init: pretrained``.
+    """
+
+    kind: ClassVar[str] = "digits"
+
+    model: Literal["mlp"] = "mlp"
+    init: Literal["random", "pretrained"] = "random"
+    clients: int = 20
+    partition: Partition = field(default_factory=Partition)
+    pretraining: Pretraining = field(default_factory=Pretraining)
+
+    def __post_init__(self) -> None:
+        """Refuse settings out of range."""
+        check_range("clients", self.clients, 1, _SIZES["train"] // 2)
+
+    def data_key(self) -> Mapping[str, Any]:
+        """Everything that the content of the splits depends on."""
+        return {"task": self.kind, "sizes": _SIZES, "version": 1}
+
+    def load_splits(self) -> Mapping[str, Examples]:
+        """The disjoint splits: images float32 of shape (n, 8, 8) in 0 to 1, labels 0 to 9."""
+        from sklearn.datasets import load_digits
+        from sklearn.model_selection import train_test_split
+
+        images, labels = load_digits(return_X_y=True)
+        images = (images.reshape(-1, 8, 8) / 16.0).astype(np.float32)
+        rest, splits = np.arange(len(labels)), {}
+        for name, size in list(_SIZES.items())[:-1]:
+            rest, taken = train_test_split(rest, test_size=size, stratify=labels[rest], random_state=0)
+            splits[name] = taken
+        splits["test"] = rest
+        return {
+            name: Examples(images[positions], labels[positions].astype(np.int64)) for name, positions in splits.items()
+        }
+
+    def prepare(self, seeds: Sequence[int]) -> None:
+        """Leave splits and partitions in the cache."""
+        from harness.tasks.prepared import prepare
+
+        prepare(self, seeds)
+
+    def pretraining_folder(self) -> Path | None:
+        """Where the pre-trained model lies or will lie; None for ``init: random``."""
+        from harness.tasks.prepared import pretraining_folder
+
+        return pretraining_folder(self)
+
+    def pretrain(self, meter: "EnergyMeter") -> None:
+        """Train the model on the public split, unless the cache has it."""
+        from harness.tasks.image_problem import pretrain
+
+        pretrain(self, meter)
+
+    def build(self, seed: int, training: Mapping[str, Any]) -> "FederatedProblem":
+        """The federated problem at `seed`."""
+        from harness.local_training import LocalTraining
+        from harness.tasks.image_problem import build
+
+        return build(self, seed, LocalTraining(**training))
