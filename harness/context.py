@@ -1,0 +1,141 @@
+"""``context.json``: everything a report says that is not in a table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from harness.accounting import Assumptions
+from harness.provenance import describe_code
+from harness.spec import BenchmarkSpec
+from harness.store import Attempt
+from harness.tables import PricedCell
+
+SCHEMA_VERSION = 1
+
+BOUNDARY = (
+    "Inside: the computing of the clients (local training, encoding of uplink payloads, decoding of downlink "
+    "payloads), projected to the device, and the device's own radio in both directions.",
+    "Outside: access network, core network, server, idle and waiting power of the device, manufacture, and the "
+    "protocol headers below the payload.",
+    "Evaluation is work of the benchmark, not of a deployment: it is recorded on this host and left out of every "
+    "deployment figure.",
+    "Pre-training is shown apart and in no method's total: every method with the same initialisation shares it.",
+)
+
+
+def describe(
+    spec: BenchmarkSpec,
+    assumptions: Assumptions,
+    priced: Sequence[PricedCell],
+    unfinished: Mapping[tuple[str, int], str],
+    attempts: Sequence[Attempt],
+    pretraining: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """The context of a report, JSON-able.
+
+    Args:
+        spec: the benchmark.
+        assumptions: what the cells were priced with.
+        priced: the finished cells.
+        unfinished: (method, seed) of the others, with the error of the last try or an empty text.
+        attempts: tries that were killed or failed.
+        pretraining: records of the pre-trainings in use.
+    """
+    resolved = spec.resolved()
+    ledger = priced[0].result.ledger if priced else None
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "name": spec.name,
+        "spec": resolved,
+        "reference": spec.reference,
+        "methods": resolved["methods"],
+        "task": resolved["task"] | ({"n_parameters": _n_parameters(priced)} if priced else {}),
+        "federation": resolved["federation"],
+        "scenarios": {
+            "radios": [
+                {"name": radio.kind, "title": radio.title, "notes": _notes(priced, number)}
+                for number, radio in enumerate(assumptions.radios)
+            ],
+            "grids": [grid.iso3 or grid.name for grid in assumptions.grids],
+            "device": assumptions.device.kind,
+            "pause_s": assumptions.pause_s,
+        },
+        "coefficients": [asdict(coefficient) for coefficient in assumptions.coefficients()],
+        "grids": [asdict(grid) | {"name": grid.iso3 or grid.name, "title": grid.name} for grid in assumptions.grids],
+        "device": {"kind": assumptions.device.kind, "title": assumptions.device.title},
+        "provenance": {
+            **describe_code(),
+            "packages": dict(ledger.host.versions) if ledger else {},
+            "hardware": _hardware(priced),
+        },
+        "meter": {"kind": spec.meter, "watts_per_cpu": ledger.reading.watts_per_cpu if ledger else None},
+        "cells": {
+            "planned": len(spec.methods) * len(spec.seeds),
+            "finished": len(priced),
+            "failed": [_unfinished(key, error) for key, error in unfinished.items() if error],
+            "missing": [_unfinished(key, "") for key, error in unfinished.items() if not error],
+        },
+        "testbed": _testbed(priced, attempts, pretraining),
+        "boundary": list(BOUNDARY),
+    }
+
+
+def _testbed(
+    priced: Sequence[PricedCell], attempts: Sequence[Attempt], pretraining: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """What the benchmark itself cost on the machines it ran on, as far as their meters could tell."""
+    # Methods with equal settings share a cell, which was paid for once.
+    readings = list({cell.result.cell_id: cell.result.ledger.reading for cell in priced}.values())
+    joules = [reading.cpu_j for reading in readings if reading.cpu_j is not None]
+    is_known = bool(readings) and len(joules) == len(readings)
+    cpu_s = sum(reading.cpu_seconds for reading in readings)
+    attempts_cpu_s = sum(attempt.cpu_seconds for attempt in attempts)
+    return {
+        "cells_j": sum(joules) if is_known else None,
+        "cells_cpu_s": cpu_s,
+        # A killed attempt has no reading: its CPU seconds are charged at the mean rate of the finished cells.
+        "attempts_j": attempts_cpu_s * sum(joules) / cpu_s if is_known else None,
+        "attempts_cpu_s": attempts_cpu_s,
+        "n_attempts": len(attempts),
+        "pretraining": [
+            {
+                "name": f"{record['model']}, {record['settings']['epochs']} epochs on {record['n_examples']} examples",
+                "energy_j": record["reading"]["cpu_j"],
+                "cpu_s": record["reading"]["cpu_seconds"],
+                "accuracy_before": record["validation_before"]["accuracy"],
+                "accuracy_after": record["validation_after"]["accuracy"],
+            }
+            for record in pretraining
+        ],
+        "method": readings[0].method if readings else "not_measured",
+        "scope": readings[0].scope if readings else "",
+        "evidence": readings[0].evidence if readings else "none",
+    }
+
+
+def _n_parameters(priced: Sequence[PricedCell]) -> int:
+    return int(priced[0].result.ledger.transfers["reference_bytes"].iloc[0]) // 4
+
+
+def _hardware(priced: Sequence[PricedCell]) -> dict[str, Any]:
+    hosts = {cell.result.ledger.host.machine: cell.result.ledger.host for cell in priced}
+    if not hosts:
+        return {}
+    host = next(iter(hosts.values()))
+    return {
+        "cpu_model": host.cpu_model,
+        "n_threads": host.n_threads,
+        "is_virtual": host.is_virtual,
+        "platform": host.platform,
+        "gemm_gflops": host.gemm_gflops,
+        "n_machines": len(hosts),
+    }
+
+
+def _notes(priced: Sequence[PricedCell], radio: int) -> list[str]:
+    return list(dict.fromkeys(note for cell in priced for note in cell.result.radios[radio].notes))
+
+
+def _unfinished(key: tuple[str, int], error: str) -> dict[str, Any]:
+    method, seed = key
+    return {"method": method, "seed": seed, "error": error}

@@ -1,0 +1,129 @@
+"""The answer in a sentence: what the first method after the reference saved, what it cost, what reached the battery."""
+
+from reports import lookup, phrases
+from reports.document import Highlight, Highlights, Paragraph
+from reports.lookup import Estimate
+from reports.numbers import ESTIMATE_DIGITS, NBSP, percent, percent_estimate, shorten, signed, significant
+from reports.schema import Tables
+
+_LONGEST_NAME = 60
+_LEAST_CHANGE = 5e-4
+"""Shares of bits closer to 1 than this print as "as many"."""
+
+
+def featured(tables: Tables) -> str | None:
+    """The method that the answer speaks of: the first of the spec, after the reference, that has a finished pair.
+
+    The order of the spec decides, not the result, so that the answer is no pick of the winner.
+    """
+    others = lookup.challengers(tables)
+    paired = [name for name in others if lookup.pair(tables, name, "total_bits")]
+    return next(iter(paired), None)
+
+
+def answer(tables: Tables) -> list[Paragraph]:
+    """One lead sentence; a second paragraph says how far to trust it."""
+    reference = lookup.reference(tables)
+    method = featured(tables)
+    if method is None:
+        return [Paragraph(_nothing(tables, reference), role="lead")]
+    names = [shorten(name, _LONGEST_NAME) for name in (method, reference)]
+    sentence = f"{names[0]} sent {_bits(tables, method)} than {names[1]}{_accuracy(tables, method)}"
+    radios = _radios(tables, method)
+    sentence += f"; that {phrases.listing(radios)}." if radios else "."
+    return [Paragraph(sentence, role="lead"), Paragraph(_trust(tables, method))]
+
+
+def pass_through(tables: Tables) -> Highlights | None:
+    """Pass-through of the featured method, per radio; None without a radio or a pair."""
+    method = featured(tables)
+    radios = lookup.radios(tables)
+    if method is None or not radios:
+        return None
+    return Highlights(
+        "pass_through_first",
+        f"Pass-through of {shorten(method, _LONGEST_NAME)}",
+        tuple(_highlight(tables, method, radio) for radio in radios),
+        note="Share of device-radio joules saved ÷ share of total bits saved. At 1, joules fall as fast as bits; at 0, "
+        f"they do not fall. Joules are {phrases.PROJECTED}.",
+    )
+
+
+def _nothing(tables: Tables, reference: str) -> str:
+    if not lookup.challengers(tables):
+        return f"Only the reference, {reference}, is in this benchmark: there is nothing to compare it with."
+    if tables.cells.empty:
+        return "No cell finished, so there is no answer yet."
+    return f"No method has finished a seed that {reference} has finished as well, so there is no comparison yet."
+
+
+def _bits(tables: Tables, method: str) -> str:
+    total = lookup.pair(tables, method, "total_bits")
+    text = f"{_fewer(total)} total bits"
+    uplink = lookup.pair(tables, method, "uplink_bits")
+    if uplink is not None and uplink.value is not None:
+        text += f" ({_fewer(uplink)} on the uplink)"
+    return text
+
+
+def _fewer(ratio: Estimate | None) -> str:
+    if ratio is None or ratio.value is None:
+        return "an unknown share of the"
+    if abs(ratio.value - 1) < _LEAST_CHANGE:
+        return "no fewer"
+    return f"{percent(abs(1 - ratio.value))} {'fewer' if ratio.value < 1 else 'more'}"
+
+
+def _accuracy(tables: Tables, method: str) -> str:
+    difference = lookup.pair(tables, method, "test_accuracy")
+    if difference is None or difference.value is None:
+        return ", with no paired test accuracy"
+    interval = phrases.points_interval(difference)
+    inside = f" ({interval})" if interval else ""
+    return f", at {signed(100 * difference.value, 2)}{NBSP}points{inside} of test accuracy"
+
+
+def _radios(tables: Tables, method: str) -> list[str]:
+    """What became of device-radio joules: radios that save first, then those that cost more."""
+    saved: list[str] = []
+    spent: list[str] = []
+    for radio in lookup.radios(tables):
+        ratio = lookup.pair(tables, method, "radio_energy_j", radio)
+        if ratio is None or ratio.value is None:
+            continue
+        quotient = lookup.pair(tables, method, "pass_through", radio)
+        group = saved if ratio.value <= 1 else spent
+        unit = "" if group else " of device-radio joules" if group is saved else " more device-radio joules"
+        words = f"{percent_estimate(abs(1 - ratio.value))}{unit} on {lookup.radio_title(tables, radio)}"
+        if quotient is not None and quotient.value is not None:
+            words += f" (pass-through {significant(quotient.value, ESTIMATE_DIGITS)})"
+        group.append(words)
+    verbs = (("saves", saved), ("costs", spent))
+    return [f"{verb} {phrases.listing(words)}" for verb, words in verbs if words]
+
+
+def _trust(tables: Tables, method: str) -> str:
+    difference = lookup.pair(tables, method, "test_accuracy")
+    n = lookup.pair(tables, method, "total_bits")
+    seeds = n.n if n else 0
+    said = lookup.verdict(difference)
+    if said == "holds":
+        rule = "Accuracy holds: the interval's lower end is above −0.5 points."
+    elif said == "not resolved":
+        rule = "Whether accuracy holds is not resolved: that takes an interval whose lower end is above −0.5 points."
+    else:
+        rule = "Accuracy was not compared."
+    paired = f"{seeds} paired seed{'s' if seeds != 1 else ''}"
+    return f"{rule} Bits are counted on {paired}; joules are {phrases.PROJECTED} from the assumptions listed below."
+
+
+def _highlight(tables: Tables, method: str, radio: str) -> Highlight:
+    quotient = lookup.pair(tables, method, "pass_through", radio)
+    joules = lookup.pair(tables, method, "radio_energy_j", radio)
+    bits = lookup.pair(tables, method, "total_bits")
+    cell = phrases.quotient(quotient)
+    detail = cell.detail
+    if joules and bits and joules.value is not None and bits.value is not None:
+        saved = f"{percent_estimate(1 - joules.value)} of joules for {percent(1 - bits.value)} of bits"
+        detail = f"{saved}; {cell.detail}" if cell.detail else saved
+    return Highlight(radio, lookup.radio_title(tables, radio), cell.text, detail)

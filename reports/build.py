@@ -1,0 +1,45 @@
+"""From a folder of tables to the neutral document."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from reports.document import Report, Section
+from reports.schema import Tables, read_tables
+from reports.sections.accuracy import accuracy
+from reports.sections.assumptions import assumptions
+from reports.sections.bits import bits
+from reports.sections.carbon import carbon
+from reports.sections.deployment import deployment
+from reports.sections.headline import headline
+from reports.sections.method import method
+from reports.sections.missing import missing
+from reports.sections.provenance import provenance
+from reports.sections.testbed import testbed
+
+SECTIONS: tuple[Callable[[Tables], Section], ...] = (
+    headline,
+    bits,
+    accuracy,
+    deployment,
+    carbon,
+    testbed,
+    assumptions,
+    method,
+    missing,
+    provenance,
+)
+"""The order of a report. A new section is one module and one line here."""
+
+
+def build_report(tables_folder: Path) -> Report:
+    """Read `tables_folder` and say what it says.
+
+    Raises:
+        UsageError: a file or column is missing, or the folder is of another schema version.
+    """
+    tables = read_tables(tables_folder)
+    return Report(
+        title=str(tables.context["name"]),
+        subtitle="Federated learning in bits, joules, grams and accuracy",
+        sections=tuple(section(tables) for section in SECTIONS),
+    )

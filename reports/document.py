@@ -1,0 +1,242 @@
+"""The neutral document: what a report says, before any format.
+
+All text is plain text. Writers escape it; nothing here is HTML, Markdown or LaTeX. Numbers arrive formatted, with the
+raw value beside them, so that a writer can name each one (a macro per result) without parsing text.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+Tone = Literal["plain", "muted", "warn"]
+Better = Literal["lower", "higher", ""]
+
+REFERENCE_SLOT = 0
+"""Colour slot of the reference; the other methods count up from 1."""
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A paragraph: ``lead`` answers the question, ``note`` is small print, ``warning`` must not be missed."""
+
+    kind: ClassVar[str] = "paragraph"
+    text: str
+    role: Literal["lead", "plain", "note", "warning"] = "plain"
+
+
+@dataclass(frozen=True)
+class Bullets:
+    """A list of sentences."""
+
+    kind: ClassVar[str] = "bullets"
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Highlight:
+    """One number that stands for itself.
+
+    Attributes:
+        key: identifier, unique in its block, for writers that name numbers.
+        label: what the number is.
+        value: formatted.
+        detail: how to read it.
+    """
+
+    key: str
+    label: str
+    value: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Highlights:
+    """A few numbers that stand out, under one title."""
+
+    kind: ClassVar[str] = "highlights"
+    key: str
+    title: str
+    items: tuple[Highlight, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A table column.
+
+    Attributes:
+        key: identifier, unique in its table.
+        label: heading.
+        unit: second line of the heading: unit and, for joules, uncertainty class; may be empty.
+        better: which direction is better, or empty.
+        is_number: numbers are aligned right.
+    """
+
+    key: str
+    label: str
+    unit: str = ""
+    better: Better = ""
+    is_number: bool = True
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table cell.
+
+    Attributes:
+        text: the formatted value, or why there is none.
+        detail: second line, e.g. an interval; may be empty.
+        value: the raw number in the unit of the heading; None where there is none.
+        tone: ``muted`` for absent values, ``warn`` for what needs a look.
+    """
+
+    text: str
+    detail: str = ""
+    value: float | None = None
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; every row has a cell per column and the first column heads its row.
+
+    Attributes:
+        key: identifier, unique in the report.
+        title: one line above the table.
+        columns: at least one.
+        rows: may be empty.
+        notes: how to read it, what it leaves out.
+    """
+
+    kind: ClassVar[str] = "table"
+    key: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a row that does not fit the columns."""
+        for row in self.rows:
+            if len(row) != len(self.columns):
+                raise ValueError(f"table {self.key}: a row has {len(row)} cells for {len(self.columns)} columns")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line with its repeats.
+
+    Attributes:
+        label: name of the line.
+        slot: colour and marker, from 0 (`REFERENCE_SLOT`).
+        points: (x, y) in order of x.
+        repeats: the single runs behind it, drawn faint.
+    """
+
+    label: str
+    slot: int
+    points: tuple[tuple[float, float], ...]
+    repeats: tuple[tuple[tuple[float, float], ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Curves:
+    """A panel of lines."""
+
+    x_label: str
+    y_label: str
+    curves: tuple[Curve, ...]
+    is_x_log: bool = False
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A stacked bar with a whisker on its end.
+
+    Attributes:
+        label: name of the bar.
+        parts: lengths, one per entry of `Bars.parts`, each at least 0.
+        low: lower end of the whisker; None for no whisker.
+        high: upper end of the whisker.
+        text: the formatted total.
+    """
+
+    label: str
+    parts: tuple[float, ...]
+    low: float | None
+    high: float | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Bars:
+    """A panel of horizontal stacked bars."""
+
+    title: str
+    x_label: str
+    parts: tuple[str, ...]
+    bars: tuple[Bar, ...]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure as data: writers draw it at the size they need.
+
+    Attributes:
+        key: identifier and file name, unique in the report.
+        title: what it shows.
+        caption: how to read it.
+        alt: what a reader who cannot see it needs to know.
+        panels: all of one type.
+    """
+
+    kind: ClassVar[str] = "figure"
+    key: str
+    title: str
+    caption: str
+    alt: str
+    panels: tuple[Curves, ...] | tuple[Bars, ...]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Verbatim text, folded away where the format can."""
+
+    kind: ClassVar[str] = "listing"
+    title: str
+    text: str
+
+
+Block = Paragraph | Bullets | Highlights | Table | Figure | Listing
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled run of blocks; `key` is its anchor."""
+
+    key: str
+    title: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole report."""
+
+    title: str
+    subtitle: str
+    sections: tuple[Section, ...]
+
+    def figures(self) -> Iterator[Figure]:
+        """All figures, in order."""
+        for section in self.sections:
+            for block in section.blocks:
+                if isinstance(block, Figure):
+                    yield block
+
+    def tables(self) -> Iterator[Table]:
+        """All tables, in order."""
+        for section in self.sections:
+            for block in section.blocks:
+                if isinstance(block, Table):
+                    yield block

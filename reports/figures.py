@@ -1,0 +1,144 @@
+"""Draws figures of the neutral document with matplotlib, in one colour-blind-safe style.
+
+Colours are those of Okabe and Ito; lines carry markers as well, so that colour is never the only key. Output depends
+on the figure alone: no date, no random identifiers. matplotlib is imported when something is drawn, not before.
+
+References:
+    Okabe and Ito, "Color Universal Design", 2008 (colours).
+"""
+
+import io
+import math
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from reports.document import Bars, Curves, Figure
+from reports.figures_bars import PART_COLOURS, draw_bars
+from reports.figures_curves import draw_curves
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
+
+WIDE_IN = 7.2
+"""Width of a two-column figure, inches."""
+COLUMN_IN = 3.5
+"""Width of a figure in one column of a two-column paper, inches."""
+
+_THEMED = {
+    "#ffffff": "paper",
+    "#1a2029": "ink",
+    "#5b6472": "muted",
+    "#8b93a1": "faint",
+    "#dfe3e9": "hairline",
+    "#22262e": "series-0",
+    "#0072b2": "series-1",
+    "#d55e00": "series-2",
+    "#009e73": "series-3",
+    "#cc79a7": "series-4",
+    "#e69f00": "series-5",
+    "#56b4e9": "series-6",
+}
+"""Colours of the style and the CSS variables that stand for them in a themed page."""
+
+
+def svg(figure: Figure, width_in: float = WIDE_IN, *, is_themed: bool = False) -> str:
+    """A figure as SVG text, byte-identical for equal figures.
+
+    Args:
+        figure: what to draw.
+        width_in: width, inches; height follows from the content.
+        is_themed: colours as CSS variables, identifiers that are unique in a page, no XML prolog: for inlining.
+    """
+    buffer = io.StringIO()
+    with _style(f"{figure.key}-{width_in}"):
+        _draw(figure, width_in).savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    return _themed(text, f"{figure.key}-{round(width_in * 10)}") if is_themed else text
+
+
+def pdf(figure: Figure, width_in: float = COLUMN_IN) -> bytes:
+    """A figure as PDF with embedded fonts, byte-identical for equal figures; `width_in` in inches."""
+    buffer = io.BytesIO()
+    with _style(figure.key):
+        metadata = {"CreationDate": None, "Creator": None, "Producer": None}
+        _draw(figure, width_in).savefig(buffer, format="pdf", metadata=metadata)
+    return buffer.getvalue()
+
+
+def _draw(figure: Figure, width_in: float) -> "Canvas":
+    from matplotlib.figure import Figure as Canvas
+
+    is_wide = width_in > (WIDE_IN + COLUMN_IN) / 2
+    panels = figure.panels
+    n_columns = min(2 if is_wide else 1, max(1, len(panels)))
+    n_rows = math.ceil(max(1, len(panels)) / n_columns)
+    canvas = Canvas(figsize=(width_in, _height_in(figure, n_rows, is_wide)))
+    grid = canvas.subplots(n_rows, n_columns, squeeze=False)
+    axes = [axis for row in grid for axis in row]
+    for spare in axes[len(panels) :]:
+        spare.set_axis_off()
+    for axis, panel in zip(axes, panels, strict=False):
+        if isinstance(panel, Curves):
+            draw_curves(canvas, axis, panel, is_wide=is_wide)
+        elif isinstance(panel, Bars):
+            draw_bars(axis, panel, is_wide=is_wide and n_columns == 1)
+    if panels and isinstance(panels[0], Bars):
+        _legend_of_parts(canvas, panels[0], is_wide=is_wide)
+    return canvas
+
+
+def _height_in(figure: Figure, n_rows: int, is_wide: bool) -> float:
+    if not figure.panels or isinstance(figure.panels[0], Curves):
+        return 3.75 if is_wide else 3.4
+    n_bars = max(len(panel.bars) for panel in figure.panels if isinstance(panel, Bars))
+    return 0.35 + n_rows * (0.75 + 0.4 * n_bars) + (0.0 if is_wide else 0.2)
+
+
+def _legend_of_parts(canvas: "Canvas", panel: Bars, is_wide: bool) -> None:
+    from matplotlib.patches import Patch
+
+    handles = [Patch(facecolor=PART_COLOURS[i % len(PART_COLOURS)], label=part) for i, part in enumerate(panel.parts)]
+    canvas.legend(
+        handles=handles,
+        loc="outside upper left",
+        ncols=len(handles) if is_wide else 2,
+        handlelength=1.0,
+        handleheight=0.9,
+        columnspacing=1.4,
+    )
+
+
+@contextmanager
+def _style(salt: str) -> Iterator[None]:
+    import matplotlib.style
+
+    sheet = resources.files("reports.templates") / "paper.mplstyle"
+    overrides: dict[str, Any] = {"svg.hashsalt": salt}
+    with (
+        resources.as_file(sheet) as path,
+        warnings.catch_warnings(),
+        matplotlib.style.context(["default", str(path), overrides]),
+    ):
+        # Names may hold characters that the measuring font lacks; the reader's own font draws them.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
+def _themed(text: str, prefix: str) -> str:
+    """Change tags and leave what stands between them: names are drawn as text and may look like anything."""
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text[text.index("<svg") :], flags=re.DOTALL)
+    text = re.sub(r"<[^<>]*>", lambda tag: _themed_tag(tag.group(), prefix), text)
+    return re.sub(r'<svg [^<>]*viewBox="([^"]*)"[^<>]*>', r'<svg viewBox="\1" aria-hidden="true">', text, count=1)
+
+
+def _themed_tag(tag: str, prefix: str) -> str:
+    tag = re.sub(r'\bid="', f'id="{prefix}-', tag)
+    tag = re.sub(r'((?:xlink:)?href="|url\()#', rf"\g<1>#{prefix}-", tag)
+    tag = tag.replace("'DejaVu Sans'", "var(--sans)").replace("xlink:href", "href")
+    for colour, variable in _THEMED.items():
+        tag = tag.replace(colour, f"var(--{variable})")
+    return tag

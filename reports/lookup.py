@@ -1,0 +1,181 @@
+"""Questions that sections ask the tables: methods in order, scenarios in order, one estimate, one stack of joules."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+import pandas as pd
+
+from reports.numbers import is_known
+from reports.schema import Tables
+
+COMPONENTS = ("local_training", "codec", "uplink", "downlink")
+RADIO_COMPONENTS = ("uplink", "downlink")
+HOLDS_ABOVE = -0.005
+"""Accuracy "holds" if the paired interval's lower end is above this share (half a percentage point)."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One number over seeds, as the tables give it.
+
+    Attributes:
+        n: seeds or pairs behind it.
+        value: the estimate; None if the tables have none.
+        low: lower end of the 95 % interval; None if there is none.
+        high: upper end of the 95 % interval; None if there is none.
+        note: why the interval is not an ordinary one, or empty.
+    """
+
+    n: int
+    value: float | None
+    low: float | None
+    high: float | None
+    note: str
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether both ends are known and apart from each other."""
+        return self.low is not None and self.high is not None and self.low != self.high
+
+
+@dataclass(frozen=True)
+class Range:
+    """Joules or grams with the range of the assumptions behind them: not an interval over seeds. NaN is unknown."""
+
+    low: float
+    typical: float
+    high: float
+
+    def __add__(self, other: "Range") -> "Range":
+        """Sum of ends: both at their low, both at their high."""
+        return Range(self.low + other.low, self.typical + other.typical, self.high + other.high)
+
+
+def methods(tables: Tables) -> list[str]:
+    """Names of all methods of the spec, in its order, finished or not."""
+    return [str(entry.get("name", "")) for entry in mappings(tables.context.get("methods"))]
+
+
+def reference(tables: Tables) -> str:
+    """Name of the reference method."""
+    return str(tables.context["reference"])
+
+
+def challengers(tables: Tables) -> list[str]:
+    """All methods but the reference, in the order of the spec."""
+    return [name for name in methods(tables) if name != reference(tables)]
+
+
+def slot(tables: Tables, method: str) -> int:
+    """Colour slot: 0 for the reference, then 1, 2, ... in the order of the spec."""
+    return 0 if method == reference(tables) else 1 + challengers(tables).index(method)
+
+
+def description(tables: Tables, method: str) -> Mapping[str, Any]:
+    """What ``context.json`` says of a method; empty if nothing."""
+    return next((entry for entry in mappings(tables.context.get("methods")) if str(entry.get("name")) == method), {})
+
+
+def initialisation(tables: Tables, method: str) -> str:
+    """Initialisation of a method, in one word."""
+    init = description(tables, method).get("init")
+    if isinstance(init, Mapping):
+        init = init.get("kind")
+    return str(init) if init else "not recorded"
+
+
+def radios(tables: Tables) -> list[str]:
+    """Radios that were priced, in the order of the tables."""
+    return [name for name in _distinct(tables.breakdown["radio"]) if name]
+
+
+def grids(tables: Tables) -> list[str]:
+    """Grids that were priced, in the order of the tables."""
+    return [name for name in _distinct(tables.breakdown["grid"]) if name]
+
+
+def radio_title(tables: Tables, radio: str) -> str:
+    """Full name of a radio where the context gives one."""
+    scenarios = tables.context.get("scenarios")
+    entries = mappings(scenarios.get("radios")) if isinstance(scenarios, Mapping) else []
+    for entry in entries:
+        if radio in (entry.get("name"), entry.get("kind")) and entry.get("title"):
+            return str(entry["title"])
+    return radio
+
+
+def pair(tables: Tables, method: str, quantity: str, radio: str = "", grid: str = "") -> Estimate | None:
+    """A paired comparison with the reference; None where the tables have none."""
+    return _estimate(tables.pair_rows.get((method, quantity, radio, grid), []), "estimate", "n_pairs")
+
+
+def mean(tables: Tables, method: str, quantity: str) -> Estimate | None:
+    """The mean of a quantity over seeds; None where the tables have none."""
+    return _estimate(tables.method_rows.get((method, quantity, "", ""), []), "mean", "n")
+
+
+def seeds_finished(tables: Tables, method: str) -> int:
+    """Finished cells of a method."""
+    return int((tables.cells["method"] == method).sum())
+
+
+def energy(tables: Tables, method: str, radio: str) -> dict[str, Range]:
+    """Deployment joules per component of one run of the whole fleet, mean over seeds; empty if nothing finished."""
+    first_grid = next(iter(_distinct(tables.breakdown["grid"])), "")
+    rows = tables.breakdown_rows.get((method, radio, first_grid), [])
+    return _ranges(rows, "energy_low_j", "energy_j", "energy_high_j")
+
+
+def carbon(tables: Tables, method: str, radio: str, grid: str) -> Range | None:
+    """Grams of one run of the whole fleet, mean over seeds; None if nothing finished."""
+    rows = tables.breakdown_rows.get((method, radio, grid), [])
+    return total(_ranges(rows, "carbon_low_g", "carbon_g", "carbon_high_g"))
+
+
+def total(components: Mapping[str, Range]) -> Range | None:
+    """Sum of components, unknown if one of them is; None if there are none."""
+    if not components:
+        return None
+    return sum(components.values(), start=Range(0.0, 0.0, 0.0))
+
+
+def verdict(difference: Estimate | None) -> str:
+    """Whether accuracy holds, by the rule of `HOLDS_ABOVE`."""
+    if difference is None or difference.value is None:
+        return "not compared"
+    if difference.low is None:
+        return "not resolved"
+    return "holds" if difference.low > HOLDS_ABOVE else "not resolved"
+
+
+def mappings(value: Any) -> list[Mapping[str, Any]]:
+    """The mappings in a list from ``context.json``, whatever else stands there."""
+    return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, Sequence) else []
+
+
+def _ranges(rows: Sequence[Mapping[str, Any]], low: str, typical: str, high: str) -> dict[str, Range]:
+    """Mean over seeds, per component; unknown (NaN) if it is unknown at any seed."""
+    found = {}
+    for component in dict.fromkeys([*COMPONENTS, *(str(row["component"]) for row in rows)]):
+        part = [row for row in rows if row["component"] == component]
+        if part:
+            found[component] = Range(*(fmean(row[column] for row in part) for column in (low, typical, high)))
+    return found
+
+
+def _estimate(rows: Sequence[Mapping[str, Any]], value: str, count: str) -> Estimate | None:
+    if not rows:
+        return None
+    row = rows[0]
+    n = int(row[count]) if is_known(row[count]) else 0
+    return Estimate(n, _known(row[value]), _known(row["low"]), _known(row["high"]), str(row["note"]))
+
+
+def _known(value: Any) -> float | None:
+    return float(value) if is_known(value) else None
+
+
+def _distinct(column: "pd.Series[Any]") -> list[str]:
+    return [str(value) for value in column.drop_duplicates()]

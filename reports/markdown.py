@@ -1,0 +1,100 @@
+"""A report as GitHub-flavoured Markdown, with its figures as SVG files in a folder beside it."""
+
+import re
+from pathlib import Path
+
+from reports import figures
+from reports.document import Block, Bullets, Cell, Column, Figure, Highlights, Listing, Paragraph, Report, Table
+from reports.files import write_text
+from reports.numbers import clean
+
+FIGURES_FOLDER = "figures"
+_ACTIVE = re.compile(r"([\\`*_\[\]|~$#!])")
+_ARROWS = {"lower": " ↓", "higher": " ↑", "": ""}
+
+
+def render_markdown(report: Report) -> str:
+    """The report as text, byte-identical for equal reports."""
+    parts = [f"# {_escape(report.title)}", _escape(report.subtitle)]
+    for section in report.sections:
+        parts.append(f"## {_escape(section.title)}")
+        parts += [_block(block) for block in section.blocks]
+    return "\n\n".join(parts) + "\n"
+
+
+def write_markdown(report: Report, path: Path) -> None:
+    """Write the report to `path` and its figures to ``figures/`` beside it.
+
+    Raises:
+        EnvironmentLacksError: a file cannot be written.
+    """
+    for figure in report.figures():
+        write_text(path.parent / FIGURES_FOLDER / f"{figure.key}.svg", figures.svg(figure))
+    write_text(path, render_markdown(report))
+
+
+def _block(block: Block) -> str:
+    match block:
+        case Paragraph():
+            return _paragraph(block)
+        case Bullets():
+            return "\n".join(f"- {_escape(item)}" for item in block.items)
+        case Highlights():
+            return _highlights(block)
+        case Table():
+            return _table(block)
+        case Figure():
+            link = f"![{_escape(block.alt)}]({FIGURES_FOLDER}/{block.key}.svg)"
+            return f"### {_escape(block.title)}\n\n{link}\n\n{_escape(block.caption)}"
+        case Listing():
+            return _listing(block)
+
+
+def _paragraph(block: Paragraph) -> str:
+    text = _escape(block.text)
+    return {"lead": f"**{text}**", "warning": f"> {text}"}.get(block.role, text)
+
+
+def _highlights(block: Highlights) -> str:
+    items = [
+        f"- {_escape(item.label)}: **{_escape(item.value)}**" + (f" ({_escape(item.detail)})" if item.detail else "")
+        for item in block.items
+    ]
+    note = f"\n\n{_escape(block.note)}" if block.note else ""
+    return f"### {_escape(block.title)}\n\n" + "\n".join(items) + note
+
+
+def _table(block: Table) -> str:
+    lines = [f"### {_escape(block.title)}"]
+    if block.rows:
+        lines += ["", _row([_heading(column) for column in block.columns])]
+        lines.append(_row(["---:" if column.is_number else "---" for column in block.columns]))
+        lines += [_row([_cell(cell) for cell in row]) for row in block.rows]
+    for note in block.notes:
+        lines += ["", _escape(note)]
+    return "\n".join(lines)
+
+
+def _listing(block: Listing) -> str:
+    longest = max((len(run) for run in re.findall(r"`+", block.text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"### {_escape(block.title)}\n\n{fence}json\n{block.text}\n{fence}"
+
+
+def _heading(column: Column) -> str:
+    unit = f" ({_escape(column.unit)})" if column.unit else ""
+    return f"{_escape(column.label)}{_ARROWS[column.better]}{unit}"
+
+
+def _cell(cell: Cell) -> str:
+    return _escape(f"{cell.text} ({cell.detail})" if cell.detail else cell.text)
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _escape(text: str) -> str:
+    """Plain text that Markdown prints as it stands: no markup, no tag, no new cell or line."""
+    safe = clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _ACTIVE.sub(r"\\\1", safe)

@@ -1,0 +1,149 @@
+"""Numbers as text: units chosen per column, significant digits, signs. Returns plain text with no-break spaces."""
+
+import math
+import unicodedata
+from collections.abc import Iterable
+from decimal import Decimal
+
+from reports.document import Cell
+
+LONGEST_NAME = 26
+"""Characters of a name in a figure."""
+NBSP = "\u00a0"
+MINUS = "\u2212"
+FACT_DIGITS = 4
+"""Significant digits of counted quantities (bits)."""
+ESTIMATE_DIGITS = 2
+"""Significant digits of estimated (E1, E2) and projected (P) quantities; more would claim what is not known."""
+
+TABLE_HEADROOM = 10.0
+"""Tables of joules keep the smaller unit until the largest value needs five digits."""
+
+_BITS = ((1e12, "Tbit"), (1e9, "Gbit"), (1e6, "Mbit"), (1e3, "kbit"), (1.0, "bit"))
+_JOULES = ((1e9, "GJ"), (1e6, "MJ"), (1e3, "kJ"), (1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"))
+_GRAMS = ((1e6, "t"), (1e3, "kg"), (1.0, "g"), (1e-3, "mg"), (1e-6, "µg"))
+_STEPS = {"bit": _BITS, "J": _JOULES, "g": _GRAMS}
+_BIDI_CONTROLS = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F}
+
+
+def clean(text: str) -> str:
+    """Text on one line without control characters or marks that reorder what follows; all else is kept.
+
+    >>> clean("a" + chr(10) + "b" + chr(9) + "c")
+    'a b c'
+    """
+    flat = " ".join(text.split("\n"))
+    return "".join(_safe(character) for character in flat)
+
+
+def shorten(text: str, longest: int = LONGEST_NAME) -> str:
+    """`text`, cleaned, of at most `longest` characters; tables carry names in full.
+
+    >>> shorten("QuantFL 6-bit", 10)
+    'QuantFL 6…'
+    """
+    text = clean(text)
+    return text if len(text) <= longest else text[: longest - 1].rstrip(" -") + "…"
+
+
+def _safe(character: str) -> str:
+    if character == "\t":
+        return " "
+    bad = unicodedata.category(character) in {"Cc", "Cs"} or ord(character) in _BIDI_CONTROLS
+    return "\ufffd" if bad else character
+
+
+def significant(value: float, digits: int) -> str:
+    """`value` with `digits` significant digits and no exponent.
+
+    >>> significant(1234.0, 2), significant(0.2, 2), significant(-0.00123, 2)
+    ('1,200', '0.20', '\u22120.0012')
+    """
+    if value == 0:
+        return "0"
+    return format(Decimal(f"{value:.{digits - 1}e}"), ",f").replace("-", MINUS)
+
+
+def fixed(value: float, decimals: int) -> str:
+    """`value` with `decimals` decimals; a rounded zero has no sign.
+
+    >>> fixed(-0.04, 1), fixed(-0.06, 1)
+    ('0.0', '\u22120.1')
+    """
+    text = f"{value:,.{decimals}f}"
+    if float(text.replace(",", "")) == 0:
+        text = text.lstrip("-")
+    return text.replace("-", MINUS)
+
+
+def signed(value: float, decimals: int) -> str:
+    """`value` with its sign, also when positive.
+
+    >>> signed(0.24, 1), signed(-0.4, 1), signed(0.0, 1)
+    ('+0.2', '\u22120.4', '0.0')
+    """
+    text = fixed(value, decimals)
+    return text if text.startswith(MINUS) or float(text.replace(",", "")) == 0 else f"+{text}"
+
+
+def percent(share: float, decimals: int = 1) -> str:
+    """A share as a percentage with fixed decimals.
+
+    >>> percent(0.4058).replace(NBSP, " ")
+    '40.6 %'
+    """
+    return f"{fixed(100 * share, decimals)}{NBSP}%"
+
+
+def percent_estimate(share: float) -> str:
+    """A share that rests on estimates, at `ESTIMATE_DIGITS`.
+
+    >>> percent_estimate(0.0912).replace(NBSP, " ")
+    '9.1 %'
+    """
+    return f"{significant(100 * share, ESTIMATE_DIGITS)}{NBSP}%"
+
+
+def scale(values: Iterable[float | None], base: str, headroom: float = 1.0) -> tuple[float, str]:
+    """Factor and unit that keep the largest of `values` between `headroom` and 1000 times it.
+
+    Args:
+        values: in `base`; None and NaN are left out.
+        base: "bit", "J" or "g".
+        headroom: above 1 where small values stand beside large ones and should not start with zeros.
+
+    >>> scale([1.5e6, 3.0], "bit")
+    (1000000.0, 'Mbit')
+    """
+    largest = max((abs(value) for value in values if is_known(value) and value is not None), default=0.0)
+    for factor, unit in _STEPS[base]:
+        if largest >= headroom * factor:
+            return factor, unit
+    return (1.0, base) if largest == 0 else _STEPS[base][-1]
+
+
+def with_unit(value: float, base: str, digits: int) -> str:
+    """A single number with the unit that suits it.
+
+    >>> with_unit(1234.0, "J", 2).replace(NBSP, " ")
+    '1.2 kJ'
+    """
+    factor, unit = scale([value], base)
+    return f"{significant(value / factor, digits)}{NBSP}{unit}"
+
+
+def is_known(value: float | None) -> bool:
+    """Whether there is a finite number."""
+    return value is not None and math.isfinite(value)
+
+
+def to_text(low: float | None, high: float | None, digits: int, factor: float = 1.0) -> str:
+    """An interval as ``low to high``, at `digits` significant digits; empty if there is none."""
+    if low is None or high is None or not (is_known(low) and is_known(high)):
+        return ""
+    return f"{significant(low / factor, digits)} to {significant(high / factor, digits)}"
+
+
+def absent(text: str = "not measured") -> Cell:
+    """A cell that says that there is no value."""
+    return Cell(text, tone="muted")

@@ -1,0 +1,168 @@
+"""Estimates, ranges and settings as words and cells. One place decides how each kind of number is said."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reports.document import Cell
+from reports.lookup import Estimate, Range, verdict
+from reports.numbers import (
+    ESTIMATE_DIGITS,
+    FACT_DIGITS,
+    absent,
+    fixed,
+    is_known,
+    percent,
+    signed,
+    significant,
+    to_text,
+)
+
+CONFIDENCE = "95 % CI"
+PROJECTED = "projected (P)"
+NOT_PAIRED = "not paired"
+NOT_FINISHED = "no finished cell"
+_CLASSES = {"M": "measured", "E": "estimated", "P": "projected"}
+_DETERMINISTIC = "deterministic"
+
+
+def class_words(evidence: str) -> str:
+    """An uncertainty class with its word.
+
+    >>> class_words("E1"), class_words("none")
+    ('estimated (E1)', 'not measured')
+    """
+    word = _CLASSES.get(evidence[:1])
+    return f"{word} ({evidence})" if word else "not measured"
+
+
+def accuracy(estimate: Estimate | None) -> Cell:
+    """Mean accuracy with its interval over seeds."""
+    if estimate is None or estimate.value is None:
+        return absent(NOT_FINISHED)
+    detail = estimate.note
+    if estimate.low is not None and estimate.high is not None and estimate.has_interval:
+        detail = f"{fixed(100 * estimate.low, 1)} to {fixed(100 * estimate.high, 1)}"
+    return Cell(percent(estimate.value), detail, estimate.value)
+
+
+def points(estimate: Estimate | None, *, has_verdict: bool = True) -> Cell:
+    """A paired difference of accuracy, in percentage points, its interval, and the verdict of the "holds" rule."""
+    if estimate is None or estimate.value is None:
+        return absent(NOT_PAIRED)
+    words = [points_interval(estimate, "")] + ([verdict(estimate)] if has_verdict else [])
+    return Cell(signed(100 * estimate.value, 2), "; ".join(word for word in words if word), 100 * estimate.value)
+
+
+def points_interval(estimate: Estimate, prefix: str = f"{CONFIDENCE} ") -> str:
+    """The interval of a difference of accuracy in points, or the note that stands for it."""
+    if estimate.low is None or estimate.high is None or not estimate.has_interval:
+        return estimate.note
+    return f"{prefix}{fixed(100 * estimate.low, 2)} to {fixed(100 * estimate.high, 2)}"
+
+
+def change(ratio: Estimate | None, *, is_fact: bool) -> Cell:
+    """A ratio to the reference as a change in per cent.
+
+    Args:
+        ratio: method / reference.
+        is_fact: counted (one decimal), or resting on estimates (`ESTIMATE_DIGITS`).
+    """
+    if ratio is None:
+        return absent(NOT_PAIRED)
+    if ratio.value is None:
+        return absent(ratio.note or "undefined")
+    value = 100 * (ratio.value - 1)
+    text = signed(value, 1) if is_fact else _signed_estimate(value)
+    detail = ratio.note if ratio.note != _DETERMINISTIC else ""
+    if ratio.low is not None and ratio.high is not None and ratio.has_interval:
+        ends = [100 * (end - 1) for end in (ratio.low, ratio.high)]
+        both = [fixed(end, 1) if is_fact else significant(end, ESTIMATE_DIGITS) for end in ends]
+        detail = f"{both[0]} to {both[1]}"
+    return Cell(f"{text}\u00a0%", detail, value)
+
+
+def quotient(estimate: Estimate | None) -> Cell:
+    """A pass-through."""
+    if estimate is None:
+        return absent(NOT_PAIRED)
+    if estimate.value is None:
+        return absent(estimate.note or "undefined")
+    detail = estimate.note if estimate.note != _DETERMINISTIC else ""
+    if estimate.has_interval:
+        detail = f"{CONFIDENCE} {to_text(estimate.low, estimate.high, ESTIMATE_DIGITS)}"
+    return Cell(significant(estimate.value, ESTIMATE_DIGITS), detail, estimate.value)
+
+
+def bits(estimate: Estimate | None, factor: float) -> Cell:
+    """Counted bits, mean over seeds, in units of `factor` bits."""
+    if estimate is None or estimate.value is None:
+        return absent(NOT_FINISHED)
+    detail = ""
+    if estimate.has_interval:
+        detail = to_text(estimate.low, estimate.high, FACT_DIGITS, factor)
+    return Cell(significant(estimate.value / factor, FACT_DIGITS), detail, estimate.value / factor)
+
+
+def assumed(amount: Range | None, factor: float) -> Cell:
+    """Projected joules or grams with the range of the assumptions, in units of `factor`."""
+    if amount is None:
+        return absent(NOT_FINISHED)
+    if not is_known(amount.typical):
+        return absent("not known")
+    detail = "" if amount.low == amount.high else to_text(amount.low, amount.high, ESTIMATE_DIGITS, factor)
+    return Cell(significant(amount.typical / factor, ESTIMATE_DIGITS), detail, amount.typical / factor)
+
+
+def part(settings: Any) -> str:
+    """A codec, server rule or other part with its settings.
+
+    >>> part({"kind": "error_feedback", "inner": {"kind": "topk", "ratio": 0.01}})
+    'error_feedback (inner topk (ratio 0.01))'
+    """
+    if not isinstance(settings, Mapping):
+        return "float32" if settings is None else plain(settings)
+    if "codec" in settings and "kind" not in settings:
+        mode = settings.get("mode")
+        return part(settings["codec"]) + (f", {mode} mode" if mode else "")
+    fields = ", ".join(f"{key} {part(value)}" for key, value in settings.items() if key != "kind")
+    kind = plain(settings.get("kind", ""))
+    return f"{kind} ({fields})" if fields else kind
+
+
+def plain(value: Any) -> str:
+    """A value of ``context.json`` as text."""
+    if value is None or value == "":
+        return "not recorded"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}" if is_known(value) else "not recorded"
+    return str(value)
+
+
+def flatten(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Leaves of nested mappings and lists, as (path in words, text)."""
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from flatten(inner, f"{path} {key}".strip().replace("_", " "))
+    elif isinstance(value, list) and any(isinstance(entry, Mapping | list) for entry in value):
+        for number, inner in enumerate(value, start=1):
+            yield from flatten(inner, f"{path} {number}".strip())
+    elif isinstance(value, list):
+        yield path, ", ".join(plain(entry) for entry in value) or "none"
+    else:
+        yield path, plain(None if isinstance(value, Mapping) else value)
+
+
+def listing(words: list[str]) -> str:
+    """Words joined as in a sentence.
+
+    >>> listing(["a", "b", "c"])
+    'a, b and c'
+    """
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def _signed_estimate(value: float) -> str:
+    text = significant(value, ESTIMATE_DIGITS)
+    return f"+{text}" if value > 0 else text

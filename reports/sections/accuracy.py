@@ -1,0 +1,58 @@
+"""What the bits bought: accuracy, its paired differences, and whether it holds."""
+
+from reports import lookup, phrases
+from reports.document import Cell, Column, Paragraph, Section, Table
+from reports.numbers import absent
+from reports.schema import Tables
+
+
+def accuracy(tables: Tables) -> Section:
+    """Initial, validation and test accuracy with paired differences."""
+    columns = (
+        Column("method", "Method", is_number=False),
+        Column("seeds", "Seeds", "finished"),
+        Column("initial_accuracy", "At round 0", "validation", "higher"),
+        Column("validation_accuracy", "Validation", "mean of last five scores", "higher"),
+        Column("validation_difference", "Difference", f"points, {phrases.CONFIDENCE}", "higher"),
+        Column("test_accuracy", "Test", "final round", "higher"),
+        Column("test_difference", "Difference", f"points, {phrases.CONFIDENCE}", "higher"),
+    )
+    rows = []
+    for name in lookup.methods(tables):
+        n = lookup.seeds_finished(tables, name)
+        row = [Cell(name), Cell(str(n), value=float(n))]
+        row.append(phrases.accuracy(lookup.mean(tables, name, "initial_accuracy")))
+        for key in ("validation_accuracy", "test_accuracy"):
+            row.append(phrases.accuracy(lookup.mean(tables, name, key)))
+            difference = phrases.points(lookup.pair(tables, name, key))
+            row.append(absent("reference") if name == lookup.reference(tables) else difference)
+        rows.append(tuple(row))
+    notes = (
+        "Intervals are 95 % t intervals over seeds; differences are paired by seed with the reference. They cover what "
+        "varies between seeds (initial weights, partition, cohorts, batches), not the finite size of the test set.",
+        "Methods are paired only if their initialisation is that of the reference.",
+    )
+    table = Table("accuracy", "Accuracy", columns, tuple(rows), notes)
+    return Section("accuracy", "Accuracy", (*(Paragraph(text) for text in _verdicts(tables)), table))
+
+
+def _verdicts(tables: Tables) -> list[str]:
+    seeds = max((lookup.seeds_finished(tables, name) for name in lookup.methods(tables)), default=0)
+    if seeds == 0:
+        return ["No cell finished, so no accuracy is known."]
+    if seeds == 1:
+        return ["Not enough seeds for an interval: one seed cannot tell a method from luck, so nothing is resolved."]
+    found: dict[str, list[str]] = {"holds": [], "not resolved": [], "not compared": []}
+    for name in lookup.challengers(tables):
+        found[lookup.verdict(lookup.pair(tables, name, "test_accuracy"))].append(name)
+    words = {"holds": "Test accuracy holds for", "not resolved": "Not resolved for", "not compared": "Not compared for"}
+    said = [f"{words[key]} {phrases.listing(names)}." for key, names in found.items() if names]
+    rule = "Accuracy “holds” if the lower end of the paired 95 % interval is above −0.5 points; otherwise the "
+    below = [name for name in lookup.challengers(tables) if _is_below(lookup.pair(tables, name, "test_accuracy"))]
+    if below:
+        said.append(f"For {phrases.listing(below)} the whole interval lies below −0.5 points: accuracy was lost.")
+    return [" ".join([*said, f"{rule}comparison is “not resolved”, which is not the same as “worse”."])]
+
+
+def _is_below(difference: lookup.Estimate | None) -> bool:
+    return difference is not None and difference.high is not None and difference.high < lookup.HOLDS_ABOVE

@@ -1,0 +1,48 @@
+"""What crossed the air: payload, frames and the same vectors as raw float32."""
+
+from reports import lookup, phrases
+from reports.document import Cell, Column, Paragraph, Section, Table
+from reports.numbers import absent, percent, scale
+from reports.schema import Tables, meaning
+
+_QUANTITIES = ("uplink_bits", "downlink_bits", "total_bits", "frame_bits", "reference_bits")
+
+
+def bits(tables: Tables) -> Section:
+    """Bits per method, counted on the payloads that the receiver decoded."""
+    names = lookup.methods(tables)
+    means = {name: {key: lookup.mean(tables, name, key) for key in _QUANTITIES} for name in names}
+    factor, unit = scale([e.value for row in means.values() for e in row.values() if e], "bit")
+    columns = (
+        Column("method", "Method", is_number=False),
+        *(Column(key, meaning(key).label, unit, meaning(key).better) for key in _QUANTITIES),
+        Column("share_of_raw", "Total, share of raw", "", "lower"),
+        Column("frame_share", "Frames, share of total", "", "lower"),
+    )
+    rows = []
+    for name in names:
+        row = means[name]
+        rows.append(
+            (
+                Cell(name),
+                *(phrases.bits(row[key], factor) for key in _QUANTITIES),
+                _share(row["total_bits"], row["reference_bits"]),
+                _share(row["frame_bits"], row["total_bits"]),
+            )
+        )
+    notes = (
+        "Bits are 8 × the bytes of the payloads that the receiver decoded, frame (version, codec, length, checksum) "
+        "included; no codec reports its own size. “As raw float32” is the same vectors without codec and frame.",
+    )
+    text = (
+        "Bits are counted on the payloads, not computed from a formula. Fixed-rate codecs send the same number at "
+        "every seed; where seeds differ, the range below a number is its 95 % t interval."
+    )
+    table = Table("bits", "Bits on the air, one training run of the whole fleet, mean over seeds", columns, tuple(rows))
+    return Section("bits", "Bits", (Paragraph(text), Table(table.key, table.title, columns, table.rows, notes)))
+
+
+def _share(part: lookup.Estimate | None, whole: lookup.Estimate | None) -> Cell:
+    if part is None or whole is None or part.value is None or not whole.value:
+        return absent(phrases.NOT_FINISHED)
+    return Cell(percent(part.value / whole.value), value=part.value / whole.value)

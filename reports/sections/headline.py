@@ -1,0 +1,99 @@
+"""The first screen: the answer, the figure, the pass-through, and one table with everything that decides."""
+
+from reports import lookup, phrases
+from reports.answer import answer, pass_through
+from reports.document import Block, Cell, Column, Paragraph, Section, Table
+from reports.numbers import TABLE_HEADROOM, absent, scale
+from reports.schema import Tables
+from reports.sections.trajectories import accuracy_against_bits
+
+
+def headline(tables: Tables) -> Section:
+    """Answer, accuracy against bits, pass-through, comparison table."""
+    blocks: list[Block] = [*answer(tables), *_warnings(tables)]
+    figure = accuracy_against_bits(tables)
+    blocks.append(figure if figure else Paragraph("No finished cell has scores to draw.", role="note"))
+    passed = pass_through(tables)
+    if passed:
+        blocks.append(passed)
+    blocks.append(_comparison(tables))
+    return Section("answer", "Answer", tuple(blocks))
+
+
+def _warnings(tables: Tables) -> list[Paragraph]:
+    cells = tables.context["cells"]
+    counts = cells if isinstance(cells, dict) else {}
+    unfinished = len(counts.get("failed") or []) + len(counts.get("missing") or [])
+    if not unfinished:
+        return []
+    return [
+        Paragraph(
+            f"{unfinished} of {phrases.plain(counts.get('planned'))} planned cells did not finish; they stand under "
+            "“What is missing”, and every number here leaves them out.",
+            role="warning",
+        )
+    ]
+
+
+def _comparison(tables: Tables) -> Table:
+    names = lookup.methods(tables)
+    radio = next(iter(lookup.radios(tables)), "")
+    grid = next(iter(lookup.grids(tables)), "")
+    factor, unit = scale(_bit_values(tables, names), "bit")
+    joules = {name: lookup.total(lookup.energy(tables, name, radio)) for name in names}
+    grams = {name: lookup.carbon(tables, name, radio, grid) for name in names}
+    j_factor, j_unit = scale([amount.typical for amount in joules.values() if amount], "J", TABLE_HEADROOM)
+    g_factor, g_unit = scale([amount.typical for amount in grams.values() if amount], "g")
+    where = lookup.radio_title(tables, radio) if radio else "no radio"
+    columns = (
+        Column("method", "Method", "initialisation", is_number=False),
+        Column("uplink_bits", "Uplink", unit, "lower"),
+        Column("downlink_bits", "Downlink", unit, "lower"),
+        Column("total_bits", "Total", unit, "lower"),
+        Column("total_change", "Total, change", "to reference", "lower"),
+        Column("test_accuracy", "Test accuracy", phrases.CONFIDENCE, "higher"),
+        Column("test_difference", "Difference", f"points, {phrases.CONFIDENCE}", "higher"),
+        Column("device_energy", f"Device, {where}", f"{j_unit}, {phrases.PROJECTED}", "lower"),
+        Column("device_change", "Device, change", "to reference", "lower"),
+        Column("carbon", f"Carbon, {grid or 'no grid'}", f"{g_unit}, {phrases.PROJECTED}", "lower"),
+    )
+    rows = []
+    for name in names:
+        bits = [phrases.bits(lookup.mean(tables, name, key), factor) for key in _BITS]
+        rows.append(
+            (
+                Cell(name, lookup.initialisation(tables, name)),
+                *bits,
+                _against(tables, name, phrases.change(lookup.pair(tables, name, "total_bits"), is_fact=True)),
+                phrases.accuracy(lookup.mean(tables, name, "test_accuracy")),
+                _against(tables, name, phrases.points(lookup.pair(tables, name, "test_accuracy"))),
+                phrases.assumed(joules[name], j_factor),
+                _against(
+                    tables, name, phrases.change(lookup.pair(tables, name, "device_energy_j", radio), is_fact=False)
+                ),
+                phrases.assumed(grams[name], g_factor),
+            )
+        )
+    return Table("comparison", "All methods", columns, tuple(rows), _notes())
+
+
+_BITS = ("uplink_bits", "downlink_bits", "total_bits")
+
+
+def _bit_values(tables: Tables, names: list[str]) -> list[float | None]:
+    means = [lookup.mean(tables, name, key) for name in names for key in _BITS]
+    return [mean.value for mean in means if mean]
+
+
+def _against(tables: Tables, name: str, cell: Cell) -> Cell:
+    return absent("reference") if name == lookup.reference(tables) else cell
+
+
+def _notes() -> tuple[str, ...]:
+    return (
+        "Bits, joules and grams are of one training run of the whole fleet, mean over seeds.",
+        "Intervals under accuracy and changes are 95 % t intervals over seeds (paired by seed for differences and "
+        "changes); they do not cover the finite test set. Ranges under joules and grams are those of the "
+        "assumptions: every coefficient at its low, every one at its high.",
+        "“Holds” means that the lower end of the paired interval is above −0.5 points; all else is “not resolved”.",
+    )

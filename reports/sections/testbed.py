@@ -1,0 +1,157 @@
+"""Testbed: what this benchmark cost on the machine that ran it. Never in one table with a deployment."""
+
+from typing import Any
+
+import pandas as pd
+
+from reports import lookup, phrases
+from reports.document import Block, Bullets, Cell, Column, Paragraph, Section, Table
+from reports.numbers import ESTIMATE_DIGITS, absent, is_known, percent, scale, significant, with_unit
+from reports.schema import Tables, meaning
+
+_MOST_OTHER = 0.15
+_LEAST_COVERAGE = 0.95
+_PHASES = (
+    "local_training_cpu_s",
+    "encode_cpu_s",
+    "decode_cpu_s",
+    "aggregate_cpu_s",
+    "evaluate_cpu_s",
+    "setup_cpu_s",
+    "other_cpu_s",
+)
+_SECONDS_DIGITS = 3
+
+
+def testbed(tables: Tables) -> Section:
+    """Joules with method, scope and class; CPU seconds by phase; what attempts and pre-training added."""
+    facts = tables.context.get("testbed")
+    facts = facts if isinstance(facts, dict) else {}
+    blocks: list[Block] = [Paragraph(_how(facts)), Bullets(tuple(_totals(facts)))]
+    if tables.cells.empty:
+        blocks.append(Paragraph("No cell finished, so there is no cell to show.", role="note"))
+        return Section("testbed", "Testbed (this host)", tuple(blocks))
+    blocks += [Paragraph(text, role="warning") for text in _explanations(tables.cells)]
+    blocks += [_cells(tables), _phases(tables)]
+    return Section("testbed", "Testbed (this host)", tuple(blocks))
+
+
+def _how(facts: dict[str, Any]) -> str:
+    evidence = str(facts.get("evidence") or "none")
+    text = "Testbed: what running this benchmark cost on its own host. It says nothing of a deployment. "
+    if phrases.class_words(evidence) == "not measured":
+        return f"{text}Joules were not measured here (no meter gave any); CPU and wall seconds stand instead."
+    return (
+        f"{text}Joules are {phrases.class_words(evidence)}: method “{phrases.plain(facts.get('method'))}”, "
+        f"scope “{phrases.plain(facts.get('scope'))}”."
+    )
+
+
+def _totals(facts: dict[str, Any]) -> list[str]:
+    word = phrases.class_words(str(facts.get("evidence") or "none"))
+    lines = [
+        f"Finished cells: {_joules(facts.get('cells_j'), word)}.",
+        f"Failed and killed attempts, in no result: {_joules(facts.get('attempts_j'), word)}.",
+    ]
+    runs = lookup.mappings(facts.get("pretraining"))
+    for run in runs:
+        name = phrases.plain(run.get("name") or run.get("init"))
+        lines.append(f"Pre-training, apart from all cells, “{name}”: {_joules(run.get('energy_j'), word)}.")
+    parts = [facts.get("cells_j"), facts.get("attempts_j"), *(run.get("energy_j") for run in runs)]
+    known = [float(part) for part in parts if isinstance(part, int | float) and is_known(part)]
+    if len(known) == len(parts):
+        lines.append(f"All together: {_joules(sum(known), word)}.")
+    if not runs:
+        lines.append("Pre-training: none by this benchmark; done elsewhere it is unknown and not charged.")
+    return lines
+
+
+def _joules(value: Any, word: str) -> str:
+    if not isinstance(value, int | float) or not is_known(value):
+        return "not measured"
+    return f"{with_unit(float(value), 'J', ESTIMATE_DIGITS)}, {word}"
+
+
+def _explanations(cells: pd.DataFrame) -> list[str]:
+    lines = []
+    other = cells["other_cpu_s"].sum() / cells["cpu_s"].sum() if cells["cpu_s"].sum() > 0 else 0.0
+    if other > _MOST_OTHER:
+        lines.append(
+            f"{percent(float(other))} of the CPU time lies outside every phase (“other”, above 15 %): start of the "
+            "process, data loading and bookkeeping weigh more, the shorter the cells. Phase shares are of all CPU "
+            "time, so this part is in the joules of a cell and in none of its phases."
+        )
+    coverage = cells["coverage_share"].min()
+    if is_known(coverage) and coverage < _LEAST_COVERAGE:
+        lines.append(
+            f"The meter saw as little as {percent(float(coverage))} of a cell's CPU time (coverage below 95 %): short "
+            "cells fall between its samples, so their joules are too low by about the part it missed."
+        )
+    return lines
+
+
+def _cells(tables: Tables) -> Table:
+    factor, unit = scale(tables.cells["testbed_cpu_j"].tolist(), "J")
+    columns = (
+        Column("method", "Method", is_number=False),
+        Column("seeds", "Cells", "finished"),
+        Column("cpu_s", "CPU time", "s, mean", "lower"),
+        Column("wall_s", "Wall time", "s, mean", "lower"),
+        Column("cpu_j", "CPU energy of a cell", f"{unit}, mean", "lower"),
+        Column("evidence", "Class", is_number=False),
+        Column("scope", "Scope", is_number=False),
+        Column("coverage", "Coverage", "least", "higher"),
+        Column("other", "Other", "share of CPU time", "lower"),
+    )
+    rows = []
+    for name in lookup.methods(tables):
+        cells = tables.cells[tables.cells["method"] == name]
+        if cells.empty:
+            rows.append((Cell(name), *[absent(phrases.NOT_FINISHED)] * (len(columns) - 1)))
+            continue
+        is_complete = bool(cells["testbed_cpu_j"].notna().all())
+        joules = float(cells["testbed_cpu_j"].mean()) if is_complete else None
+        rows.append(
+            (
+                Cell(name),
+                Cell(str(len(cells)), value=float(len(cells))),
+                _number(cells["cpu_s"].mean(), _SECONDS_DIGITS),
+                _number(cells["wall_s"].mean(), _SECONDS_DIGITS),
+                _number(None if joules is None else joules / factor, ESTIMATE_DIGITS),
+                Cell(phrases.listing(sorted({phrases.class_words(e) for e in cells["testbed_evidence"]}))),
+                Cell(phrases.listing(sorted({s or "not measured" for s in cells["testbed_scope"]}))),
+                _share(cells["coverage_share"].min()),
+                _share(cells["other_share"].mean()),
+            )
+        )
+    notes = (
+        "Raw cell totals are diagnostics. Local training is the same work under every codec, yet its CPU time scatters "
+        "by several per cent from run to run: differences of that size between methods mean nothing.",
+    )
+    return Table("testbed_cells", "Cells on this host", columns, tuple(rows), notes)
+
+
+def _phases(tables: Tables) -> Table:
+    columns = (
+        Column("method", "Method", is_number=False),
+        *(Column(key, meaning(key).label, "CPU s, mean", "lower") for key in _PHASES),
+    )
+    rows = []
+    for name in lookup.methods(tables):
+        cells = tables.cells[tables.cells["method"] == name]
+        numbers = [_number(cells[key].mean(), _SECONDS_DIGITS, phrases.NOT_FINISHED) for key in _PHASES]
+        rows.append((Cell(name), *numbers))
+    notes = ("Evaluation is work of the benchmark, not of a deployment, and is left out of every headline.",)
+    return Table("testbed_phases", "CPU seconds of a cell by phase, on this host", columns, tuple(rows), notes)
+
+
+def _number(value: float | None, digits: int, missing: str = "not measured") -> Cell:
+    if value is None or not is_known(value):
+        return absent(missing)
+    return Cell(significant(float(value), digits), value=float(value))
+
+
+def _share(value: float | None) -> Cell:
+    if value is None or not is_known(value):
+        return absent()
+    return Cell(percent(float(value)), value=float(value))

@@ -1,0 +1,1 @@
+"""Page template, stylesheet and figure style; read as package data."""

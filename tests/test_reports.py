@@ -1,0 +1,372 @@
+"""Reports: what they print equals the tables, hostile names stay text, and the unknown is never zero."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from harness.core.errors import EnvironmentLacksError, UsageError
+from reports import figures, lookup
+from reports.build import SECTIONS, build_report
+from reports.document import Curves, Report, Table
+from reports.html import render_html, write_html
+from reports.markdown import render_markdown, write_markdown
+from reports.schema import METHOD_QUANTITIES, PAIR_QUANTITIES, TABLES, read_tables
+from tests.report_tables import NAMES, RADIOS, write_tables
+
+ROOT = Path(__file__).resolve().parent.parent
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "a|b & \"c\" 'd' `e` $x^{$ \\frac 🦊",
+    "NA",
+    '_hidden **bold** [x](javascript:1) id="a" #0072b2',
+    "L" * 180 + " very long",
+    "\u202egnol\n# heading\x00",
+)
+OPTIONAL = ("task", "federation", "coefficients", "grids", "device", "provenance", "meter", "testbed", "boundary")
+CASES = {
+    "full": {},
+    "one seed": {"n_seeds": 1},
+    "only the reference": {"names": ("fp32",)},
+    "one seed of the reference": {"names": ("fp32",), "n_seeds": 1},
+    "failed reference": {"failed": [("fp32", 0), ("fp32", 1), ("fp32", 2)]},
+    "nothing finished": {"names": ("a", "b"), "n_seeds": 1, "failed": [("a", 0), ("b", 0)]},
+    "no joules": {"has_joules": False},
+    "no radio": {"radios": ()},
+    "many methods": {"names": tuple(f"m{i}" for i in range(15)), "n_seeds": 2},
+    "hostile": {"names": HOSTILE, "n_seeds": 2, "failed": [(HOSTILE[2], 1)], "coverage": 0.8, "other": 0.3},
+    "bare context": {"context": dict.fromkeys(OPTIONAL)},
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tables(tmp_path_factory.mktemp("tables"))
+
+
+@pytest.fixture(scope="module")
+def report(folder: Path) -> Report:
+    return build_report(folder)
+
+
+def table(report: Report, key: str) -> Table:
+    return next(table for table in report.tables() if table.key == key)
+
+
+def texts(report: Report, key: str, column: str) -> dict[str, str]:
+    found = table(report, key)
+    at = [c.key for c in found.columns].index(column)
+    return {row[0].text: row[at].text for row in found.rows}
+
+
+def plain(text: str) -> str:
+    """Printed text with plain spaces and minus signs."""
+    return text.replace("\u00a0", " ").replace("\u2212", "-")
+
+
+class Page(HTMLParser):
+    """Tags, ids and text of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def test_headline_numbers_equal_the_tables(folder: Path, report: Report) -> None:
+    cells = pd.read_csv(folder / "cells.csv")
+    pairs = pd.read_csv(folder / "pairs.csv")
+    totals, changes = texts(report, "comparison", "total_bits"), texts(report, "comparison", "total_change")
+    accuracies = texts(report, "comparison", "test_accuracy")
+    differences = texts(report, "comparison", "test_difference")
+    for name in NAMES:
+        mine = cells[cells["method"] == name]
+        assert float(totals[name]) == pytest.approx(mine["total_bits"].mean() / 1e6, rel=5e-4)
+        assert plain(accuracies[name]) == f"{100 * mine['test_accuracy'].mean():.1f} %"
+        if name != "fp32":
+            rows = pairs[pairs["method"] == name].set_index("quantity")
+            assert plain(changes[name]) == f"{100 * (rows.loc['total_bits', 'estimate'] - 1):+.1f} %"
+            assert plain(differences[name]) == f"{100 * rows.loc['test_accuracy', 'estimate']:+.2f}"
+
+
+def test_energy_and_carbon_equal_the_breakdown(folder: Path, report: Report) -> None:
+    rows = pd.read_csv(folder / "breakdown.csv")
+    for number, radio in enumerate(RADIOS, start=1):
+        printed = table(report, f"energy_{number}")
+        at = [column.key for column in printed.columns].index("total")
+        for row in printed.rows:
+            mine = rows[(rows["method"] == row[0].text) & (rows["radio"] == radio) & (rows["grid"] == "NOR")]
+            assert row[at].value == pytest.approx(mine["energy_j"].sum() / 3)
+        grams = table(report, f"carbon_{number}")
+        at = [column.key for column in grams.columns].index("DEU")
+        for row in grams.rows:
+            mine = rows[(rows["method"] == row[0].text) & (rows["radio"] == radio) & (rows["grid"] == "DEU")]
+            assert row[at].value == pytest.approx(1000 * mine["carbon_g"].sum() / 3)  # in mg
+
+
+def test_the_answer_says_bits_accuracy_joules_and_pass_through(report: Report) -> None:
+    lead = plain(report.sections[0].blocks[0].text)  # type: ignore[union-attr]
+    assert lead.startswith("QuantFL 6-bit sent 40.5 % fewer total bits (81.0 % fewer on the uplink) than fp32, at +")
+    assert "points (95 % CI " in lead
+    assert "saves 3.1 % of device-radio joules on LTE handset 2012 (pass-through 0.077) and 44 % on Wi-Fi" in lead
+
+
+def test_every_cell_of_every_table_stands_in_both_formats(report: Report) -> None:
+    page = " ".join(" ".join(Page(render_html(report)).text).split())
+    sheet = render_markdown(report).replace("\\", "")
+    for found in report.tables():
+        for row in found.rows:
+            for cell in row:
+                assert " ".join(cell.text.split()) in page
+                assert cell.text in sheet
+
+
+def test_projected_and_estimated_joules_print_two_significant_digits(report: Report) -> None:
+    checked = 0
+    for found in report.tables():
+        for at, column in enumerate(found.columns):
+            is_estimate = "(P)" in column.unit or ", P" in column.unit or column.key == "cpu_j"
+            for cell in (row[at] for row in found.rows if is_estimate):
+                for number in re.findall(r"[\d.,]+", f"{cell.text} {cell.detail}"):
+                    digits = number.replace(",", "").replace(".", "").lstrip("0").rstrip("0")
+                    assert len(digits) <= 2, (found.key, cell)
+                    checked += 1
+    assert checked > 100
+
+
+def test_every_column_of_joules_says_its_class(report: Report) -> None:
+    for found in report.tables():
+        units = [column.unit for column in found.columns if re.search(r"\b[kMm]?J\b", column.unit)]
+        has_class_column = "evidence" in [column.key for column in found.columns]
+        assert all("(P)" in unit for unit in units) or has_class_column, found.key
+
+
+def test_testbed_and_deployment_share_no_table_and_no_figure(report: Report) -> None:
+    for section in report.sections:
+        for block in section.blocks:
+            if isinstance(block, Table):
+                words = " ".join(column.label + column.unit for column in block.columns)
+                assert not ("CPU energy" in words and "(P)" in words)
+    assert all("estimated" not in figure.caption + figure.alt for figure in report.figures())
+
+
+def test_missing_joules_are_not_measured_and_never_zero(tmp_path: Path) -> None:
+    report = build_report(write_tables(tmp_path, has_joules=False))
+    assert set(texts(report, "testbed_cells", "cpu_j").values()) == {"not measured"}
+    assert set(texts(report, "testbed_cells", "coverage").values()) == {"not measured"}
+    testbed = next(section for section in report.sections if section.key == "testbed")
+    assert "not measured" in str(testbed.blocks[0])
+    assert not re.search(r"\b0(\.0)?\W?[kmM]?J\b", plain(str(testbed)))
+
+
+def test_joules_missing_in_one_seed_are_not_averaged_over_the_rest(folder: Path, tmp_path: Path) -> None:
+    copy = write_tables(tmp_path)
+    cells = pd.read_csv(copy / "cells.csv")
+    cells.loc[0, "testbed_cpu_j"] = None
+    cells.to_csv(copy / "cells.csv", index=False)
+    printed = texts(build_report(copy), "testbed_cells", "cpu_j")
+    assert printed["fp32"] == "not measured"
+    assert printed["QuantFL 6-bit"] != "not measured"
+
+
+def test_an_unknown_component_makes_its_total_unknown(tmp_path: Path) -> None:
+    rows = pd.read_csv(write_tables(tmp_path) / "breakdown.csv")
+    rows.loc[(rows["method"] == "fp32") & (rows["seed"] == 1) & (rows["component"] == "codec"), "energy_j"] = None
+    rows.to_csv(tmp_path / "breakdown.csv", index=False)
+    report = build_report(tmp_path)
+    assert texts(report, "energy_1", "codec")["fp32"] == "not known"
+    assert texts(report, "energy_1", "total")["fp32"] == "not known"
+    assert texts(report, "energy_1", "uplink")["fp32"] == "1,100"
+    assert "fp32" not in str(list(report.figures())[1].panels)
+    render_html(report)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_case_breaks_a_writer(case: str, tmp_path: Path) -> None:
+    report = build_report(write_tables(tmp_path / "tables", **CASES[case]))  # type: ignore[arg-type]
+    page = render_html(report)
+    write_markdown(report, tmp_path / "report.md")
+    assert len(report.sections) == len(SECTIONS)
+    assert "nan" not in " ".join(Page(page).text).split()
+    keys = [block.key for block in [*report.tables(), *report.figures()]]
+    assert len(keys) == len(set(keys))
+    ids = [value for name, value in Page(page).attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        ("one seed", "Not enough seeds"),
+        ("one seed", "one seed: no interval; not resolved"),
+        ("only the reference", "there is nothing to compare it with"),
+        ("failed reference", "No method has finished a seed that fp32 has finished"),
+        ("nothing finished", "No cell finished, so there is no answer yet."),
+        ("no radio", "No radio was priced"),
+        ("hostile", "1 of 12 planned cells did not finish"),
+        ("hostile", "UpdateError: NaN in round 7"),
+        ("hostile", "coverage below 95 %"),
+        ("hostile", "above 15 %"),
+        ("bare context", "The commit of the code is not recorded."),
+    ],
+)
+def test_gaps_are_said(case: str, said: str, tmp_path: Path) -> None:
+    report = build_report(write_tables(tmp_path, **CASES[case]))  # type: ignore[arg-type]
+    assert said in render_markdown(report).replace("\\", "")
+
+
+def test_hostile_names_stay_text(tmp_path: Path) -> None:
+    report = build_report(write_tables(tmp_path / "tables", names=HOSTILE))
+    page = Page(render_html(report))
+    assert "script" not in page.tags
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    assert "<script>alert(1)</script>" in "".join(page.text)
+    assert HOSTILE[1] in "".join(page.text)
+    assert "\u202e" not in "".join(page.text)
+    write_markdown(report, tmp_path / "report.md")
+    sheet = (tmp_path / "report.md").read_text(encoding="utf-8")
+    prose = sheet[: sheet.index("### Spec as resolved")]
+    assert "<script" not in prose
+    assert "\n# heading" not in prose
+    assert not re.search(r"(?<!\\)\]\(javascript", prose)
+    columns = {line.replace("\\|", "").count("|") for line in prose.splitlines() if line.startswith("| ")}
+    assert all(count >= 3 for count in columns)
+    for file in (tmp_path / "figures").iterdir():
+        drawn = "".join(ET.fromstring(file.read_text(encoding="utf-8")).itertext())  # noqa: S314
+        assert "<script>" in drawn
+        assert "_hidden" in drawn
+
+
+def test_a_method_called_na_is_a_method(tmp_path: Path) -> None:
+    tables = read_tables(write_tables(tmp_path, names=("NA", "null", "nan")))
+    assert set(tables.cells["method"]) == {"NA", "null", "nan"}
+    assert lookup.seeds_finished(tables, "NA") == 3
+
+
+def test_accuracy_holds_only_if_the_lower_end_is_above_half_a_point() -> None:
+    def said(low: float | None, high: float | None) -> str:
+        return lookup.verdict(lookup.Estimate(3, -0.002, low, high, ""))
+
+    assert said(-0.0049, 0.001) == "holds"
+    assert said(-0.005, 0.001) == "not resolved"
+    assert said(-0.03, -0.01) == "not resolved"
+    assert said(None, None) == "not resolved"
+    assert lookup.verdict(None) == "not compared"
+
+
+def test_quantfl_is_after_the_abstract_and_nothing_is_significant(report: Report) -> None:
+    sheet = render_markdown(report)
+    assert "after the abstract of Herath et al., arXiv 2603.17507" in sheet
+    assert "significan" not in sheet.lower()
+
+
+def test_the_bits_axis_is_logarithmic_only_if_the_range_asks(folder: Path, tmp_path: Path) -> None:
+    def axis(tables: Path) -> Curves:
+        panel = next(iter(build_report(tables).figures())).panels[0]
+        assert isinstance(panel, Curves)
+        return panel
+
+    assert not axis(folder).is_x_log
+    wide = write_tables(tmp_path)
+    rows = pd.read_csv(wide / "trajectories.csv")
+    rows.loc[rows["method"] == "EF-SignSGD", "total_bits"] //= 100
+    rows.to_csv(wide / "trajectories.csv", index=False)
+    panel = axis(wide)
+    assert panel.is_x_log
+    assert min(x for curve in panel.curves for x, _ in curve.points) > 0
+
+
+def test_the_curve_is_the_mean_over_seeds(folder: Path, report: Report) -> None:
+    rows = pd.read_csv(folder / "trajectories.csv")
+    mine = rows[(rows["method"] == "QuantFL 6-bit") & (rows["split"] == "validation") & (rows["round"] == 20)]
+    panel = next(iter(report.figures())).panels[0]
+    assert isinstance(panel, Curves)
+    curve = next(curve for curve in panel.curves if curve.label == "QuantFL 6-bit")
+    assert curve.points[4] == pytest.approx((mine["total_bits"].mean() / 1e6, 100 * mine["accuracy"].mean()))
+    assert len(curve.repeats) == 3
+
+
+def test_rebuilt_files_are_byte_identical(folder: Path, report: Report, tmp_path: Path) -> None:
+    write_html(report, tmp_path / "a.html")
+    code = (
+        "import sys, pathlib; from reports.build import build_report; from reports.html import write_html; "
+        "write_html(build_report(pathlib.Path(sys.argv[1])), pathlib.Path(sys.argv[2]))"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code, str(folder), str(tmp_path / "b.html")], check=True, env=environment)
+    assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
+    figure = next(iter(report.figures()))
+    assert figures.pdf(figure) == figures.pdf(figure)
+    assert figures.svg(figure) == figures.svg(figure)
+    assert "<text" in figures.svg(figure)
+
+
+def test_building_loads_neither_torch_nor_matplotlib_nor_the_statistics(folder: Path) -> None:
+    code = (
+        "import sys, pathlib; from reports.build import build_report; import reports.html, reports.markdown; "
+        "reports.markdown.render_markdown(build_report(pathlib.Path(sys.argv[1]))); "
+        "print([m for m in ('torch', 'matplotlib', 'scipy', 'harness.statistics', 'harness.ledger') "
+        "if m in sys.modules])"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], check=True, env=environment, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_missing_column_is_refused_in_one_line(name: str, tmp_path: Path) -> None:
+    write_tables(tmp_path)
+    frame = pd.read_csv(tmp_path / f"{name}.csv", keep_default_na=False)
+    column = list(TABLES[name])[-1]
+    frame.drop(columns=[column]).to_csv(tmp_path / f"{name}.csv", index=False)
+    with pytest.raises(UsageError, match=rf"^{name}\.csv: lacks the column {column}; build the tables again") as caught:
+        build_report(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_other_damage_is_refused_in_one_line(tmp_path: Path) -> None:
+    write_tables(tmp_path)
+    context = json.loads((tmp_path / "context.json").read_text(encoding="utf-8"))
+    (tmp_path / "context.json").write_text(json.dumps({**context, "schema_version": 2}), encoding="utf-8")
+    with pytest.raises(UsageError, match="schema version 2, this version reads 1"):
+        build_report(tmp_path)
+    (tmp_path / "context.json").write_text("{", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"context\.json: cannot be read"):
+        build_report(tmp_path)
+    (tmp_path / "pairs.csv").unlink()
+    with pytest.raises(UsageError, match=r"pairs\.csv: cannot be read as a table \(No such file"):
+        build_report(tmp_path)
+    frame = pd.read_csv(tmp_path / "cells.csv", dtype=str)
+    frame.assign(total_bits="many").to_csv(tmp_path / "cells.csv", index=False)
+    with pytest.raises(UsageError, match=r"cells\.csv: column total_bits holds something that is no number"):
+        build_report(tmp_path)
+
+
+def test_a_report_that_cannot_be_written_is_one_line(report: Report, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(EnvironmentLacksError, match="cannot be written") as caught:
+        write_html(report, tmp_path / "file" / "report.html")
+    assert "\n" not in str(caught.value)
+
+
+def test_quantities_named_in_the_schema_are_the_ones_that_reports_ask_for(folder: Path) -> None:
+    assert set(pd.read_csv(folder / "methods.csv")["quantity"]) == set(METHOD_QUANTITIES)
+    assert set(pd.read_csv(folder / "pairs.csv")["quantity"]) == set(PAIR_QUANTITIES)
