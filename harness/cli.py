@@ -1,0 +1,229 @@
+"""The command line: parse, call one function, print. Anything heavy is imported inside the command that needs it."""
+
+import os
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness import __version__
+from harness.core.errors import CellsFailedError, HarnessError, UsageError
+
+if TYPE_CHECKING:
+    from harness.cell import Failure
+
+app = typer.Typer(
+    name="harness",
+    help="Energy and carbon accounting for federated learning: QuantFL against its baselines, "
+    "in bits, joules, grams and accuracy.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+EXIT_BUG, EXIT_ENVIRONMENT, EXIT_INTERRUPTED = 1, 5, 130
+
+
+def _benchmarks(incomplete: str) -> list[str]:
+    from harness.specfile import benchmark_names
+
+    return [name for name in benchmark_names() if name.startswith(incomplete)]
+
+
+def _radios(incomplete: str) -> list[str]:
+    from harness.registry import names
+
+    return [name for name in names("radio") if name.startswith(incomplete)]
+
+
+Bench = Annotated[
+    str, typer.Argument(help="A YAML file, or the name of a packaged benchmark.", autocompletion=_benchmarks)
+]
+Results = Annotated[Path, typer.Argument(help="A results folder, e.g. results/quickstart.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Results folder; the default is results/<name>.")]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", "-j", min=1, help="Cells at a time; the default is one for each core.")
+]
+Radio = Annotated[
+    list[str], typer.Option("--radio", "-r", help="Radio to price with; may be repeated.", autocompletion=_radios)
+]
+Grid = Annotated[
+    list[str], typer.Option("--grid", "-g", help="Country (ISO 3166-1) of the electricity; may be repeated.")
+]
+Device = Annotated[str | None, typer.Option("--device", "-d", help="Device that computing is projected to.")]
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"harness {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors that are explained.")] = False,
+) -> None:
+    if debug:
+        os.environ["HARNESS_DEBUG"] = "1"
+
+
+@app.command()
+def compare(
+    bench: Bench,
+    out: Out = None,
+    jobs: Jobs = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be run, as `plan` does.")] = False,
+) -> None:
+    """Run what is missing of a benchmark, price it, and write the report."""
+    if dry_run:
+        plan(bench, out, jobs)
+        return
+    from harness import benchmark
+    from harness.progress import ProgressView, progress_console
+    from harness.specfile import find_benchmark, load_spec
+    from harness.store import Store
+    from harness.summary import print_summary
+
+    spec = load_spec(find_benchmark(bench))
+    folder = out or Path("results") / spec.name
+    with ProgressView(benchmark.plan_cells(spec), Store(folder), progress_console()) as view:
+        failures = benchmark.run(spec, folder, jobs or os.cpu_count() or 1, view.on_event)
+    if len(failures) < len({cell.cell_id for cell in benchmark.plan_cells(spec)}):
+        priced = benchmark.price(folder, benchmark.assumptions_of)
+        written = benchmark.render(benchmark.write_tables(priced, folder), folder)
+        print_summary(priced)
+        typer.echo("\n" + "\n".join(f"wrote {path}" for path in written))
+    if failures:
+        _raise_failures(failures)
+
+
+@app.command()
+def validate(bench: Bench) -> None:
+    """Check a benchmark definition: every mistake at once, each with line, column and what is allowed."""
+    from harness.plan import expand
+    from harness.specfile import find_benchmark, load_spec
+
+    path = find_benchmark(bench)
+    spec = load_spec(path)
+    n_cells = len(expand(spec))
+    typer.echo(f"{path}: valid; {len(spec.methods)} methods x {len(spec.seeds)} seeds = {n_cells} cells")
+
+
+@app.command()
+def plan(bench: Bench, out: Out = None, jobs: Jobs = None) -> None:
+    """Show the cells of a benchmark, which are done, and the time and memory that the others will take."""
+    from harness import benchmark
+    from harness.specfile import find_benchmark, load_spec
+    from harness.summary import print_plan
+
+    spec = load_spec(find_benchmark(bench))
+    print_plan(benchmark.forecast(spec, out or Path("results") / spec.name, jobs or os.cpu_count() or 1))
+
+
+@app.command()
+def price(results: Results, radio: Radio = [], grid: Grid = [], device: Device = None) -> None:  # noqa: B006
+    """Price finished results with other radios, countries or devices. Trains nothing, writes nothing."""
+    from harness import benchmark
+    from harness.summary import print_summary
+
+    print_summary(benchmark.price(results, lambda spec: benchmark.assumptions_of(spec, radio, grid, device)))
+
+
+@app.command()
+def report(
+    results: Results,
+    radio: Radio = [],  # noqa: B006
+    grid: Grid = [],  # noqa: B006
+    device: Device = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where to write; the default is the results folder.")
+    ] = None,
+) -> None:
+    """Write tables and reports of finished results again, also with other radios, countries or devices."""
+    from harness import benchmark
+
+    priced = benchmark.price(results, lambda spec: benchmark.assumptions_of(spec, radio, grid, device))
+    folder = out or results
+    written = benchmark.render(benchmark.write_tables(priced, folder), folder)
+    typer.echo("\n".join(f"wrote {path}" for path in written))
+
+
+@app.command("list")
+def list_parts(
+    what: Annotated[
+        str | None, typer.Argument(help="benchmarks, codecs, radios, tasks, meters, devices, grids.")
+    ] = None,
+) -> None:
+    """List what a benchmark definition can name."""
+    from harness.summary import print_parts
+
+    print_parts(what)
+
+
+def _raise_failures(failures: "Mapping[str, Failure]") -> None:
+    from harness.core.errors import EnvironmentLacksError
+
+    known = list(failures.values())
+    if os.environ.get("HARNESS_DEBUG"):
+        for failure in known:
+            typer.echo(failure.traceback, err=True)
+    text = f"{len(known)} cell{'s' if len(known) > 1 else ''} failed: {known[0].error}"
+    kind = EnvironmentLacksError if any(failure.is_environment for failure in known) else CellsFailedError
+    raise kind(f"{text}. What is finished is kept; the same command tries the rest again")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code: see the README for what each means."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line. Returns the exit code; an error has been printed as one line by then."""
+    import click
+
+    try:
+        result = typer.main.get_command(app).main(
+            args=None if arguments is None else list(arguments), prog_name="harness", standalone_mode=False
+        )
+        return result if isinstance(result, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return UsageError.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        _say("interrupted. What is finished is kept; the same command goes on from there")
+        return EXIT_INTERRUPTED
+    except HarnessError as error:
+        _say(str(error))
+        return error.exit_code
+    except OSError as error:
+        return _environment(error)
+    except Exception:
+        traceback.print_exc()
+        _say("this is a bug of the harness; please report it with the lines above")
+        return EXIT_BUG
+
+
+def _environment(error: OSError) -> int:
+    if isinstance(error, BrokenPipeError):
+        # The reader of our output is gone, e.g. `harness list | head`.
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
+        return 0
+    where = f"{error.filename}: " if error.filename else ""
+    _say(f"{where}{error.strerror or error}")
+    return EXIT_ENVIRONMENT
+
+
+def _say(text: str) -> None:
+    if os.environ.get("HARNESS_DEBUG"):
+        traceback.print_exc()
+    typer.echo(f"error: {text}" if not text.startswith("interrupted") else text, err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""What the terminal shows: summary of a comparison, plan, lists."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.benchmark import Forecast, Priced
+from harness.core.errors import UsageError
+from reports import numbers
+from reports.numbers import signed
+
+
+def print_summary(priced: Priced) -> None:
+    """The comparison: facts, one deployment table for each radio, and what of the saved bits reaches its battery."""
+    console = Console(highlight=False)
+    cells, breakdown, pairs = (priced.frames[name] for name in ("cells", "breakdown", "pairs"))
+    console.print(_facts_table(cells, pairs, priced.context["reference"]))
+    for radio in priced.context["scenarios"]["radios"]:
+        console.print(_deployment_table(breakdown[breakdown["radio"] == radio["name"]], priced, radio))
+    for line in _pass_through_lines(pairs, priced):
+        console.print(line)
+
+
+def _facts_table(cells: pd.DataFrame, pairs: pd.DataFrame, reference: str) -> Table:
+    factor, unit = numbers.scale(cells["total_bits"], "bit")
+    table = _table("On the air, one training run of the whole fleet, mean over seeds")
+    _columns(table, "method", [*(f"{way}\n{unit}" for way in ("up", "down", "total")), "saved\n%", "test\n%"])
+    table.add_column("difference\npoints [95 % CI]", justify="right")
+    for method, group in cells.groupby("method", sort=False):
+        bits = [float(group[f"{name}_bits"].mean()) / factor for name in ("uplink", "downlink", "total")]
+        saved, difference = _pair(pairs, str(method), "total_bits"), _pair(pairs, str(method), "test_accuracy")
+        table.add_row(
+            Text(str(method)),
+            *(numbers.significant(value, numbers.FACT_DIGITS) for value in bits),
+            "" if saved is None else numbers.fixed(100 * (1 - saved["estimate"]), 1),
+            numbers.fixed(100 * float(group["test_accuracy"].mean()), 1),
+            ("reference" if method == reference else "not paired") if difference is None else _points(difference),
+        )
+    return table
+
+
+def _points(pair: "pd.Series[float]") -> str:
+    estimate = signed(100 * pair["estimate"], 1)
+    if not numbers.is_known(pair["low"]):
+        return estimate
+    return f"{estimate} [{signed(100 * pair['low'], 1)}, {signed(100 * pair['high'], 1)}]"
+
+
+def _deployment_table(rows: pd.DataFrame, priced: Priced, radio: Mapping[str, Any]) -> Table:
+    grids = list(dict.fromkeys(rows["grid"]))
+    n_cells = rows.groupby("method", sort=False)["cell_id"].nunique()
+    joules = rows[rows["grid"] == grids[0]].pivot_table("energy_j", "method", "component", "sum", sort=False)
+    joules = joules.div(n_cells, axis=0)
+    grams = rows.pivot_table("carbon_g", "method", "grid", "sum", sort=False).div(n_cells, axis=0)
+    energy_factor, energy_unit = numbers.scale(joules.sum(axis=1), "J")
+    carbon_factor, carbon_unit = numbers.scale(grams.to_numpy().ravel(), "g")
+    table = _table(f"Deployed on {radio['title']} and {priced.context['device']['title']} (projected), whole fleet")
+    headings = [f"{name}\n{energy_unit}" for name in ("compute", "up", "down", "total")]
+    _columns(table, "method", [*headings, *(f"{grid}\n{carbon_unit}" for grid in grids)])
+    for method in joules.index:
+        parts = joules.loc[method]
+        values = [parts["local_training"] + parts["codec"], parts["uplink"], parts["downlink"], parts.sum()]
+        table.add_row(
+            Text(str(method)),
+            *(numbers.significant(value / energy_factor, numbers.ESTIMATE_DIGITS) for value in values),
+            *(numbers.significant(grams.loc[method, grid] / carbon_factor, numbers.ESTIMATE_DIGITS) for grid in grids),
+        )
+    return table
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+def _columns(table: Table, first: str, others: Sequence[str]) -> None:
+    table.add_column(first, overflow="fold")
+    for heading in others:
+        table.add_column(heading, justify="right", no_wrap=True)
+
+
+def _pass_through_lines(pairs: pd.DataFrame, priced: Priced) -> list[Text]:
+    titles = {radio["name"]: radio["title"] for radio in priced.context["scenarios"]["radios"]}
+    lines = []
+    for radio, rows in pairs[pairs["quantity"] == "pass_through"].groupby("radio", sort=False):
+        parts = [
+            f"{method} " + (f"{estimate:.2f}" if numbers.is_known(estimate) else str(note))
+            for method, estimate, note in zip(rows["method"], rows["estimate"], rows["note"], strict=True)
+        ]
+        lines.append(Text(f"Pass-through on {titles[str(radio)]}: " + " · ".join(parts)))
+    if lines:
+        lines.append(Text("(share of device-radio joules saved / share of bits saved)", style="dim"))
+    return lines
+
+
+def _pair(pairs: pd.DataFrame, method: str, quantity: str) -> "pd.Series[float] | None":
+    found = pairs[(pairs["method"] == method) & (pairs["quantity"] == quantity)]
+    return None if found.empty else found.iloc[0]
+
+
+def print_plan(forecast: Forecast) -> None:
+    """The cells and their state, and what the missing ones are expected to take."""
+    console = Console(highlight=False)
+    table = _table(str(forecast.folder))
+    for heading in ("method", "seed", "cell", "state", "expected"):
+        table.add_column(heading)
+    for row in forecast.rows:
+        expected = "" if row.seconds is None else _duration(row.seconds)
+        table.add_row(Text(row.method), str(row.seed), row.cell_id, Text(row.state), expected)
+    console.print(table)
+    console.print(
+        f"{forecast.n_missing} of {len(forecast.rows)} cells to run, {forecast.jobs} at a time: "
+        f"about {_duration(forecast.seconds)}, at most {forecast.peak_bytes / 1e9:.1f} GB of memory"
+        if forecast.n_missing
+        else "nothing to run: every cell is finished"
+    )
+    for note in forecast.notes:
+        console.print(Text(note))
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5940 else f"{seconds / 3600:.1f} h"
+
+
+def print_parts(what: str | None) -> None:
+    """Names that a benchmark definition can use, with one line about each.
+
+    Raises:
+        UsageError: there is no such list.
+    """
+    lists = part_lists()
+    if what is not None and what not in lists:
+        raise UsageError(f"there is no list of {what}; there are: {', '.join(lists)}")
+    console = Console(highlight=False)
+    for name in [what] if what else [name for name in lists if name != "grids"]:
+        table = Table(title=name, title_justify="left", show_header=False, box=None, padding=(0, 2))
+        for row in lists[name]():
+            table.add_row(*map(Text, row))
+        console.print(table)
+
+
+def part_lists() -> dict[str, Callable[[], Sequence[tuple[str, ...]]]]:
+    """For each list, a function that gives its rows."""
+    from harness import carbon, devices, registry, specfile
+
+    def parts(table: str) -> Sequence[tuple[str, ...]]:
+        return [(name, _first_line(registry.load(table, name).__doc__)) for name in registry.names(table)]
+
+    def grids() -> Sequence[tuple[str, ...]]:
+        return [
+            (code, place.name, f"{place.g_per_kwh:g} gCO2e/kWh", str(place.year))
+            for code, place in sorted(carbon.table().items())
+        ]
+
+    return {
+        "benchmarks": lambda: [(name, "") for name in specfile.benchmark_names()],
+        "codecs": lambda: parts("codec"),
+        "radios": lambda: parts("radio"),
+        "tasks": lambda: parts("task"),
+        "servers": lambda: parts("server"),
+        "meters": lambda: parts("meter"),
+        "devices": lambda: [(name, devices.device(name).title) for name in devices.names()],
+        "grids": grids,
+    }
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").strip().partition("\n")[0]
