@@ -11,7 +11,7 @@ from harness.accounting import Assumptions, account
 from harness.carbon import grid
 from harness.core.errors import UsageError
 from harness.devices import device
-from harness.ledger import write_json
+from harness.ledger import write_json, write_text
 from harness.plan import Cell, cell_id, expand
 from harness.spec import BenchmarkSpec
 from harness.specfile import dump_spec, load_spec
@@ -55,9 +55,21 @@ def run(spec: BenchmarkSpec, folder: Path, jobs: int, on_event: "Callable[[Event
     store = Store(folder)
     planned = plan_cells(spec)
     with store.lock():
-        (folder / "spec.yaml").write_text(dump_spec(spec), encoding="utf-8")
+        write_text(folder / "spec.yaml", dump_spec(spec))
         store.write_index([IndexEntry(cell.method, cell.cell.seed, cell.cell_id) for cell in planned])
-        return run_missing([cell.cell for cell in planned], store, spec.meter, jobs, on_event)
+        try:
+            return run_missing([cell.cell for cell in planned], store, spec.meter, jobs, on_event)
+        finally:
+            store.write_pretraining(_pretraining_records(planned))
+
+
+def _pretraining_records(planned: Sequence[PlannedCell]) -> dict[str, dict[str, Any] | None]:
+    """The records of the pre-trained models that the cells start from, by name; None where the cache has none."""
+    from harness.tasks.prepared import read_record
+
+    tasks = {str(cell.cell.task): cell.cell.task for cell in planned}
+    folders = {registry.build("task", task).pretraining_folder() for task in tasks.values()}
+    return {folder.name: read_record(folder) if folder.is_dir() else None for folder in folders if folder is not None}
 
 
 def assumptions_of(

@@ -15,7 +15,7 @@ from typing import Any
 
 from harness import registry
 from harness.channel import Channel, Stopwatch
-from harness.core.errors import HarnessError
+from harness.core.errors import EnvironmentLacksError, HarnessError
 from harness.core.protocols import EnergyMeter, Task
 from harness.federation import Schedule, run_rounds
 from harness.ledger import Facts, Host, LedgerWriter
@@ -122,7 +122,7 @@ def describe_failure(error: BaseException) -> Failure:
         where = f"{error.filename}: " if error.filename else ""
         return Failure(f"{where}{os.strerror(error.errno)}", "", is_environment=True)
     if isinstance(error, HarnessError):
-        return Failure(str(error), "", is_environment=False)
+        return Failure(str(error), "", is_environment=isinstance(error, EnvironmentLacksError))
     return Failure(f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)), is_environment=False)
 
 

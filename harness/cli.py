@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness import __version__
-from harness.core.errors import CellsFailedError, HarnessError, UsageError
+from harness.core.errors import CellsFailedError, EnvironmentLacksError, HarnessError, UsageError
 
 if TYPE_CHECKING:
     from harness.cell import Failure
@@ -39,6 +39,24 @@ def _radios(incomplete: str) -> list[str]:
     return [name for name in names("radio") if name.startswith(incomplete)]
 
 
+def _devices(incomplete: str) -> list[str]:
+    from harness.devices import names
+
+    return [name for name in names() if name.startswith(incomplete)]
+
+
+def _grids(incomplete: str) -> list[tuple[str, str]]:
+    from harness.carbon import table
+
+    return [(code, place.name) for code, place in sorted(table().items()) if code.startswith(incomplete.upper())]
+
+
+def _lists(incomplete: str) -> list[str]:
+    from harness.summary import part_lists
+
+    return [name for name in part_lists() if name.startswith(incomplete)]
+
+
 Bench = Annotated[
     str, typer.Argument(help="A YAML file, or the name of a packaged benchmark.", autocompletion=_benchmarks)
 ]
@@ -51,9 +69,14 @@ Radio = Annotated[
     list[str], typer.Option("--radio", "-r", help="Radio to price with; may be repeated.", autocompletion=_radios)
 ]
 Grid = Annotated[
-    list[str], typer.Option("--grid", "-g", help="Country (ISO 3166-1) of the electricity; may be repeated.")
+    list[str],
+    typer.Option(
+        "--grid", "-g", help="Country (ISO 3166-1) of the electricity; may be repeated.", autocompletion=_grids
+    ),
 ]
-Device = Annotated[str | None, typer.Option("--device", "-d", help="Device that computing is projected to.")]
+Device = Annotated[
+    str | None, typer.Option("--device", "-d", help="Device that computing is projected to.", autocompletion=_devices)
+]
 
 
 def _print_version(is_asked: bool) -> None:
@@ -166,9 +189,47 @@ def list_parts(
     print_parts(what)
 
 
-def _raise_failures(failures: "Mapping[str, Failure]") -> None:
-    from harness.core.errors import EnvironmentLacksError
+@app.command()
+def init(
+    starter: Annotated[
+        str, typer.Argument(help="A packaged benchmark to start from.", autocompletion=_benchmarks)
+    ] = "quickstart",
+    out: Annotated[Path | None, typer.Option("--out", help="File to write; the default is <starter>.yaml.")] = None,
+) -> None:
+    """Write a commented benchmark definition to start from."""
+    from harness.specfile import benchmark_names, packaged
 
+    source, target = packaged(starter), out or Path(f"{starter}.yaml")
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(source.read_text(encoding="utf-8"))
+    except FileExistsError:
+        raise UsageError(f"{target}: is there already; choose another name with --out") from None
+    typer.echo(f"wrote {target}; starters: {', '.join(benchmark_names())}")
+    typer.echo(f"next: harness validate {target}, harness plan {target}, harness compare {target}")
+
+
+@app.command()
+def doctor() -> None:
+    """Tell what can be measured and run on this machine, and what to do about the rest."""
+    from harness.doctor import examine
+    from harness.summary import print_checks
+
+    if print_checks(examine()):
+        raise EnvironmentLacksError("this machine lacks something that the harness needs; see above")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of benchmark definitions, for editors."""
+    import json
+
+    from harness.schema import spec_schema
+
+    typer.echo(json.dumps(spec_schema(), indent=2))
+
+
+def _raise_failures(failures: "Mapping[str, Failure]") -> None:
     known = list(failures.values())
     if os.environ.get("HARNESS_DEBUG"):
         for failure in known:
@@ -191,10 +252,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
         result = typer.main.get_command(app).main(
             args=None if arguments is None else list(arguments), prog_name="harness", standalone_mode=False
         )
+        if result == EXIT_INTERRUPTED:
+            raise KeyboardInterrupt  # typer turns it into this result, without a word
         return result if isinstance(result, int) else 0
     except click.ClickException as error:
         error.show()
         return UsageError.exit_code
+    except SystemExit:
+        # Typer leaves so when the reader of our output is gone, e.g. `harness list | head`, and after completions.
+        return 0
     except (click.Abort, KeyboardInterrupt):
         _say("interrupted. What is finished is kept; the same command goes on from there")
         return EXIT_INTERRUPTED
@@ -210,10 +276,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _environment(error: OSError) -> int:
-    if isinstance(error, BrokenPipeError):
-        # The reader of our output is gone, e.g. `harness list | head`.
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
-        return 0
     where = f"{error.filename}: " if error.filename else ""
     _say(f"{where}{error.strerror or error}")
     return EXIT_ENVIRONMENT

@@ -99,11 +99,10 @@ def _testbed(
         "n_attempts": len(attempts),
         "pretraining": [
             {
-                "name": f"{record['model']}, {record['settings']['epochs']} epochs on {record['n_examples']} examples",
+                "name": _pretraining_name(record),
                 "energy_j": record["reading"]["cpu_j"],
                 "cpu_s": record["reading"]["cpu_seconds"],
-                "accuracy_before": record["validation_before"]["accuracy"],
-                "accuracy_after": record["validation_after"]["accuracy"],
+                "accuracy_on_source": record["source_after"]["accuracy"],
             }
             for record in pretraining
         ],
@@ -111,6 +110,11 @@ def _testbed(
         "scope": readings[0].scope if readings else "",
         "evidence": readings[0].evidence if readings else "none",
     }
+
+
+def _pretraining_name(record: Mapping[str, Any]) -> str:
+    epochs, n_examples = record["settings"]["epochs"], record["n_examples"]
+    return f"{record['model']}, {epochs} epochs on {n_examples} examples ({record['source']})"
 
 
 def _n_parameters(priced: Sequence[PricedCell]) -> int:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,7 +120,7 @@ class LedgerWriter:
         self._file.flush()
 
     def finish(self, cell_id: str, cell: Mapping[str, Any], reading: EnergyReading, host: Host) -> None:
-        """Write the tables and the status, on disk before this returns. The JSON lines have done their duty and go."""
+        """Write the tables and the status, on disk before this returns."""
         self._file.close()
         self.write_tables()
         status = {
@@ -133,7 +134,6 @@ class LedgerWriter:
             "codec_timings": [asdict(timing) for timing in self._facts.codec_timings],
         }
         write_json(self._folder / STATUS_FILE, status)
-        (self._folder / ROUNDS_FILE).unlink()
 
     def write_tables(self) -> None:
         """Write the facts as one parquet file per kind."""
@@ -192,12 +192,23 @@ def read_status(folder: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON and make sure that it reached the disk."""
-    with path.open("w", encoding="utf-8") as file:
-        json.dump(value, file, indent=2, ensure_ascii=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
+    """Write `value` as indented JSON; see `write_text`."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file as a whole: on disk before this returns, and if that fails, what was there before is still there."""
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            draft.unlink()
+        raise
 
 
 def _sync(path: Path) -> None:

@@ -117,12 +117,14 @@ class TorchProblem:
             splits: examples to score on, by split name.
             training: settings of local training.
             seed: evaluation seed of the cell.
-            pretrained: tensors by parameter name; None starts from random weights.
+            pretrained: tensors by parameter name, put in place of the random weights; parameters that it leaves out
+                stay random.
         """
         torch.manual_seed(torch_seed(seed, "init"))
         module = make_module()
-        if pretrained is not None:
-            module.load_state_dict(pretrained, strict=True)
+        missing, foreign = module.load_state_dict({} if pretrained is None else pretrained, strict=False)
+        if foreign or (pretrained and len(missing) == len(module.state_dict())):
+            raise ValueError(f"the pre-trained model does not fit: foreign {foreign}, missing {missing}")
         self._model = FlatModel(module)
         self._initial = self._model.values()
         self._clients = [

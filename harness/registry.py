@@ -33,6 +33,8 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     },
     "task": {
         "digits": "harness.tasks.digits:Digits",
+        "mnist": "harness.tasks.mnist:Mnist",
+        "images": "harness.tasks.images:Images",
     },
     "radio": {
         "lte": "radio_models.lte:LteHandset2012",

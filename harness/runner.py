@@ -17,7 +17,6 @@ from pebble import ProcessExpired, ProcessPool
 from harness import registry
 from harness.cell import Failure, describe_failure, run_cell, run_pretraining, start_worker
 from harness.core.errors import EnvironmentLacksError
-from harness.core.protocols import Task
 from harness.plan import Cell, cell_id
 from harness.store import Store
 
@@ -67,10 +66,11 @@ def run_missing(
     on_event(Event("preparing"))
     for task, seeds in tasks:
         _prepare(task, seeds)
-    with _workers(min(jobs, max(1, len(missing))), meter) as pool:
+    if not missing:
+        return {}
+    with _workers(min(jobs, len(missing)), meter) as pool:
         _pretrain(pool, tasks, meter, on_event)
-        keep_pretraining_records([registry.build("task", task) for task, _ in tasks], store)
-        return _run_cells(pool, missing, store.root, meter, on_event) if missing else {}
+        return _run_cells(pool, missing, store.root, meter, on_event)
 
 
 def forecast(cells: Sequence[Cell], meter: str, jobs: int) -> "list[Probe | Failure]":
@@ -91,16 +91,6 @@ def forecast(cells: Sequence[Cell], meter: str, jobs: int) -> "list[Probe | Fail
         _pretrain(pool, tasks, meter, lambda event: None)
         probes: list[Any] = [pool.schedule(probe_cell, args=[cell]) for cell in cells]
         return [_outcome(probe) for probe in probes]
-
-
-def keep_pretraining_records(tasks: Iterable[Task], store: Store) -> None:
-    """Copy the records of the pre-trained models in use from the cache into the results folder."""
-    from harness.tasks.prepared import read_record
-
-    for task in tasks:
-        folder = task.pretraining_folder()
-        if folder is not None:
-            store.keep_pretraining(folder, read_record(folder))
 
 
 def _distinct_tasks(cells: Iterable[Cell]) -> list[tuple[Mapping[str, Any], list[int]]]:

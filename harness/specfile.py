@@ -68,6 +68,18 @@ def benchmark_names() -> list[str]:
     return sorted(path.stem for path in _PACKAGED.glob("*.yaml"))
 
 
+def packaged(name: str) -> Path:
+    """The file of a packaged definition.
+
+    Raises:
+        UsageError: there is no such definition.
+    """
+    names = benchmark_names()
+    if name not in names:
+        raise UsageError(f"{name}: no packaged benchmark; there are: {', '.join(names)}.{did_you_mean(name, names)}")
+    return _PACKAGED / f"{name}.yaml"
+
+
 def find_benchmark(name_or_path: str) -> Path:
     """The file meant by a path, or by the name of a packaged definition.
 

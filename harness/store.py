@@ -11,7 +11,7 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -117,9 +117,14 @@ class Store:
         return folder
 
     def publish(self, attempt: Path, cell_id: str) -> None:
-        """Make a finished attempt the ledger of its cell: one rename, nothing in between."""
-        attempt.rename(self._ledger_folder(cell_id))
-        _sync_folder(self._ledger_folder(cell_id).parent)
+        """Make a finished attempt the ledger of its cell: one rename, nothing in between.
+
+        Only then do its JSON lines go: until it is published, they say what the attempt cost.
+        """
+        ledger = self._ledger_folder(cell_id)
+        attempt.rename(ledger)
+        _sync_folder(ledger.parent)
+        (ledger / ROUNDS_FILE).unlink()
 
     def fail(self, attempt: Path, cell_id: str, error: str, traceback: str) -> None:
         """Record why an attempt ended."""
@@ -135,11 +140,20 @@ class Store:
         folder = self.root / "cells" / cell_id / "attempts"
         return max(folder.iterdir(), default=None) if folder.is_dir() else None
 
-    def keep_pretraining(self, folder: Path, record: dict[str, Any]) -> None:
-        """Keep the record of a pre-training beside the cells that used it."""
-        target = self.root / "pretraining" / f"{folder.name}.json"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_json(target, record)
+    def write_pretraining(self, records: Mapping[str, Mapping[str, Any] | None]) -> None:
+        """Keep the records of the pre-trainings in use, and no others.
+
+        Args:
+            records: by name; None where the record is not at hand, and one that is here already stays.
+        """
+        folder = self.root / "pretraining"
+        for path in folder.glob("*.json"):
+            if path.stem not in records:
+                path.unlink()
+        for name, record in records.items():
+            if record is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+                write_json(folder / f"{name}.json", record)
 
     def pretraining(self) -> list[dict[str, Any]]:
         """The records of all pre-trainings."""

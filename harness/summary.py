@@ -11,6 +11,7 @@ from rich.text import Text
 
 from harness.benchmark import Forecast, Priced
 from harness.core.errors import UsageError
+from harness.doctor import Check
 from reports import numbers
 from reports.numbers import signed
 
@@ -126,6 +127,19 @@ def _duration(seconds: float) -> str:
     if seconds < 99.5:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5940 else f"{seconds / 3600:.1f} h"
+
+
+def print_checks(checks: Sequence[Check]) -> bool:
+    """What the doctor found. Returns whether any of it is a problem."""
+    console = Console(highlight=False)
+    styles = {"ok": "green", "note": "yellow", "problem": "red"}
+    table = Table.grid(padding=(0, 2))
+    for check in checks:
+        table.add_row(Text(check.state, style=styles[check.state]), check.name, Text(check.found))
+        if check.remedy:
+            table.add_row("", "", Text(f"-> {check.remedy}", style="dim"))
+    console.print(table)
+    return any(check.state == "problem" for check in checks)
 
 
 def print_parts(what: str | None) -> None:

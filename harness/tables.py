@@ -17,7 +17,7 @@ from harness.statistics import Interval
 
 _PHASES = ("local_training", "encode", "decode", "aggregate", "evaluate", "setup", "codec_timing")
 _RADIO_COMPONENTS: tuple[Component, ...] = ("uplink", "downlink")
-_BITS = ("uplink_bits", "downlink_bits", "total_bits")
+_BITS = ("uplink_bits", "downlink_bits", "total_bits", "multicast_total_bits")
 _SCORES = ("initial_accuracy", "validation_accuracy", "test_accuracy")
 _LAST_SCORES = 5
 
@@ -88,6 +88,8 @@ def _cell_row(cell: PricedCell) -> dict[str, Any]:
         "uplink_bits": int(sent["uplink"]),
         "downlink_bits": int(sent["downlink"]),
         "total_bits": int(sent.sum()),
+        "multicast_downlink_bits": _multicast_bits(transfers),
+        "multicast_total_bits": int(sent["uplink"]) + _multicast_bits(transfers),
         "reference_bits": bits_from_bytes(int(transfers["reference_bytes"].sum())),
         "frame_bits": bits_from_bytes(int(transfers["frame_bytes"].sum())),
         "initial_accuracy": float(validation["value"].iloc[0]),
@@ -107,6 +109,12 @@ def _cell_row(cell: PricedCell) -> dict[str, Any]:
         "machine": ledger.host.machine,
         "facts_digest": ledger.facts_digest,
     }
+
+
+def _multicast_bits(transfers: pd.DataFrame) -> int:
+    """Downlink bits if a payload that several clients of a round receive alike is on the air once."""
+    down = transfers[transfers["direction"] == "downlink"]
+    return bits_from_bytes(int(down.drop_duplicates(["round", "payload_digest"])["payload_bytes"].sum()))
 
 
 def _trajectory_rows(cell: PricedCell) -> list[dict[str, Any]]:

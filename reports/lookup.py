@@ -98,12 +98,13 @@ def grids(tables: Tables) -> list[str]:
 
 def radio_title(tables: Tables, radio: str) -> str:
     """Full name of a radio where the context gives one."""
-    scenarios = tables.context.get("scenarios")
-    entries = mappings(scenarios.get("radios")) if isinstance(scenarios, Mapping) else []
-    for entry in entries:
-        if radio in (entry.get("name"), entry.get("kind")) and entry.get("title"):
-            return str(entry["title"])
-    return radio
+    return str(_radio(tables, radio).get("title") or radio)
+
+
+def radio_notes(tables: Tables, radio: str) -> tuple[str, ...]:
+    """What the model of a radio leaves out or assumes, in its own words."""
+    notes = _radio(tables, radio).get("notes")
+    return tuple(str(note) for note in notes) if isinstance(notes, list) else ()
 
 
 def pair(tables: Tables, method: str, quantity: str, radio: str = "", grid: str = "") -> Estimate | None:
@@ -171,6 +172,12 @@ def _estimate(rows: Sequence[Mapping[str, Any]], value: str, count: str) -> Esti
     row = rows[0]
     n = int(row[count]) if is_known(row[count]) else 0
     return Estimate(n, _known(row[value]), _known(row["low"]), _known(row["high"]), str(row["note"]))
+
+
+def _radio(tables: Tables, radio: str) -> Mapping[str, Any]:
+    scenarios = tables.context.get("scenarios")
+    entries = mappings(scenarios.get("radios")) if isinstance(scenarios, Mapping) else []
+    return next((entry for entry in entries if radio in (entry.get("name"), entry.get("kind"))), {})
 
 
 def _known(value: Any) -> float | None:

@@ -138,10 +138,11 @@ def is_known(value: float | None) -> bool:
 
 
 def to_text(low: float | None, high: float | None, digits: int, factor: float = 1.0) -> str:
-    """An interval as ``low to high``, at `digits` significant digits; empty if there is none."""
+    """An interval as ``low to high``, at `digits` significant digits; empty if none, or narrower than the digits."""
     if low is None or high is None or not (is_known(low) and is_known(high)):
         return ""
-    return f"{significant(low / factor, digits)} to {significant(high / factor, digits)}"
+    ends = [significant(end / factor, digits) for end in (low, high)]
+    return f"{ends[0]} to {ends[1]}" if ends[0] != ends[1] else ""
 
 
 def absent(text: str = "not measured") -> Cell:

@@ -19,6 +19,7 @@ from reports.numbers import (
 
 CONFIDENCE = "95 % CI"
 PROJECTED = "projected (P)"
+SAME_AT_EVERY_SEED = "the same at every seed"
 NOT_PAIRED = "not paired"
 NOT_FINISHED = "no finished cell"
 _CLASSES = {"M": "measured", "E": "estimated", "P": "projected"}
@@ -56,7 +57,8 @@ def points(estimate: Estimate | None, *, has_verdict: bool = True) -> Cell:
 def points_interval(estimate: Estimate, prefix: str = f"{CONFIDENCE} ") -> str:
     """The interval of a difference of accuracy in points, or the note that stands for it."""
     if estimate.low is None or estimate.high is None or not estimate.has_interval:
-        return estimate.note
+        # Scores come in steps of one example: equal differences are a coincidence of few seeds, not a law.
+        return SAME_AT_EVERY_SEED if estimate.note == _DETERMINISTIC else estimate.note
     return f"{prefix}{fixed(100 * estimate.low, 2)} to {fixed(100 * estimate.high, 2)}"
 
 
@@ -77,7 +79,7 @@ def change(ratio: Estimate | None, *, is_fact: bool) -> Cell:
     if ratio.low is not None and ratio.high is not None and ratio.has_interval:
         ends = [100 * (end - 1) for end in (ratio.low, ratio.high)]
         both = [fixed(end, 1) if is_fact else significant(end, ESTIMATE_DIGITS) for end in ends]
-        detail = f"{both[0]} to {both[1]}"
+        detail = f"{both[0]} to {both[1]}" if both[0] != both[1] else ""  # narrower than the digits shown
     return Cell(f"{text}\u00a0%", detail, value)
 
 
@@ -89,7 +91,8 @@ def quotient(estimate: Estimate | None) -> Cell:
         return absent(estimate.note or "undefined")
     detail = estimate.note if estimate.note != _DETERMINISTIC else ""
     if estimate.has_interval:
-        detail = f"{CONFIDENCE} {to_text(estimate.low, estimate.high, ESTIMATE_DIGITS)}"
+        ends = to_text(estimate.low, estimate.high, ESTIMATE_DIGITS)
+        detail = f"{CONFIDENCE} {ends}" if ends else ""
     return Cell(significant(estimate.value, ESTIMATE_DIGITS), detail, estimate.value)
 
 

@@ -4,8 +4,9 @@ import random
 
 import pytest
 
-from harness import plan
-from harness.plan import cell_id, expand, source_digest, source_files
+from harness import plan, sources
+from harness.plan import cell_id, expand
+from harness.sources import source_digest, source_files
 from harness.spec import BenchmarkSpec
 from harness.specfile import find_benchmark, load_spec
 
@@ -153,7 +154,7 @@ def test_the_source_digest_depends_on_names_and_content(monkeypatch, tmp_path):
         for name, text in files:
             (tmp_path / name).write_text(text)
             paths.append((name, tmp_path / name))
-        monkeypatch.setattr(plan, "source_files", lambda: iter(paths))
+        monkeypatch.setattr(sources, "source_files", lambda: iter(paths))
         return source_digest.__wrapped__()
 
     digests = [

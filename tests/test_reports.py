@@ -270,6 +270,24 @@ def test_accuracy_holds_only_if_the_lower_end_is_above_half_a_point() -> None:
     assert lookup.verdict(None) == "not compared"
 
 
+def test_equal_scores_at_all_seeds_are_not_called_deterministic(tmp_path: Path) -> None:
+    pairs = pd.read_csv(write_tables(tmp_path) / "pairs.csv")
+    scores = (pairs["quantity"] == "test_accuracy") & (pairs["method"] == "QuantFL 6-bit")
+    pairs.loc[scores, ["estimate", "low", "high"]] = 0.0
+    pairs.loc[scores, "note"] = "deterministic"
+    pairs.to_csv(tmp_path / "pairs.csv", index=False)
+    report = build_report(tmp_path)
+    lead = report.sections[0].blocks[0].text  # type: ignore[union-attr]
+    assert "at 0.00 points (the same at every seed) of test accuracy" in plain(lead)
+    assert "deterministic" not in str(table(report, "accuracy"))
+
+
+def test_what_a_radio_leaves_out_is_printed(tmp_path: Path) -> None:
+    radios = [{"name": "wifi", "title": "Wi-Fi", "notes": ["scanning is not charged"]}]
+    report = build_report(write_tables(tmp_path, context={"scenarios": {"radios": radios}}))
+    assert table(report, "energy_2").notes == ("scanning is not charged",)
+
+
 def test_quantfl_is_after_the_abstract_and_nothing_is_significant(report: Report) -> None:
     sheet = render_markdown(report)
     assert "after the abstract of Herath et al., arXiv 2603.17507" in sheet

@@ -7,25 +7,22 @@ References:
     E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from harness.core.types import Examples
-from harness.tasks.settings import Partition, Pretraining, check_range
-
-if TYPE_CHECKING:
-    from harness.core.protocols import EnergyMeter, FederatedProblem
+from harness.core.types import Examples, Int64
+from harness.tasks import steps
+from harness.tasks.settings import Init, Partition, Pretraining, Source, check_range, check_source
 
 _SIZES = {"public": 300, "train": 900, "validation": 200, "test": 397}
 
 
 @dataclass(frozen=True)
 class Digits:
-    """Settings of the task.
+    """1,797 real scans of handwritten digits, 8x8 pixels, embedded in scikit-learn.
 
     Attributes:
         model: ``mlp``, 9,610 parameters.
@@ -36,9 +33,10 @@ class Digits:
     """
 
     kind: ClassVar[str] = "digits"
+    default_source: ClassVar[Source] = "public"
 
     model: Literal["mlp"] = "mlp"
-    init: Literal["random", "pretrained"] = "random"
+    init: Init = "random"
     clients: int = 20
     partition: Partition = field(default_factory=Partition)
     pretraining: Pretraining = field(default_factory=Pretraining)
@@ -46,6 +44,9 @@ class Digits:
     def __post_init__(self) -> None:
         """Refuse settings out of range."""
         check_range("clients", self.clients, 1, _SIZES["train"] // 2)
+        check_source(self.pretraining, ("public",), self.kind)
+        if self.partition.kind == "column":
+            raise ValueError("partition: the digits have no column to partition by; use iid, dirichlet or label")
 
     def data_key(self) -> Mapping[str, Any]:
         """Everything that the content of the splits depends on."""
@@ -67,27 +68,11 @@ class Digits:
             name: Examples(images[positions], labels[positions].astype(np.int64)) for name, positions in splits.items()
         }
 
-    def prepare(self, seeds: Sequence[int]) -> None:
-        """Leave splits and partitions in the cache."""
-        from harness.tasks.prepared import prepare
+    def load_groups(self) -> Int64:
+        """The digits have no such column; the settings refuse it."""
+        raise ValueError("the digits have no column to partition by")
 
-        prepare(self, seeds)
-
-    def pretraining_folder(self) -> Path | None:
-        """Where the pre-trained model lies or will lie; None for ``init: random``."""
-        from harness.tasks.prepared import pretraining_folder
-
-        return pretraining_folder(self)
-
-    def pretrain(self, meter: "EnergyMeter") -> None:
-        """Train the model on the public split, unless the cache has it."""
-        from harness.tasks.image_problem import pretrain
-
-        pretrain(self, meter)
-
-    def build(self, seed: int, training: Mapping[str, Any]) -> "FederatedProblem":
-        """The federated problem at `seed`."""
-        from harness.local_training import LocalTraining
-        from harness.tasks.image_problem import build
-
-        return build(self, seed, LocalTraining(**training))
+    prepare = steps.prepare
+    pretraining_folder = steps.pretraining_folder
+    pretrain = steps.pretrain
+    build = steps.build

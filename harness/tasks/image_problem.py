@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from harness.core.protocols import EnergyMeter
@@ -12,8 +14,16 @@ from harness.core.seeds import torch_seed
 from harness.ledger import write_json
 from harness.local_training import FlatModel, LocalTraining, TorchProblem
 from harness.tasks.cache import make_once
-from harness.tasks.models import build_model
-from harness.tasks.prepared import RECORD_FILE, ImageTask, client_positions, load_split, pretraining_folder
+from harness.tasks.models import HEAD, build_model
+from harness.tasks.prepared import (
+    PUBLIC,
+    RECORD_FILE,
+    ImageTask,
+    client_positions,
+    load_split,
+    pretraining_folder,
+    source_of,
+)
 
 _PRETRAINING_SEED = 0
 _WEIGHTS_FILE = "model.safetensors"
@@ -33,12 +43,12 @@ def build(task: ImageTask, seed: int, training: LocalTraining) -> TorchProblem:
         splits={name: load_split(task, name) for name in ("validation", "test")},
         training=training,
         seed=seed,
-        pretrained=None if folder is None else _load_weights(folder),
+        pretrained=None if folder is None else _load_weights(folder, is_head_foreign=source_of(task) == "letters"),
     )
 
 
 def pretrain(task: ImageTask, meter: EnergyMeter) -> None:
-    """Train the model on the public split, unless the cache has it: a run of its own with its own energy.
+    """Train the model on public examples, unless the cache has it: a run of its own with its own energy.
 
     One model serves all seeds, as a published checkpoint would; its own seed is fixed.
     """
@@ -48,13 +58,11 @@ def pretrain(task: ImageTask, meter: EnergyMeter) -> None:
 
 
 def _pretrain_into(draft: Path, task: ImageTask, meter: EnergyMeter) -> None:
-    from safetensors.torch import save_file
-
-    public, validation = load_split(task, "public"), load_split(task, "validation")
+    public = load_split(task, PUBLIC)
     settings = task.pretraining
     torch.manual_seed(torch_seed(_PRETRAINING_SEED, "pretraining"))
-    model = FlatModel(_module_maker(task)())
-    before = model.score(validation)
+    model = FlatModel(build_model(task.model, public.images.shape[1:], int(public.labels.max()) + 1))
+    before = model.score(public)
     with meter.window() as window:
         n_steps = model.fit(
             (torch.from_numpy(public.images), torch.from_numpy(public.labels)),
@@ -64,23 +72,23 @@ def _pretrain_into(draft: Path, task: ImageTask, meter: EnergyMeter) -> None:
     save_file({name: tensor.clone() for name, tensor in model.module.state_dict().items()}, draft / _WEIGHTS_FILE)
     record = {
         "model": task.model,
+        "source": source_of(task),
         "settings": asdict(settings),
         "n_examples": len(public.labels),
         "n_steps": n_steps,
-        "validation_before": before,
-        "validation_after": model.score(validation),
+        "source_before": before,
+        "source_after": model.score(public),
         "reading": asdict(window.reading),
     }
     write_json(draft / RECORD_FILE, record)
 
 
-def _load_weights(folder: Path) -> Mapping[str, torch.Tensor]:
-    from safetensors.torch import load_file
-
-    return load_file(folder / _WEIGHTS_FILE)
+def _load_weights(folder: Path, is_head_foreign: bool) -> Mapping[str, torch.Tensor]:
+    """Pre-trained tensors by name; without the last layer if it was learnt for other labels."""
+    weights = load_file(folder / _WEIGHTS_FILE)
+    return {name: tensor for name, tensor in weights.items() if not (is_head_foreign and name.startswith(HEAD))}
 
 
 def _module_maker(task: ImageTask) -> Callable[[], nn.Module]:
     train = load_split(task, "train")
-    shape, n_classes = train.images.shape[1:], int(train.labels.max()) + 1
-    return lambda: build_model(task.model, shape, n_classes)
+    return partial(build_model, task.model, train.images.shape[1:], int(train.labels.max()) + 1)

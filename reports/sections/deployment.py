@@ -82,7 +82,8 @@ def _panel(tables: Tables, radio: str) -> Bars | None:
         parts = tuple(energies[name][key].typical / factor if key in energies[name] else 0.0 for key in keys)
         text = f"{significant(total.typical / factor, ESTIMATE_DIGITS)}{NBSP}{unit}"
         ends = to_text(total.low, total.high, ESTIMATE_DIGITS, factor)
-        bars.append(Bar(name, parts, total.low / factor, total.high / factor, f"{text} ({ends})"))
+        words = f"{text} ({ends})" if ends else text
+        bars.append(Bar(name, parts, total.low / factor, total.high / factor, words))
     title = lookup.radio_title(tables, radio) if radio else "No radio"
     labels = tuple(COMPONENT_LABELS.get(key, key) for key in keys)
     return Bars(title, f"Device energy, {unit}, {phrases.PROJECTED}", labels, tuple(bars))
@@ -142,7 +143,7 @@ def _energy(tables: Tables, radio: str, number: int) -> Table:
             cells.append(absent("reference") if name == lookup.reference(tables) else change)
         rows.append(tuple(cells))
     title = f"Device energy on {lookup.radio_title(tables, radio)}" if radio else "Device energy without a radio"
-    return Table(f"energy_{number}", title, columns, tuple(rows))
+    return Table(f"energy_{number}", title, columns, tuple(rows), lookup.radio_notes(tables, radio))
 
 
 def _usage(tables: Tables, radios: list[str]) -> Table:

@@ -1,0 +1,113 @@
+"""JSON Schema of benchmark definitions, for editors. Read off the same classes that validate: names, types, choices.
+
+Ranges and rules between settings are left to ``harness validate``, which tells them better.
+"""
+
+import dataclasses
+import inspect
+import re
+import types
+import typing
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from harness import carbon, devices, registry
+from harness.core.protocols import Codec, RadioModel, ServerRule, Task
+from harness.spec import BenchmarkSpec, CustomGrid
+
+_TABLE_OF: Mapping[object, str] = {Codec: "codec", ServerRule: "server", Task: "task", RadioModel: "radio"}
+_SIMPLE: Mapping[object, dict[str, Any]] = {
+    int: {"type": "integer"},
+    float: {"type": "number"},
+    str: {"type": "string"},
+    bool: {"type": "boolean"},
+    type(None): {"type": "null"},
+}
+
+
+def spec_schema() -> dict[str, Any]:
+    """The schema of a benchmark definition, JSON Schema 2020-12."""
+    schema = _mapping(BenchmarkSpec)
+    properties = schema["properties"]
+    properties["seeds"] = {
+        "anyOf": [{"type": "integer", "minimum": 1}, {"type": "array", "items": {"type": "integer"}}]
+    }
+    properties["meter"] = {"enum": registry.names("meter")}
+    scenarios = properties["scenarios"]["properties"]
+    scenarios["device"] = {"enum": devices.names()}
+    codes = {"type": "string", "examples": sorted(carbon.table())[:3], "pattern": "^[A-Za-z]{2,3}$"}
+    scenarios["grids"] = {"type": "array", "items": {"anyOf": [codes, _mapping(CustomGrid)]}, "minItems": 1}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Benchmark of quantfl-harness",
+        **schema,
+        "$defs": {table: _any_of_table(table) for table in _TABLE_OF.values()},
+    }
+
+
+def _any_of_table(table: str) -> dict[str, Any]:
+    parts = []
+    for name in registry.names(table):
+        schema = _mapping(registry.load(table, name))
+        schema["properties"] = {"kind": {"const": name}, **schema["properties"]}
+        schema["required"] = ["kind", *schema["required"]]
+        parts.append(schema)
+    return {"anyOf": [{"enum": registry.names(table)}, *parts]}
+
+
+def _mapping(cls: type[Any]) -> dict[str, Any]:
+    """The schema of a spec mapping or of a part's settings."""
+    fields = list(_fields(cls))
+    texts = _attribute_texts(cls)
+    properties = {}
+    for name, hint, _ in fields:
+        properties[name] = _of(hint) | ({"description": texts[name]} if name in texts else {})
+    return {
+        "type": "object",
+        "description": (inspect.getdoc(cls) or "").partition("\n")[0],
+        "properties": properties,
+        "required": [name for name, _, is_required in fields if is_required],
+        "additionalProperties": False,
+    }
+
+
+def _fields(cls: type[Any]) -> typing.Iterator[tuple[str, Any, bool]]:
+    hints = typing.get_type_hints(cls, include_extras=True)
+    if issubclass(cls, BaseModel):
+        for name, info in cls.model_fields.items():
+            yield name, hints[name], info.is_required()
+        return
+    for field in dataclasses.fields(cls):
+        if field.init:
+            is_required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+            yield field.name, hints[field.name], is_required
+
+
+def _of(hint: Any) -> dict[str, Any]:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return _of(arguments[0])
+    if hint in _TABLE_OF:
+        return {"$ref": f"#/$defs/{_TABLE_OF[hint]}"}
+    if origin is Literal:
+        return {"enum": list(arguments)}
+    if origin in (Union, types.UnionType):
+        return {"anyOf": [_of(argument) for argument in arguments]}
+    if origin is tuple:
+        return {"type": "array", "items": _of(arguments[0])}
+    is_mapping = isinstance(hint, type) and (dataclasses.is_dataclass(hint) or issubclass(hint, BaseModel))
+    return _mapping(hint) if is_mapping else dict(_SIMPLE.get(hint, {}))
+
+
+def _attribute_texts(cls: type[Any]) -> dict[str, str]:
+    """What the ``Attributes`` part of a docstring says of each setting, on one line."""
+    _, _, text = (inspect.getdoc(cls) or "").partition("Attributes:\n")
+    entries = re.split(r"\n    (?=\w[\w, ]*: )", "\n" + text)
+    texts = {}
+    for entry in entries:
+        names, _, said = entry.strip().partition(": ")
+        for name in names.split(", "):
+            texts[name] = " ".join(said.split())
+    return texts

@@ -1,0 +1,44 @@
+"""The sources that make facts, and their digest: cells and pre-trained models of other code are other results."""
+
+import functools
+import hashlib
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+_SOURCES_IN_HARNESS = (
+    "core",
+    "wire",
+    "tasks",
+    "federation.py",
+    "channel.py",
+    "local_training.py",
+    "server_rules.py",
+    "ledger.py",
+)
+_SOURCE_PACKAGES = ("baselines", "quantfl")
+
+
+@functools.cache
+def source_digest() -> str:
+    """SHA-256 (64 hexadecimal digits) of the sources that make facts: names and content. Read once per process."""
+    digest = hashlib.sha256()
+    for name, path in source_files():
+        content = path.read_bytes()
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
+def source_files() -> Iterator[tuple[str, Path]]:
+    """The modules left of the ledger as (name inside the installation, file), sorted. Nothing is imported."""
+    roots = [(f"harness/{name}", Path(__file__).parent / name) for name in _SOURCES_IN_HARNESS]
+    for package in _SOURCE_PACKAGES:
+        found = importlib.util.find_spec(package)
+        if found is None or found.origin is None:
+            raise ModuleNotFoundError(f"package {package} is not installed")
+        roots.append((package, Path(found.origin).parent))
+    for name, root in sorted(roots):
+        if root.suffix == ".py":
+            yield name, root
+        else:
+            yield from ((f"{name}/{path.relative_to(root).as_posix()}", path) for path in sorted(root.rglob("*.py")))

@@ -1,0 +1,128 @@
+"""Image data sets in Hugging Face's layout: a folder of parquet files, or a name on the hub, through ``datasets``."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.core.errors import EnvironmentLacksError, UsageError
+from harness.core.seeds import stream
+from harness.core.types import Examples, Float32, Int64
+from harness.tasks.cache import cache_root
+from harness.tasks.public_data import standardised
+
+
+@dataclass(frozen=True)
+class HubData:
+    """Where a data set is and what its parts are called.
+
+    Attributes:
+        data: a folder, or a name on the hub.
+        image_column, label_column: names of the columns.
+        train_split, test_split: names of the splits.
+        n_validation: examples held out of the training split; the choice is fixed for all seeds.
+    """
+
+    data: str
+    image_column: str
+    label_column: str
+    train_split: str
+    test_split: str
+    n_validation: int
+
+    def folder(self) -> Path | None:
+        """The folder that the data is read from; None means the hub."""
+        root = os.environ.get("HARNESS_DATA")
+        candidates = [Path(self.data)] + ([Path(root) / Path(self.data).name] if root else [])
+        return next((folder for folder in candidates if folder.is_dir()), None)
+
+    def key(self) -> Mapping[str, Any]:
+        """What the prepared splits depend on: the content of a folder wherever it lies, or the name on the hub."""
+        folder = self.folder()
+        content = {"hub": self.data} if folder is None else {"files": _digest(folder)}
+        return {**asdict(self), "data": content, "version": 1}
+
+    def load_splits(self) -> Mapping[str, Examples]:
+        """Train, validation and test: standardised images and labels from 0.
+
+        Raises:
+            EnvironmentLacksError: the data is not on this machine and the hub cannot be reached.
+            UsageError: a split or column is missing, or the images differ in size.
+        """
+        images, labels = self._load(self.train_split)
+        test_images, test_labels = self._load(self.test_split)
+        if len(labels) <= self.n_validation:
+            raise UsageError(
+                f"{self.data}: {len(labels)} examples leave none beside {self.n_validation} for validation"
+            )
+        both = standardised(np.concatenate([images, test_images]))
+        held_out, kept = np.split(self._order(len(labels)), [self.n_validation])
+        return {
+            "train": Examples(both[kept], labels[kept]),
+            "validation": Examples(both[held_out], labels[held_out]),
+            "test": Examples(both[len(labels) :], test_labels),
+        }
+
+    def load_groups(self, column: str) -> Int64:
+        """Value of `column` for each training example, numbered in ascending order of the values.
+
+        Raises:
+            UsageError: there is no such column.
+        """
+        table = self._table(self.train_split, column)
+        _, numbers = np.unique(np.asarray(table[column]), return_inverse=True)
+        return numbers.astype(np.int64)[self._order(len(numbers))[self.n_validation :]]
+
+    @staticmethod
+    def _order(n_examples: int) -> Int64:
+        return stream(0, "validation").permutation(n_examples).astype(np.int64)
+
+    def _load(self, split: str) -> tuple[Float32, Int64]:
+        table = self._table(split, self.image_column, self.label_column)
+        pictures = [np.asarray(picture) for picture in table[self.image_column]]
+        shapes = sorted({picture.shape for picture in pictures})
+        if len(shapes) != 1:
+            raise UsageError(f"{self.data}: images of different shapes, e.g. {shapes[0]} and {shapes[-1]}; resize them")
+        labels = np.asarray(table[self.label_column], dtype=np.int64)
+        return np.stack(pictures).astype(np.float32) / np.float32(255), labels
+
+    def _table(self, split: str, *columns: str) -> Any:
+        splits = _load_dataset(self.data, self.folder())
+        if split not in splits:
+            raise UsageError(f"{self.data}: no split {split}; there are: {', '.join(splits)}")
+        table = splits[split]
+        for column in columns:
+            if column not in table.column_names:
+                raise UsageError(f"{self.data}: no column {column}; there are: {', '.join(table.column_names)}")
+        return table
+
+
+def _load_dataset(name: str, folder: Path | None) -> Any:
+    import datasets
+
+    datasets.disable_progress_bars()
+    try:
+        return datasets.load_dataset(str(folder or name), cache_dir=str(cache_root() / "datasets"))
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        if folder is not None:
+            raise UsageError(f"{folder}: not readable as a data set: {error}") from error
+        raise EnvironmentLacksError(
+            f"data set {name}: no folder of this name, none in $HARNESS_DATA, and the hub gave: "
+            f"{str(error).splitlines()[0]}. Put its parquet files in a folder, and set HARNESS_DATA to the one above"
+        ) from error
+
+
+@cache
+def _digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            digest.update(path.relative_to(folder).as_posix().encode())
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
