@@ -17,8 +17,11 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.benchmark import PlannedCell
+from harness.core.types import EnergyReading
 from harness.runner import Event
 from harness.store import Store, read_rounds
+
+_STAGES = {"preparing": "preparing data", "starting": "starting workers", "pretraining": "pre-training"}
 
 
 @dataclass
@@ -31,6 +34,7 @@ class Running:
         round: last finished round.
         rounds: rounds planned.
         accuracy: last validation accuracy, None before the first.
+        cpu_s: CPU seconds spent so far.
         since: monotonic time at which it was first seen.
     """
 
@@ -39,6 +43,7 @@ class Running:
     round: int
     rounds: int
     accuracy: float | None
+    cpu_s: float
     since: float
 
 
@@ -62,6 +67,7 @@ class ProgressView:
     _stage: str = ""
     _names: dict[str, PlannedCell] = field(default_factory=dict)
     _already: set[str] = field(default_factory=set)
+    _readings: dict[str, EnergyReading] = field(default_factory=dict)
 
     def __enter__(self) -> "ProgressView":
         for cell in self.planned:
@@ -80,13 +86,15 @@ class ProgressView:
 
     def on_event(self, event: Event) -> None:
         """Show one event."""
-        if event.kind in ("preparing", "pretraining"):
-            self._stage = {"preparing": "preparing data", "pretraining": "pre-training"}[event.kind]
+        if event.kind in _STAGES:
+            self._stage = _STAGES[event.kind]
             if self._live is None:
                 self.console.print(self._stage)
         elif event.kind in ("finished", "failed"):
             self._stage = ""
             self._done[event.cell_id] = event.kind == "finished"
+            if event.kind == "finished":
+                self._readings[event.cell_id] = self.store.reading(event.cell_id)
             self._print_outcome(event)
         if self._live is not None:
             self._live.update(self._picture())
@@ -106,12 +114,25 @@ class ProgressView:
         for cell in cells:
             accuracy = "" if cell.accuracy is None else f"{cell.accuracy:.1%}"
             bar = ProgressBar(total=cell.rounds, completed=cell.round, width=24)
-            table.add_row(
-                Text(cell.method), f"seed {cell.seed}", bar, f"round {cell.round}/{cell.rounds}", accuracy, _eta(cell)
-            )
+            joules = "" if (rate := self._j_per_cpu_s()) is None else f"{rate * cell.cpu_s:.0f} J"
+            name, rounds = Text(cell.method), f"round {cell.round}/{cell.rounds}"
+            table.add_row(name, f"seed {cell.seed}", bar, rounds, accuracy, joules, _eta(cell))
         n_done = len(self._already) + len(self._done)
         parts = [f"{n_done}/{len(self._names)} cells", f"{time.monotonic() - self._started:.0f} s"]
-        return Group(table, Text(" · ".join(parts + [self._stage] * bool(self._stage)), style="dim"))
+        if (spent := self._joules()) is not None:
+            parts.append(f"{spent:.0f} J so far on this host ({next(iter(self._readings.values())).method})")
+        return Group(table, Text(" · ".join(parts + ([] if cells or not self._stage else [self._stage])), style="dim"))
+
+    def _joules(self) -> float | None:
+        """Joules of the cells that this run finished; None if there is none, or the meter gives no joules."""
+        joules = [reading.cpu_j for reading in self._readings.values()]
+        known = [value for value in joules if value is not None]
+        return sum(known) if known and len(known) == len(joules) else None
+
+    def _j_per_cpu_s(self) -> float | None:
+        """What finished cells cost per CPU second; a running cell has no reading of its own yet."""
+        spent = self._joules()
+        return None if spent is None else spent / sum(reading.cpu_seconds for reading in self._readings.values())
 
     def _running(self) -> list[Running]:
         running = []
@@ -124,7 +145,15 @@ class ProgressView:
             since = self._seen.setdefault(attempt, time.monotonic())
             rounds = int(planned.cell.federation["rounds"])
             running.append(
-                Running(planned.method, planned.cell.seed, lines[-1]["round"], rounds, _accuracy(lines), since)
+                Running(
+                    planned.method,
+                    planned.cell.seed,
+                    lines[-1]["round"],
+                    rounds,
+                    _accuracy(lines),
+                    lines[-1]["cpu_seconds"],
+                    since,
+                )
             )
         return running
 

@@ -4,11 +4,12 @@ Nothing is decided here about what a cell is (`harness.plan`) or how it runs (`h
 """
 
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ class Event:
     """Something a progress view shows.
 
     Attributes:
-        kind: ``preparing``, ``pretraining``, ``running``, ``finished``, ``failed`` or ``tick``.
+        kind: ``preparing``, ``starting``, ``pretraining``, ``finished``, ``failed`` or ``tick``.
         cell_id: the cell it is about; empty for the others.
         failure: why, for ``failed``.
     """
@@ -68,6 +69,7 @@ def run_missing(
         _prepare(task, seeds)
     if not missing:
         return {}
+    on_event(Event("starting"))
     with _workers(min(jobs, len(missing)), meter) as pool:
         _pretrain(pool, tasks, meter, on_event)
         return _run_cells(pool, missing, store.root, meter, on_event)
@@ -165,7 +167,9 @@ def _workers(jobs: int, meter: str) -> Iterator[ProcessPool]:
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
     if registry.build("meter", meter).is_whole_machine():
         jobs = 1
-    pool = ProcessPool(max_workers=jobs, initializer=start_worker, initargs=[meter], context=get_context("spawn"))
+    with _deaf_children():
+        pool = ProcessPool(max_workers=jobs, initializer=start_worker, initargs=[meter], context=get_context("spawn"))
+        pool.active  # noqa: B018 - asking starts the workers
     try:
         yield pool
     finally:
@@ -177,3 +181,18 @@ def _workers(jobs: int, meter: str) -> Iterator[ProcessPool]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes and threads started in the body never get SIGINT: only the parent answers Ctrl-C, in its one line.
+
+    A worker ignores the signal once it runs; without this, one that is still importing would print a traceback.
+    """
+    # Where it is running already, the tracker that every spawned process needs leaves the signal mask alone.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

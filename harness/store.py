@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import UsageError
+from harness.core.types import EnergyReading
 from harness.ledger import ROUNDS_FILE, SCHEMA_VERSION, STATUS_FILE, Ledger, read_ledger, read_status, write_json
 
 
@@ -39,6 +40,11 @@ class Attempt:
     error: str
     rounds: int
     cpu_seconds: float
+
+    @property
+    def ending(self) -> str:
+        """How it ended, in words."""
+        return self.error or f"killed in round {self.rounds}"
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,10 @@ class Store:
     def ledger(self, cell_id: str) -> Ledger:
         """The ledger of a finished cell."""
         return read_ledger(self._ledger_folder(cell_id))
+
+    def reading(self, cell_id: str) -> EnergyReading:
+        """What the meter said of a finished cell."""
+        return EnergyReading(**read_status(self._ledger_folder(cell_id))["reading"])
 
     def claim(self, cell_id: str) -> Path:
         """A new, empty attempt folder for the cell, its status ``running``."""

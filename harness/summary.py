@@ -31,7 +31,7 @@ def _facts_table(cells: pd.DataFrame, pairs: pd.DataFrame, reference: str) -> Ta
     factor, unit = numbers.scale(cells["total_bits"], "bit")
     table = _table("On the air, one training run of the whole fleet, mean over seeds")
     _columns(table, "method", [*(f"{way}\n{unit}" for way in ("up", "down", "total")), "saved\n%", "test\n%"])
-    table.add_column("difference\npoints [95 % CI]", justify="right")
+    table.add_column("difference\npoints [95 % CI]", justify="right", no_wrap=True)
     for method, group in cells.groupby("method", sort=False):
         bits = [float(group[f"{name}_bits"].mean()) / factor for name in ("uplink", "downlink", "total")]
         saved, difference = _pair(pairs, str(method), "total_bits"), _pair(pairs, str(method), "test_accuracy")

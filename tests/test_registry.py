@@ -34,7 +34,11 @@ def test_every_entry_loads_under_its_own_name(table, kind):
     assert not [name for name in asked if not hasattr(part, name)]
 
 
-REQUIRED = {"topk": {"ratio": 0.01}, "error_feedback": {"inner": {"kind": "topk", "ratio": 0.5}}}
+REQUIRED = {
+    "topk": {"ratio": 0.01},
+    "error_feedback": {"inner": {"kind": "topk", "ratio": 0.5}},
+    "images": {"data": "somebody/pictures"},
+}
 
 
 @pytest.mark.parametrize(("table", "kind"), ENTRIES)

@@ -51,12 +51,6 @@ class CellsFailedError(HarnessError):
     exit_code = 3
 
 
-class CheckMissedError(HarnessError):
-    """A condition asked for with ``--check`` does not hold."""
-
-    exit_code = 4
-
-
 class EnvironmentLacksError(HarnessError):
     """The machine lacks what the spec demands: data, disk space, write permission, a package."""
 

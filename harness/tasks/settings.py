@@ -31,13 +31,17 @@ class Partition:
 
     def __post_init__(self) -> None:
         """Refuse settings that do not go together."""
-        for kind, name in (("dirichlet", "alpha"), ("label", "labels_per_client"), ("column", "column")):
-            if (self.kind == kind) != (getattr(self, name) is not None):
-                raise ValueError(
-                    f"a {kind} partition needs {name}"
-                    if self.kind == kind
-                    else f"{name} belongs to a {kind} partition; leave it out for {self.kind}"
-                )
+        needs = (
+            ("dirichlet", "alpha", "alpha, above 0 and at most 1e6"),
+            ("label", "labels_per_client", "labels_per_client, at least 1"),
+            ("column", "column", "column, the name of a column of the data set"),
+        )
+        for kind, name, what in needs:
+            is_given = getattr(self, name) is not None
+            if self.kind == kind and not is_given:
+                raise ValueError(f"a {kind} partition needs {what}")
+            if self.kind != kind and is_given:
+                raise ValueError(f"{name} belongs to a {kind} partition; leave it out for {self.kind}")
         if self.alpha is not None and not 0 < self.alpha <= 1e6:
             raise ValueError(f"alpha must be above 0 and at most 1e6 (got {self.alpha})")
         if self.labels_per_client is not None:

@@ -1,0 +1,146 @@
+"""The ledger: written line by line, finished as a whole, read back as it was."""
+
+import errno
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from harness.cell import describe_failure
+from harness.core.errors import UsageError
+from harness.core.types import ComputeWindow, EnergyReading, Score, Transfer
+from harness.ledger import (
+    SCHEMA_VERSION,
+    STATUS_FILE,
+    Facts,
+    Host,
+    LedgerWriter,
+    read_ledger,
+    read_status,
+    write_json,
+    write_text,
+)
+from harness.store import read_rounds
+from tests.faults import fault
+
+CELL = {"task": {}, "federation": {}, "method": {}, "seed": 3}
+READING = EnergyReading(2.0, 1.5, None, None, "not_measured", "this process", "none", None, None, "CPU time")
+HOST = Host("0" * 12, "invented", 2, False, 20.0, "Linux", {"python": "3.11"})
+FULL_DISK = Path("/dev/full")
+
+
+def make_facts() -> Facts:
+    return Facts(
+        transfers=[
+            Transfer(1, 0, "downlink", 100, 12, "a" * 16, 400),
+            Transfer(1, 0, "uplink", 50, 12, "b" * 16, 400),
+        ],
+        windows=[ComputeWindow(1, "local_training", 0, 0.5, 0.25, 7)],
+        scores=[Score(0, "validation", "accuracy", 0.1), Score(1, "validation", "accuracy", 1 / 3)],
+    )
+
+
+def write(folder: Path, facts: Facts) -> None:
+    writer = LedgerWriter(folder, facts)
+    writer.append(1, 0.5)
+    writer.finish("0" * 16, CELL, READING, HOST)
+
+
+def test_a_finished_ledger_reads_back_as_it_was(tmp_path: Path) -> None:
+    facts = make_facts()
+    write(tmp_path, facts)
+    ledger = read_ledger(tmp_path)
+    assert ledger.cell_id == "0" * 16 and ledger.cell == CELL
+    assert ledger.reading == READING and ledger.host == HOST
+    assert ledger.facts_digest == facts.digest()
+    for table, rows in (
+        (ledger.transfers, facts.transfers),
+        (ledger.windows, facts.windows),
+        (ledger.scores, facts.scores),
+    ):
+        assert table.to_dict("records") == [vars(row) for row in rows]
+
+
+def test_a_finished_ledger_is_tables_and_a_status_beside_its_lines(tmp_path: Path) -> None:
+    """The lines go when the ledger is published; until then they say what the attempt cost."""
+    write(tmp_path, make_facts())
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["rounds.jsonl", "scores.parquet", "status.json", "transfers.parquet", "windows.parquet"]
+
+
+def test_each_line_holds_what_came_in_since_the_last(tmp_path: Path) -> None:
+    facts = Facts()
+    writer = LedgerWriter(tmp_path, facts)
+    facts.scores.append(Score(0, "validation", "accuracy", 0.1))
+    writer.append(0, 0.25)
+    facts.transfers += make_facts().transfers
+    writer.append(1, 0.75)
+    first, second = read_rounds(tmp_path)  # while the file is still open
+    assert (first["round"], first["cpu_seconds"], second["round"], second["cpu_seconds"]) == (0, 0.25, 1, 0.75)
+    assert (len(first["scores"]), len(first["transfers"])) == (1, 0)
+    assert second["transfers"] == [asdict(transfer) for transfer in facts.transfers] and second["scores"] == []
+    writer.close()
+
+
+def test_a_line_cut_off_by_a_kill_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "rounds.jsonl").write_text('{"round": 0}\n{"round": 1}\n{"round": 2, "cpu_sec')
+    assert [line["round"] for line in read_rounds(tmp_path)] == [0, 1]
+
+
+def test_no_lines_are_no_rounds(tmp_path: Path) -> None:
+    assert read_rounds(tmp_path) == []
+
+
+def test_the_digest_changes_with_every_fact_and_with_nothing_else() -> None:
+    digest = make_facts().digest()
+    for change in (
+        lambda facts: facts.transfers.pop(),
+        lambda facts: facts.transfers.append(Transfer(1, 1, "uplink", 50, 12, "b" * 16, 400)),
+        lambda facts: facts.transfers.__setitem__(0, Transfer(1, 0, "downlink", 101, 12, "a" * 16, 400)),
+        lambda facts: facts.transfers.__setitem__(0, Transfer(1, 0, "downlink", 100, 12, "c" * 16, 400)),
+        lambda facts: facts.transfers.reverse(),
+        lambda facts: facts.scores.__setitem__(0, Score(0, "validation", "accuracy", 0.1 + 2**-53)),
+        lambda facts: facts.scores.__setitem__(0, Score(0, "test", "accuracy", 0.1)),
+    ):
+        facts = make_facts()
+        change(facts)
+        assert facts.digest() != digest
+    slower = make_facts()
+    slower.windows[0] = ComputeWindow(1, "local_training", 0, 50.0, 25.0, 7)
+    assert slower.digest() == digest
+
+
+def test_another_schema_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    write(tmp_path, make_facts())
+    status = json.loads((tmp_path / STATUS_FILE).read_text())
+    write_json(tmp_path / STATUS_FILE, status | {"schema_version": SCHEMA_VERSION + 1})
+    for read in (read_ledger, read_status):
+        with pytest.raises(UsageError, match=r"status\.json: ledger schema 2, this version reads 1; use the version"):
+            read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["rounds.jsonl", "transfers.parquet", "windows.parquet", "scores.parquet"])
+def test_a_full_disk_is_told_as_one(tmp_path: Path, name: str) -> None:
+    """The kernel's own full device in place of each file."""
+    (tmp_path / name).symlink_to(FULL_DISK)
+    with pytest.raises(OSError) as caught:
+        write(tmp_path, make_facts())
+    assert caught.value.errno == errno.ENOSPC
+    failure = describe_failure(caught.value)
+    assert failure.is_environment and "No space left on device" in failure.error
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("write_file", [write_json, write_text])
+def test_a_file_that_cannot_be_written_keeps_its_content(tmp_path: Path, write_file, after: bool) -> None:
+    path = tmp_path / "index.json"
+    write_file(path, "old")
+    before = path.read_text()
+    with fault(os, "fsync", OSError(errno.ENOSPC, "full"), after=after), pytest.raises(OSError):
+        write_file(path, "new")
+    assert path.read_text() == before
+    assert list(tmp_path.iterdir()) == [path]
+    write_file(path, "new")
+    assert "new" in path.read_text()
