@@ -26,7 +26,7 @@ from harness.core.types import Agreed, Layout, Update
 
 @dataclass(frozen=True)
 class ErrorFeedback:
-    """A codec that remembers what it lost.
+    """Wraps another codec: what that one loses is added to the client's next update.
 
     Attributes:
         inner: the codec that makes the bytes; one that keeps no state of its own.

@@ -31,7 +31,7 @@ _LARGEST_BELOW_TOP = np.float32(2**15 - 2**4)
 
 @dataclass(frozen=True)
 class Float16:
-    """float16 with a power-of-two scale per tensor."""
+    """Half precision: float16 with a power-of-two scale per tensor."""
 
     kind: ClassVar[str] = "float16"
     wire_id: ClassVar[int] = 2

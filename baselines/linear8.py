@@ -26,7 +26,7 @@ _N_STEPS = 255
 
 @dataclass(frozen=True)
 class Linear8:
-    """Min-max affine quantisation to one byte per entry."""
+    """One byte per entry: 256 evenly spaced values from the smallest to the largest of each tensor."""
 
     kind: ClassVar[str] = "linear8"
     wire_id: ClassVar[int] = 3

@@ -29,7 +29,7 @@ from harness.wire.packing import pack
 
 @dataclass(frozen=True)
 class ScaledSign:
-    """Sign times mean magnitude, per tensor."""
+    """One bit per entry: its sign, times the mean magnitude of the tensor; meant for error feedback."""
 
     kind: ClassVar[str] = "signsgd"
     wire_id: ClassVar[int] = 4

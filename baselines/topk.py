@@ -30,7 +30,7 @@ from harness.wire.packing import bits_for, pack, packed_bytes
 
 @dataclass(frozen=True)
 class TopK:
-    """The k entries of largest magnitude.
+    """Only the share of entries with the largest magnitude, the rest as zero; meant for error feedback.
 
     Attributes:
         ratio: share of the entries that is kept, above 0, at most 1.

@@ -20,7 +20,7 @@ from harness.wire.body import BodyReader, check_finite, float32_bytes
 
 @dataclass(frozen=True)
 class Float32:
-    """The identity."""
+    """Raw float32: the reference that every ratio divides by."""
 
     kind: ClassVar[str] = "float32"
     wire_id: ClassVar[int] = 1

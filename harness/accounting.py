@@ -6,7 +6,7 @@ coefficients: bounds, not an interval of some probability. Settings (rates, tail
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from harness.carbon import Grid
@@ -140,7 +140,7 @@ def account(ledger: Ledger, assumptions: Assumptions, costs: ComputeCosts | None
     Raises:
         ValueError: the ledger lacks the computing that belongs to a transfer, or the host's matrix rate.
     """
-    facts, ledger = ledger, ledger if costs is None else replace(ledger, windows=costs.windows(ledger))
+    facts, ledger = ledger, ledger if costs is None else costs.pooled(ledger)
     device_s = _device_seconds_by_round(ledger, assumptions.device)
     compute = [
         RoundJoules(number, component, compute_j(seconds, assumptions.device))

@@ -15,10 +15,7 @@ from harness.ledger import write_json, write_text
 from harness.plan import Cell, cell_id, expand
 from harness.spec import BenchmarkSpec
 from harness.specfile import dump_spec, load_spec
-from harness.store import IndexEntry, Store
-
-_MEMORY_SHARE = 0.9
-"""Share of the available memory that cells may plan with."""
+from harness.store import IndexEntry, Store, is_ours
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,16 +46,30 @@ def plan_cells(spec: BenchmarkSpec) -> list[PlannedCell]:
 
 
 def run(spec: BenchmarkSpec, folder: Path, jobs: int, on_event: "Callable[[Event], None]") -> "dict[str, Failure]":
-    """Run the cells of `spec` that `folder` does not have yet; see `harness.runner.run_missing`."""
-    from harness.runner import run_missing
+    """Run the cells of `spec` that `folder` does not have yet.
+
+    Returns:
+        The failures by cell id; empty when all cells are finished.
+
+    Raises:
+        UsageError: the data cannot be partitioned as asked, or `folder` is somebody else's.
+        EnvironmentLacksError: the data, the cache or the disk is not usable, so no cell can run.
+    """
+    from harness import runner
 
     store = Store(folder)
+    store.check_folder()
     planned = plan_cells(spec)
+    cells = [cell.cell for cell in planned]
+    missing = {key: cell for cell in cells if not store.is_finished(key := cell_id(cell))}
     with store.lock():
+        # A definition that cannot run must not replace the index of one that did.
+        on_event(runner.Event("preparing"))
+        runner.prepare(missing.values())
         write_text(folder / "spec.yaml", dump_spec(spec))
         store.write_index([IndexEntry(cell.method, cell.cell.seed, cell.cell_id) for cell in planned])
         try:
-            return run_missing([cell.cell for cell in planned], store, spec.meter, jobs, on_event)
+            return runner.run_missing(missing, store, spec.meter, jobs, on_event)
         finally:
             store.write_pretraining(_pretraining_records(planned))
 
@@ -77,109 +88,25 @@ def assumptions_of(
 ) -> Assumptions:
     """The assumptions of a spec, or others in their place.
 
+    Args:
+        spec: the benchmark; a radio or grid of its own that is named below keeps its settings.
+        radios: names of radios; empty takes the spec's.
+        grids: country codes, or names of the spec's own grids; empty takes the spec's.
+        device_name: name of a device; None takes the spec's.
+
     Raises:
         UsageError: an unknown radio, country or device.
     """
-    resolved = spec.resolved()["scenarios"]
+    own_radios = {radio.kind: radio for radio in spec.scenarios.radios}
+    own_grids = {place.name: place for place in map(grid, spec.resolved()["scenarios"]["grids"])}
+    places = [own_grids.get(name) or grid(name) for name in grids] or list(own_grids.values())
     return Assumptions(
-        radios=tuple(registry.build("radio", name) for name in radios) or spec.scenarios.radios,
-        grids=tuple(grid(entry) for entry in (grids or resolved["grids"])),
+        radios=tuple(own_radios.get(name) or registry.build("radio", name) for name in dict.fromkeys(radios))
+        or spec.scenarios.radios,
+        grids=tuple({place.iso3 or place.name: place for place in places}.values()),
         device=device(device_name or spec.scenarios.device),
         pause_s=spec.scenarios.pause_s,
     )
-
-
-@dataclass(frozen=True)
-class ForecastRow:
-    """One cell of a plan.
-
-    Attributes:
-        method: display name.
-        seed: evaluation seed.
-        cell_id: content address.
-        state: ``finished``, ``missing``, or how its last try ended.
-        seconds: expected wall time; None if it is finished or its probe failed.
-    """
-
-    method: str
-    seed: int
-    cell_id: str
-    state: str
-    seconds: float | None
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """What running a benchmark will take.
-
-    Attributes:
-        folder: where the results are or will be.
-        rows: the cells.
-        jobs: cells at a time, at most as many as asked for and as fit into memory.
-        seconds: expected wall time of the whole run, without starting workers.
-        peak_bytes: expected peak memory of all workers together.
-        notes: what else there is to know, a line each.
-    """
-
-    folder: Path
-    rows: Sequence[ForecastRow]
-    jobs: int
-    seconds: float
-    peak_bytes: int
-    notes: Sequence[str]
-
-    @property
-    def n_missing(self) -> int:
-        """Cells to run."""
-        return sum(row.state != "finished" for row in self.rows)
-
-
-def forecast(spec: BenchmarkSpec, folder: Path, jobs: int) -> Forecast:
-    """What is done of `spec`, and what the rest will take, from a few real rounds of each method."""
-    from harness.cell import Failure
-    from harness.runner import forecast as probe
-
-    store = Store(folder)
-    planned = plan_cells(spec)
-    missing = [cell for cell in planned if not store.is_finished(cell.cell_id)]
-    first = {cell.method: cell.cell for cell in reversed(missing)}
-    probes = dict(zip(first, probe(list(first.values()), spec.meter, jobs), strict=True))
-    notes = [f"{name}: {found.error}" for name, found in probes.items() if isinstance(found, Failure)]
-    known = {name: found for name, found in probes.items() if not isinstance(found, Failure)}
-    each = max((found.peak_bytes + found.residual_bytes for found in known.values()), default=0)
-    fitting = jobs if not each else max(1, min(jobs, int(available_bytes() * _MEMORY_SHARE) // each))
-    if fitting < jobs:
-        notes.append(f"{jobs} cells at a time would not fit into memory; use --jobs {fitting}")
-    rows = [
-        ForecastRow(
-            cell.method,
-            cell.cell.seed,
-            cell.cell_id,
-            _state(store, cell.cell_id),
-            None if cell not in missing or cell.method not in known else known[cell.method].seconds,
-        )
-        for cell in planned
-    ]
-    distinct = {row.cell_id: row.seconds or 0.0 for row in rows}
-    longest = max(distinct.values(), default=0.0)
-    seconds = max(longest, sum(distinct.values()) / fitting)
-    return Forecast(folder, rows, fitting, seconds, each * min(fitting, max(1, len(missing))), notes)
-
-
-def available_bytes() -> int:
-    """Memory that new processes can take without swapping."""
-    import psutil
-
-    return int(psutil.virtual_memory().available)
-
-
-def _state(store: Store, cell_id: str) -> str:
-    if store.is_finished(cell_id):
-        return "finished"
-    tries = store.attempts(cell_id)
-    if not tries:
-        return "missing"
-    return f"{tries[-1].state} in round {tries[-1].rounds}" + (f": {tries[-1].error}" if tries[-1].error else "")
 
 
 @dataclass(frozen=True)
@@ -212,26 +139,36 @@ def price(folder: Path, assumptions: Callable[[BenchmarkSpec], Assumptions]) -> 
     spec, store = open_results(folder)
     pricing = assumptions(spec)
     index = store.index()
-    ledgers = {key: store.ledger(key) for key in {entry.cell_id for entry in index} if store.is_finished(key)}
+    # In the order of the index: sums over cells must not depend on the order of a set.
+    keys = dict.fromkeys(entry.cell_id for entry in index)
+    ledgers = {key: store.ledger(key) for key in keys if store.is_finished(key)}
     if not ledgers:
         raise UsageError(f"{folder}: no cell is finished yet; run `harness compare` first")
     costs = pool(list(ledgers.values()))
     results = {key: account(ledger, pricing, costs) for key, ledger in ledgers.items()}
-    attempts = {entry.cell_id: store.attempts(entry.cell_id) for entry in index}
+    # While a run holds the folder, a try without an end is a running cell.
+    is_busy = store.is_busy()
+    attempts = {entry.cell_id: store.attempts(entry.cell_id, with_unended=not is_busy) for entry in index}
     priced = [PricedCell(entry.method, results[entry.cell_id]) for entry in index if entry.cell_id in results]
     unfinished = {
-        (entry.method, entry.seed): tries[-1].error if (tries := attempts[entry.cell_id]) else ""
+        (entry.method, entry.seed): tries[-1].ending if (tries := attempts[entry.cell_id]) else ""
         for entry in index
         if entry.cell_id not in results
     }
     tries = [attempt for of_cell in attempts.values() for attempt in of_cell]
     described = context.describe(spec, pricing, priced, unfinished, tries, store.pretraining())
-    return Priced(tabulate(priced, spec.reference), described)
+    return Priced(tabulate(priced, spec.reference, costs), described)
 
 
 def write_tables(priced: Priced, folder: Path) -> Path:
-    """Write ``tables/`` into `folder`, in place of what was there. Returns the tables folder."""
+    """Write ``tables/`` into `folder`, in place of what an earlier call wrote. Returns the tables folder.
+
+    Raises:
+        UsageError: `folder` holds something that is not ours.
+    """
     tables, draft = folder / "tables", folder / ".tables"
+    if not is_ours(folder):
+        raise UsageError(f"{folder}: holds files that are not of the harness; name an empty or new folder with --out")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     for name, frame in priced.frames.items():
@@ -243,16 +180,26 @@ def write_tables(priced: Priced, folder: Path) -> Path:
 
 
 def render(tables: Path, folder: Path) -> list[Path]:
-    """Write the reports of a tables folder into `folder`. Returns what was written."""
+    """Write the reports of a tables folder into `folder`. Returns what was written: files, and the figures' folder."""
+    from reports.bibliography import write_bibtex
     from reports.build import build_report
+    from reports.figure_files import write_figures
     from reports.html import write_html
+    from reports.latex import write_latex
+    from reports.macros import write_macros
     from reports.markdown import write_markdown
+    from reports.paper import build_paper
+    from reports.schema import read_tables
 
-    report = build_report(tables)
-    written = [folder / "report.md", folder / "report.html"]
-    write_markdown(report, written[0])
-    write_html(report, written[1])
-    return written
+    read, report = read_tables(tables), build_report(tables)
+    names = ("report.md", "report.html", "report.tex", "numbers.tex", "references.bib")
+    sheet, page, paper, numbers, sources = (folder / name for name in names)
+    write_markdown(report, sheet)
+    write_html(report, page)
+    write_latex(build_paper(read), paper)
+    write_macros(read, numbers)
+    write_bibtex(read, sources)
+    return [page, sheet, paper, numbers, sources, write_figures(report, folder)]
 
 
 def open_results(folder: Path) -> tuple[BenchmarkSpec, Store]:

@@ -21,7 +21,7 @@ from harness.federation import Schedule, run_rounds
 from harness.ledger import Facts, Host, LedgerWriter
 from harness.meters.cpu_time import cpu_seconds_of_process
 from harness.plan import Cell
-from harness.provenance import describe_host
+from harness.provenance import describe_code, describe_host
 from harness.store import Store
 
 TRAINING_KEYS = ("local_epochs", "batch_size", "lr")
@@ -57,12 +57,19 @@ def worker_host() -> Host:
     return describe_host()
 
 
+@functools.cache
+def worker_code() -> Mapping[str, Any]:
+    """The code of this process."""
+    return describe_code()
+
+
 def start_worker(meter: str) -> None:
     """Set up a freshly spawned worker: one thread, warm meter, known host."""
     import torch
 
     torch.set_num_threads(1)
     worker_host()
+    worker_code()
     worker_meter(meter)
 
 
@@ -101,7 +108,7 @@ def write_cell(cell: Cell, cell_id: str, folder: Path, meter: EnergyMeter, host:
             channel = run_once(cell, facts, on_round)
             with Stopwatch(facts).window(int(cell.federation["rounds"]), "codec_timing"):
                 facts.codec_timings += channel.time_codecs()
-        writer.finish(cell_id, asdict(cell), window.reading, host)
+        writer.finish(cell_id, asdict(cell), window.reading, host, worker_code())
     finally:
         writer.close()
 

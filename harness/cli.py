@@ -101,7 +101,7 @@ def compare(
     bench: Bench,
     out: Out = None,
     jobs: Jobs = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be run, as `plan` does.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Run nothing; show what `plan` shows.")] = False,
 ) -> None:
     """Run what is missing of a benchmark, price it, and write the report."""
     if dry_run:
@@ -109,6 +109,7 @@ def compare(
         return
     from harness import benchmark
     from harness.progress import ProgressView, progress_console
+    from harness.runner import default_jobs
     from harness.specfile import find_benchmark, load_spec
     from harness.store import Store
     from harness.summary import print_summary
@@ -116,7 +117,7 @@ def compare(
     spec = load_spec(find_benchmark(bench))
     folder = out or Path("results") / spec.name
     with ProgressView(benchmark.plan_cells(spec), Store(folder), progress_console()) as view:
-        failures = benchmark.run(spec, folder, jobs or os.cpu_count() or 1, view.on_event)
+        failures = benchmark.run(spec, folder, jobs or default_jobs(), view.on_event)
     if len(failures) < len({cell.cell_id for cell in benchmark.plan_cells(spec)}):
         priced = benchmark.price(folder, benchmark.assumptions_of)
         written = benchmark.render(benchmark.write_tables(priced, folder), folder)
@@ -140,13 +141,14 @@ def validate(bench: Bench) -> None:
 
 @app.command()
 def plan(bench: Bench, out: Out = None, jobs: Jobs = None) -> None:
-    """Show the cells of a benchmark, which are done, and the time and memory that the others will take."""
-    from harness import benchmark
+    """Show the cells, which are done, and the time and memory of the others, from a few real rounds of each method."""
+    from harness.forecast import forecast
+    from harness.runner import default_jobs
     from harness.specfile import find_benchmark, load_spec
     from harness.summary import print_plan
 
     spec = load_spec(find_benchmark(bench))
-    print_plan(benchmark.forecast(spec, out or Path("results") / spec.name, jobs or os.cpu_count() or 1))
+    print_plan(forecast(spec, out or Path("results") / spec.name, jobs or default_jobs()))
 
 
 @app.command()

@@ -1,10 +1,11 @@
 """``context.json``: everything a report says that is not in a table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from harness.accounting import Assumptions
+from harness.citations import references
 from harness.provenance import describe_code
 from harness.spec import BenchmarkSpec
 from harness.store import Attempt
@@ -12,10 +13,13 @@ from harness.tables import PricedCell
 
 SCHEMA_VERSION = 1
 
+_WEAKNESS = ("counter", "estimated", "not_measured")
+
 BOUNDARY = (
     "Inside: the computing of the clients (local training, encoding of uplink payloads, decoding of downlink "
-    "payloads), projected to the device, and the device's own radio in both directions.",
-    "Outside: access network, core network, server, idle and waiting power of the device, manufacture, and the "
+    "payloads), projected to the device at the power of the whole board while it computes, and the device's own radio "
+    "in both directions.",
+    "Outside: access network, core network, server, the device's power while it waits or sleeps, manufacture, and the "
     "protocol headers below the payload.",
     "Evaluation is work of the benchmark, not of a deployment: it is recorded on this host and left out of every "
     "deployment figure.",
@@ -59,16 +63,21 @@ def describe(
             "grids": [grid.iso3 or grid.name for grid in assumptions.grids],
             "device": assumptions.device.kind,
             "pause_s": assumptions.pause_s,
+            "cast": "unicast",
         },
         "coefficients": [asdict(coefficient) for coefficient in assumptions.coefficients()],
         "grids": [asdict(grid) | {"name": grid.iso3 or grid.name, "title": grid.name} for grid in assumptions.grids],
         "device": {"kind": assumptions.device.kind, "title": assumptions.device.title},
         "provenance": {
-            **describe_code(),
+            **_made_by(priced),
+            "reported_by": describe_code(),
             "packages": dict(ledger.host.versions) if ledger else {},
             "hardware": _hardware(priced),
         },
-        "meter": {"kind": spec.meter, "watts_per_cpu": ledger.reading.watts_per_cpu if ledger else None},
+        "meter": {
+            "kind": _distinct(cell.result.ledger.reading.meter for cell in priced),
+            "watts_per_cpu": ledger.reading.watts_per_cpu if ledger else None,
+        },
         "cells": {
             "planned": len(spec.methods) * len(spec.seeds),
             "finished": len(priced),
@@ -77,6 +86,7 @@ def describe(
         },
         "testbed": _testbed(priced, attempts, pretraining),
         "boundary": list(BOUNDARY),
+        "references": references(spec, assumptions),
     }
 
 
@@ -106,15 +116,33 @@ def _testbed(
             }
             for record in pretraining
         ],
-        "method": readings[0].method if readings else "not_measured",
-        "scope": readings[0].scope if readings else "",
-        "evidence": readings[0].evidence if readings else "none",
+        # Readings of several kinds carry the weakest word.
+        "method": max((reading.method for reading in readings), key=_WEAKNESS.index, default="not_measured"),
+        "scope": _distinct(reading.scope for reading in readings),
+        "evidence": max((reading.evidence for reading in readings), default="none"),
     }
 
 
 def _pretraining_name(record: Mapping[str, Any]) -> str:
     epochs, n_examples = record["settings"]["epochs"], record["n_examples"]
     return f"{record['model']}, {epochs} epochs on {n_examples} examples ({record['source']})"
+
+
+def _made_by(priced: Sequence[PricedCell]) -> dict[str, Any]:
+    """The code that ran the cells; where it was not one and the same, every version of it."""
+    codes = {str(code): code for cell in priced if (code := dict(cell.result.ledger.code))}
+    if len(codes) == 1:
+        return dict(next(iter(codes.values())))
+    commits = _distinct(str(code["commit"]) for code in codes.values())
+    return {
+        "version": _distinct(str(code["version"]) for code in codes.values()),
+        "commit": commits or None,
+        "is_dirty": any(code["is_dirty"] for code in codes.values()) if codes else None,
+    }
+
+
+def _distinct(texts: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(texts))
 
 
 def _n_parameters(priced: Sequence[PricedCell]) -> int:

@@ -67,7 +67,7 @@ def _cores() -> Iterator[Check]:
 
 
 def _memory() -> Iterator[Check]:
-    from harness.benchmark import available_bytes
+    from harness.forecast import available_bytes
 
     free = available_bytes()
     is_enough = free > _MIN_MEMORY_BYTES

@@ -21,7 +21,7 @@ class Schedule:
         rounds: number of rounds, at least 1.
         cohort: clients per round, at least 1 and at most the population.
         score_every: validation is scored at round 0, at every such round and at the last.
-        test_rounds: rounds at which test is scored besides the last; 0 is the initial model.
+        test_rounds: rounds after which test is scored too; it always is after the last.
     """
 
     rounds: int

@@ -74,6 +74,7 @@ class Ledger:
         facts_digest: see `Facts.digest`.
         reading: what the meter said about the whole cell.
         host: the machine it ran on.
+        code: version, commit and state of the code that ran it, as `harness.provenance.describe_code` gives them.
         codec_timings: CPU time of each codec operation by repeat-and-divide.
         transfers: a row per payload, columns of `Transfer`.
         windows: a row per compute window, columns of `ComputeWindow`.
@@ -85,6 +86,7 @@ class Ledger:
     facts_digest: str
     reading: EnergyReading
     host: Host
+    code: Mapping[str, Any]
     codec_timings: tuple[CodecTiming, ...]
     transfers: "pd.DataFrame"
     windows: "pd.DataFrame"
@@ -119,7 +121,9 @@ class LedgerWriter:
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
 
-    def finish(self, cell_id: str, cell: Mapping[str, Any], reading: EnergyReading, host: Host) -> None:
+    def finish(
+        self, cell_id: str, cell: Mapping[str, Any], reading: EnergyReading, host: Host, code: Mapping[str, Any]
+    ) -> None:
         """Write the tables and the status, on disk before this returns."""
         self._file.close()
         self.write_tables()
@@ -131,6 +135,7 @@ class LedgerWriter:
             "cell": cell,
             "reading": asdict(reading),
             "host": asdict(host),
+            "code": dict(code),
             "codec_timings": [asdict(timing) for timing in self._facts.codec_timings],
         }
         write_json(self._folder / STATUS_FILE, status)
@@ -157,8 +162,16 @@ def read_ledger(folder: Path) -> Ledger:
     """The finished cell in `folder`.
 
     Raises:
-        UsageError: written by a version with another schema.
+        UsageError: written by a version with another schema, or damaged.
     """
+    try:
+        return _read_ledger(folder)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UsageError(f"{folder}: damaged ({reason}); delete it and run `harness compare` again") from error
+
+
+def _read_ledger(folder: Path) -> Ledger:
     import pandas as pd
 
     status = read_status(folder)
@@ -169,6 +182,7 @@ def read_ledger(folder: Path) -> Ledger:
         facts_digest=status["facts_digest"],
         reading=EnergyReading(**status["reading"]),
         host=Host(**status["host"]),
+        code=status["code"],
         codec_timings=tuple(CodecTiming(**timing) for timing in status["codec_timings"]),
         transfers=transfers,
         windows=windows,

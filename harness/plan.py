@@ -1,11 +1,14 @@
 """From a spec to cells: the training runs it needs, each with an id that says what was run."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from harness import registry
+from harness.core.protocols import Task
 from harness.sources import source_digest
 from harness.spec import BenchmarkSpec
 
@@ -41,10 +44,19 @@ def expand(spec: BenchmarkSpec) -> tuple[Cell, ...]:
 
 
 def cell_id(cell: Cell) -> str:
-    """16 hexadecimal digits that change with every setting of the cell and with the source left of the ledger."""
-    content = {**asdict(cell), "source": source_digest()}
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+    """16 hexadecimal digits that change with every setting of the cell, its data and the source left of the ledger."""
+    content = {**asdict(cell), "data": _data_key(_canonical(cell.task)), "source": source_digest()}
+    return hashlib.sha256(_canonical(content).encode()).hexdigest()[:16]
+
+
+@functools.cache
+def _data_key(task: str) -> Mapping[str, Any]:
+    part: Task = registry.build("task", json.loads(task))
+    return part.data_key()
+
+
+def _canonical(content: Any) -> str:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def _task_of(task: Mapping[str, Any], method: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,9 +7,10 @@ operation is taken from repeat-and-divide. Raw totals of cells stay what they ar
 """
 
 import json
+import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -43,10 +44,13 @@ class ComputeCosts:
     Attributes:
         training: cost of one optimiser step, by the key of the work.
         codec: cost of one call, by the key of the codec and (direction, operation).
+        gemm_gflops: matrix rate of one thread by machine, 1e9 flop/s: the median over its cells. Each worker measures
+            its own, and they scatter as training does.
     """
 
     training: Mapping[str, Cost]
     codec: Mapping[tuple[str, str, str], Cost]
+    gemm_gflops: Mapping[str, float]
 
     def step(self, ledger: Ledger) -> Cost:
         """Cost of one optimiser step in this cell."""
@@ -56,8 +60,12 @@ class ComputeCosts:
         """Cost of one codec operation in this cell."""
         return self.codec[_codec_key(ledger, direction), direction, operation]
 
-    def windows(self, ledger: Ledger) -> pd.DataFrame:
-        """The client windows of a cell with pooled CPU seconds in place of measured ones; the others untouched."""
+    def pooled(self, ledger: Ledger) -> Ledger:
+        """A cell with pooled CPU seconds in its client windows and the pooled rate of its machine, to be priced."""
+        host = replace(ledger.host, gemm_gflops=self.gemm_gflops[_machine(ledger)])
+        return replace(ledger, windows=self._windows(ledger), host=host)
+
+    def _windows(self, ledger: Ledger) -> pd.DataFrame:
         windows = ledger.windows.copy()
         phase, is_client = windows["phase"], windows["client"] >= 0
         training = phase == "local_training"
@@ -75,7 +83,9 @@ def pool(ledgers: Sequence[Ledger]) -> ComputeCosts:
     """
     training: dict[str, list[tuple[float, float]]] = defaultdict(list)
     codec: dict[tuple[str, str, str], list[tuple[float, float]]] = defaultdict(list)
+    rates: dict[str, list[float]] = defaultdict(list)
     for ledger in {ledger.cell_id: ledger for ledger in ledgers}.values():
+        rates[_machine(ledger)].append(ledger.host.gemm_gflops)
         trained = ledger.windows[ledger.windows["phase"] == "local_training"]
         training[_work_key(ledger)].append((float(trained["cpu_seconds"].sum()), float(trained["n_steps"].sum())))
         for timing in ledger.codec_timings:
@@ -84,6 +94,7 @@ def pool(ledgers: Sequence[Ledger]) -> ComputeCosts:
     return ComputeCosts(
         {key: _cost(samples) for key, samples in training.items()},
         {key: _cost(samples) for key, samples in codec.items()},
+        {machine: statistics.median(found) for machine, found in rates.items()},
     )
 
 
@@ -109,4 +120,9 @@ def _codec_key(ledger: Ledger, direction: str) -> str:
 
 
 def _key(ledger: Ledger, work: Mapping[str, Any]) -> str:
-    return json.dumps({"machine": ledger.host.machine, **work}, sort_keys=True)
+    return json.dumps({"machine": _machine(ledger), **work}, sort_keys=True)
+
+
+def _machine(ledger: Ledger) -> str:
+    # Host names repeat between machines; CPU and size tell most of those apart.
+    return f"{ledger.host.machine} {ledger.host.cpu_model} {ledger.host.n_threads}"

@@ -18,11 +18,11 @@ from pebble import ProcessExpired, ProcessPool
 from harness import registry
 from harness.cell import Failure, describe_failure, run_cell, run_pretraining, start_worker
 from harness.core.errors import EnvironmentLacksError
-from harness.plan import Cell, cell_id
+from harness.plan import Cell
 from harness.store import Store
 
 if TYPE_CHECKING:
-    from harness.forecast import Probe
+    from harness.probe import Probe
 
 _TICK_S = 0.25
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -43,56 +43,77 @@ class Event:
     failure: Failure | None = None
 
 
+def default_jobs() -> int:
+    """Hardware threads that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def effective_jobs(meter: str, jobs: int) -> int:
+    """Cells at a time: `jobs`, or 1 if the meter sees the whole machine and would bill each cell for the others."""
+    return 1 if registry.build("meter", meter).is_whole_machine() else jobs
+
+
+def prepare(cells: Iterable[Cell]) -> None:
+    """Leave the data and partitions of `cells` in the cache.
+
+    Raises:
+        UsageError: the data cannot be partitioned as asked.
+        EnvironmentLacksError: the data or the cache is not usable.
+    """
+    for task, seeds in _distinct_tasks(cells):
+        try:
+            registry.build("task", task).prepare(seeds)
+        except OSError as error:
+            raise EnvironmentLacksError(
+                f"data of task {task['kind']} cannot be prepared: {describe_failure(error).error} "
+                "(set HARNESS_CACHE to a folder with space and write permission)"
+            ) from error
+
+
 def run_missing(
-    cells: Sequence[Cell], store: Store, meter: str, jobs: int, on_event: Callable[[Event], None]
+    missing: Mapping[str, Cell], store: Store, meter: str, jobs: int, on_event: Callable[[Event], None]
 ) -> dict[str, Failure]:
-    """Run every cell that has no ledger yet; a failed one is named and the rest go on.
+    """Run cells whose data is prepared; a failed one is named and the rest go on.
 
     Args:
-        cells: the planned cells; cells with equal ids are run once.
+        missing: the cells to run, by id.
         store: the results folder, locked by the caller.
         meter: kind of the meter.
-        jobs: worker processes, at least 1; a meter of the whole machine allows only one.
+        jobs: worker processes, at least 1; see `effective_jobs`.
         on_event: told what happens, and about four times a second that time goes by.
 
     Returns:
         The failures by cell id; empty when all cells are finished.
 
     Raises:
-        UsageError: the data cannot be partitioned as asked.
-        EnvironmentLacksError: the data, the cache or the disk is not usable, so no cell can run.
+        EnvironmentLacksError: pre-training failed, so no cell can run.
     """
-    missing = {key: cell for cell in cells if not store.is_finished(key := cell_id(cell))}
-    tasks = _distinct_tasks(missing.values())
-    on_event(Event("preparing"))
-    for task, seeds in tasks:
-        _prepare(task, seeds)
     if not missing:
         return {}
     on_event(Event("starting"))
     with _workers(min(jobs, len(missing)), meter) as pool:
-        _pretrain(pool, tasks, meter, on_event)
+        _pretrain(pool, _distinct_tasks(missing.values()), meter, on_event)
         return _run_cells(pool, missing, store.root, meter, on_event)
 
 
-def forecast(cells: Sequence[Cell], meter: str, jobs: int) -> "list[Probe | Failure]":
+def probe(cells: Sequence[Cell], meter: str, jobs: int) -> "list[Probe | Failure]":
     """What each of `cells` is expected to take, from a few of its rounds.
 
-    Prepares the data and pre-trains where that is still to be done, as `run_missing` would; what is in the cache then
-    is not done again.
+    Prepares the data and pre-trains where that is still to be done, as a run would; what is in the cache then is not
+    done again.
 
     Raises:
-        UsageError, EnvironmentLacksError: as `run_missing`.
+        UsageError, EnvironmentLacksError: as `prepare` and `run_missing`.
     """
-    from harness.forecast import probe_cell
+    from harness.probe import probe_cell
 
-    tasks = _distinct_tasks(cells)
-    for task, seeds in tasks:
-        _prepare(task, seeds)
-    with _workers(min(jobs, max(1, len(cells))), meter) as pool:
-        _pretrain(pool, tasks, meter, lambda event: None)
+    if not cells:
+        return []
+    prepare(cells)
+    with _workers(min(jobs, len(cells)), meter) as pool:
+        _pretrain(pool, _distinct_tasks(cells), meter, lambda event: None)
         probes: list[Any] = [pool.schedule(probe_cell, args=[cell]) for cell in cells]
-        return [_outcome(probe) for probe in probes]
+        return [_outcome(probed) for probed in probes]
 
 
 def _distinct_tasks(cells: Iterable[Cell]) -> list[tuple[Mapping[str, Any], list[int]]]:
@@ -102,16 +123,6 @@ def _distinct_tasks(cells: Iterable[Cell]) -> list[tuple[Mapping[str, Any], list
         if cell.seed not in seeds:
             seeds.append(cell.seed)
     return list(tasks.values())
-
-
-def _prepare(task: Mapping[str, Any], seeds: Sequence[int]) -> None:
-    try:
-        registry.build("task", task).prepare(seeds)
-    except OSError as error:
-        raise EnvironmentLacksError(
-            f"data of task {task['kind']} cannot be prepared: {describe_failure(error).error} "
-            "(set HARNESS_CACHE to a folder with space and write permission)"
-        ) from error
 
 
 def _pretrain(
@@ -165,8 +176,7 @@ def _workers(jobs: int, meter: str) -> Iterator[ProcessPool]:
     # Libraries size their thread pools when they are imported, so the variables must be there before a worker starts.
     before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
-    if registry.build("meter", meter).is_whole_machine():
-        jobs = 1
+    jobs = effective_jobs(meter, jobs)
     with _deaf_children():
         pool = ProcessPool(max_workers=jobs, initializer=start_worker, initargs=[meter], context=get_context("spawn"))
         pool.active  # noqa: B018 - asking starts the workers

@@ -13,7 +13,9 @@ from harness.core.types import Float32, Update
 
 @dataclass(frozen=True)
 class Mean:
-    """Add the weighted mean of the updates (FedAvg; McMahan et al., AISTATS 2017), times a server learning rate.
+    """FedAvg: adds the weighted mean of the updates, times a server learning rate.
+
+    McMahan et al., "Communication-Efficient Learning of Deep Networks from Decentralized Data", AISTATS 2017.
 
     Attributes:
         lr: server learning rate, above 0; 1 is FedAvg.

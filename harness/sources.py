@@ -4,6 +4,7 @@ import functools
 import hashlib
 import importlib.util
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 _SOURCES_IN_HARNESS = (
@@ -26,6 +27,18 @@ def source_digest() -> str:
     for name, path in source_files():
         content = path.read_bytes()
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
+@functools.cache
+def data_digest() -> str:
+    """SHA-256 (64 hexadecimal digits) of what makes data and partitions: the tasks' sources, and library versions."""
+    digest = hashlib.sha256()
+    for name, path in source_files():
+        if name.startswith("harness/tasks/"):
+            digest.update(f"{name}\0".encode() + path.read_bytes())
+    for package in ("flwr-datasets", "scikit-learn", "pillow", "numpy"):
+        digest.update(f"{package}=={version(package)}".encode())
     return digest.hexdigest()
 
 

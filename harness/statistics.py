@@ -17,6 +17,7 @@ from scipy.special import stdtrit  # scipy.stats has the same quantile and takes
 
 DETERMINISTIC = "deterministic"
 ONE_SEED = "one seed: no interval"
+NO_SPREAD = "the same at every seed: no interval"
 ZERO_COST = "undefined: a cost of zero"
 NOTHING_SAVED = "undefined: the bits differ by less than 0.1 %"
 
@@ -47,11 +48,13 @@ class Interval:
     note: str = ""
 
 
-def mean_interval(values: Sequence[float]) -> Interval:
+def mean_interval(values: Sequence[float], *, is_counted: bool = True) -> Interval:
     """The mean over seeds with its t interval.
 
     Args:
         values: one finite number per seed, at least one.
+        is_counted: whether values are counts such as bits, which are deterministic where they do not vary; scores that
+            do not vary are a coincidence of few test examples, and have no interval then.
 
     Raises:
         ValueError: `values` is empty or not finite.
@@ -62,11 +65,11 @@ def mean_interval(values: Sequence[float]) -> Interval:
     'one seed: no interval'
     """
     checked = _checked(values)
-    return _interval(checked, scale=_magnitude(checked))
+    return _interval(checked, scale=_magnitude(checked), is_counted=is_counted)
 
 
 def paired_difference(values: Sequence[float], reference: Sequence[float]) -> Interval:
-    """Mean of ``value - reference`` over seeds with its t interval.
+    """Mean of ``value - reference`` of scores over seeds, with its t interval; none where they do not vary.
 
     Args:
         values: one finite number per seed.
@@ -76,10 +79,10 @@ def paired_difference(values: Sequence[float], reference: Sequence[float]) -> In
         ValueError: the lengths differ, nothing is there, or a value is not finite.
 
     >>> paired_difference([0.75, 0.5], [0.5, 0.25])
-    Interval(n=2, estimate=0.25, low=0.25, high=0.25, note='deterministic')
+    Interval(n=2, estimate=0.25, low=None, high=None, note='the same at every seed: no interval')
     """
     ours, theirs = _checked_pair(values, reference)
-    return _interval(ours - theirs, scale=max(_magnitude(ours), _magnitude(theirs)))
+    return _interval(ours - theirs, scale=max(_magnitude(ours), _magnitude(theirs)), is_counted=False)
 
 
 def paired_ratio(values: Sequence[float], reference: Sequence[float]) -> Interval:
@@ -147,13 +150,15 @@ def pass_through(
     return _interval(quotients, scale=max(1.0, _magnitude(quotients)))
 
 
-def _interval(values: NDArray[np.float64], scale: float) -> Interval:
+def _interval(values: NDArray[np.float64], scale: float, *, is_counted: bool = True) -> Interval:
     """The t interval of the mean; `scale` is the magnitude that rounding noise is measured against."""
     n = len(values)
     estimate = float(values.mean())
     if n == 1:
         return Interval(n, estimate, None, None, ONE_SEED)
     if np.ptp(values) <= _RELATIVE_NOISE * scale:
+        if not is_counted:
+            return Interval(n, estimate, None, None, NO_SPREAD)
         return Interval(n, estimate, estimate, estimate, DETERMINISTIC)
     quantile = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2))
     half = quantile * float(values.std(ddof=1)) / math.sqrt(n)

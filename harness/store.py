@@ -89,6 +89,28 @@ class Store:
                 ) from error
             yield
 
+    def is_busy(self) -> bool:
+        """Whether another process holds the folder."""
+        try:
+            with (self.root / ".lock").open() as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    def check_folder(self) -> None:
+        """Make sure that the folder is free or ours, before anything is written into it.
+
+        Raises:
+            UsageError: it holds files that are not of the harness.
+        """
+        if not is_ours(self.root):
+            raise UsageError(
+                f"{self.root}: holds files that are not of the harness; name an empty or new folder with --out"
+            )
+
     def write_index(self, entries: Sequence[IndexEntry]) -> None:
         """Note the cells of the benchmark, so that they can be priced by any later version of the harness."""
         write_json(self.root / "index.json", [asdict(entry) for entry in entries])
@@ -102,7 +124,10 @@ class Store:
         path = self.root / "index.json"
         if not path.is_file():
             raise UsageError(f"{self.root}: nothing was run here yet; `harness compare` comes first")
-        return [IndexEntry(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+        try:
+            return [IndexEntry(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+        except (ValueError, TypeError) as error:
+            raise UsageError(f"{path}: damaged ({error}); delete it and run `harness compare` again") from error
 
     def is_finished(self, cell_id: str) -> bool:
         """Whether the cell has a ledger."""
@@ -140,10 +165,16 @@ class Store:
         """Record why an attempt ended."""
         self._write_status(attempt, cell_id, "failed", error, traceback)
 
-    def attempts(self, cell_id: str) -> list[Attempt]:
-        """The tries of the cell that did not finish, oldest first. Call it only while no cell is running."""
+    def attempts(self, cell_id: str, *, with_unended: bool = True) -> list[Attempt]:
+        """The tries of the cell that did not finish, oldest first.
+
+        Args:
+            cell_id: the cell.
+            with_unended: whether a try whose end is not noted counts as killed; it may also be running.
+        """
         folder = self.root / "cells" / cell_id / "attempts"
-        return [_read_attempt(path, cell_id) for path in sorted(folder.iterdir())] if folder.is_dir() else []
+        tries = [_read_attempt(path, cell_id) for path in sorted(folder.iterdir())] if folder.is_dir() else []
+        return [attempt for attempt in tries if with_unended or attempt.state == "failed"]
 
     def newest_attempt(self, cell_id: str) -> Path | None:
         """Folder of the try that started last and is not published; None if there is none."""
@@ -183,6 +214,15 @@ class Store:
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         write_json(folder / STATUS_FILE, status)
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether `folder` is new, empty, or was written by the harness: results, or reports with their tables."""
+    if not folder.is_dir():
+        return True
+    if (folder / "index.json").is_file() or (folder / "tables" / "context.json").is_file():
+        return True
+    return all(path.name.startswith(".") for path in folder.iterdir())
 
 
 def read_rounds(attempt: Path) -> list[dict[str, Any]]:

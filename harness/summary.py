@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.benchmark import Forecast, Priced
+from harness.benchmark import Priced
 from harness.core.errors import UsageError
 from harness.doctor import Check
+from harness.forecast import Forecast
 from reports import numbers
 from reports.numbers import signed
 

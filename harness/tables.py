@@ -4,20 +4,20 @@ Nothing is priced or trained here. An unknown number stays empty; it is never 0.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from harness import statistics
-from harness.accounting import COMPONENTS, CellResult, Component, carbon_g
+from harness import pairs, statistics
+from harness.accounting import COMPONENTS, NOTHING, Bounds, CellResult, Component, RadioResult, carbon_g
 from harness.core.units import BITS_PER_BYTE, bits_from_bytes
-from harness.statistics import Interval
+from harness.ledger import Ledger
+from harness.pooling import ComputeCosts
 
 _PHASES = ("local_training", "encode", "decode", "aggregate", "evaluate", "setup", "codec_timing")
 _RADIO_COMPONENTS: tuple[Component, ...] = ("uplink", "downlink")
-_BITS = ("uplink_bits", "downlink_bits", "total_bits", "multicast_total_bits")
 _SCORES = ("initial_accuracy", "validation_accuracy", "test_accuracy")
 _LAST_SCORES = 5
 
@@ -45,12 +45,15 @@ class PricedCell:
         return int(self.result.ledger.cell["seed"])
 
 
-def tabulate(priced: Sequence[PricedCell], reference: str) -> dict[str, pd.DataFrame]:
+def tabulate(
+    priced: Sequence[PricedCell], reference: str, costs: ComputeCosts | None = None
+) -> dict[str, pd.DataFrame]:
     """All tables, by name.
 
     Args:
         priced: the finished cells, in the order of the spec.
         reference: name of the method that others are paired with.
+        costs: the pooled costs of computing that the cells were priced with; None leaves that table empty.
     """
     cells = pd.DataFrame([_cell_row(cell) for cell in priced])
     breakdown = pd.DataFrame(list(itertools.chain.from_iterable(map(_breakdown_rows, priced))))
@@ -60,14 +63,14 @@ def tabulate(priced: Sequence[PricedCell], reference: str) -> dict[str, pd.DataF
         "breakdown": breakdown,
         "usage": pd.DataFrame(list(itertools.chain.from_iterable(map(_usage_rows, priced)))),
         "methods": pd.DataFrame(_method_rows(cells), columns=_METHODS_COLUMNS),
-        "pairs": pd.DataFrame(_pair_rows(cells, breakdown, reference), columns=_PAIRS_COLUMNS),
+        "pairs": pd.DataFrame(pairs.pair_rows(cells, breakdown, reference), columns=pairs.COLUMNS),
+        "footprint": pd.DataFrame(list(itertools.chain.from_iterable(map(_footprint_rows, priced)))),
+        "compute": pd.DataFrame(_compute_rows(priced, costs), columns=_COMPUTE_COLUMNS),
     }
 
 
 _METHODS_COLUMNS = ["method", "quantity", "radio", "grid", "n", "mean", "low", "high", "note"]
-_PAIRS_COLUMNS = [
-    *("method", "reference", "quantity", "radio", "grid", "kind", "n_pairs", "estimate", "low", "high", "note"),
-]
+_COMPUTE_COLUMNS = ["method", "operation", "machine", "n_cells", "cpu_s", "spread_share"]
 
 
 def _cell_row(cell: PricedCell) -> dict[str, Any]:
@@ -79,6 +82,7 @@ def _cell_row(cell: PricedCell) -> dict[str, Any]:
     other_cpu_s = reading.cpu_seconds - sum(phases.values())
     accuracy = scores[scores["metric"] == "accuracy"]
     validation = accuracy[accuracy["split"] == "validation"].sort_values("round")
+    trained = validation[validation["round"] > 0]
     test = accuracy[accuracy["split"] == "test"].sort_values("round")
     return {
         **cell.key,
@@ -93,7 +97,7 @@ def _cell_row(cell: PricedCell) -> dict[str, Any]:
         "reference_bits": bits_from_bytes(int(transfers["reference_bytes"].sum())),
         "frame_bits": bits_from_bytes(int(transfers["frame_bytes"].sum())),
         "initial_accuracy": float(validation["value"].iloc[0]),
-        "validation_accuracy": float(validation["value"].iloc[-_LAST_SCORES:].mean()),
+        "validation_accuracy": float(trained["value"].iloc[-_LAST_SCORES:].mean()),
         "test_accuracy": float(test["value"].iloc[-1]),
         **phases,
         "other_cpu_s": other_cpu_s,
@@ -178,8 +182,9 @@ def _usage_rows(cell: PricedCell) -> list[dict[str, Any]]:
 def _method_rows(cells: pd.DataFrame) -> list[dict[str, Any]]:
     rows = []
     for method, group in cells.groupby("method", sort=False):
-        for quantity in (*_BITS, "reference_bits", "frame_bits", *_SCORES):
-            interval = statistics.mean_interval(group[quantity].astype(float).tolist())
+        for quantity in (*pairs.BITS, "reference_bits", "frame_bits", *_SCORES):
+            is_counted = quantity not in _SCORES
+            interval = statistics.mean_interval(group[quantity].astype(float).tolist(), is_counted=is_counted)
             rows.append(
                 {
                     "method": method,
@@ -196,93 +201,63 @@ def _method_rows(cells: pd.DataFrame) -> list[dict[str, Any]]:
     return rows
 
 
-def _pair_rows(cells: pd.DataFrame, breakdown: pd.DataFrame, reference: str) -> list[dict[str, Any]]:
-    facts = cells.set_index(["method", "seed"])
-    joules = _energy_by_cell(breakdown)
+def _footprint_rows(cell: PricedCell) -> list[dict[str, Any]]:
+    """Joules and grams that a deployment has cost by each round in which validation was scored."""
+    scores = cell.result.ledger.scores
+    scored = sorted({int(number) for number in scores[scores["split"] == "validation"]["round"]})
     rows = []
-    for method in [name for name in cells["method"].unique() if name != reference]:
-        seeds = sorted({seed for name, seed in facts.index if name == method and (reference, seed) in facts.index})
-        # Only methods that start from the same weights are paired: anything else compares starts, not codecs.
-        same_start = [s for s in seeds if facts.loc[(method, s), "init"] == facts.loc[(reference, s), "init"]]
-        if not same_start:
-            continue
-        pairing = _Pairing(method, reference, same_start)
-        rows += [pairing.row(name, "ratio", statistics.paired_ratio, facts[name]) for name in _BITS]
-        rows += [
-            pairing.row(name, "difference", statistics.paired_difference, facts[name])
-            for name in ("test_accuracy", "validation_accuracy")
-        ]
-        rows += _energy_pair_rows(pairing, joules, facts["total_bits"])
+    for radio in cell.result.radios:
+        joules = _joules_by_round(radio, scored)
+        for grid, number in itertools.product(cell.result.assumptions.grids, scored):
+            rows.append(
+                {
+                    **cell.key,
+                    "radio": radio.radio.kind,
+                    "grid": grid.iso3 or grid.name,
+                    "round": number,
+                    "energy_j": joules[number].typical,
+                    "carbon_g": carbon_g(joules[number], grid).typical,
+                }
+            )
     return rows
 
 
-@dataclass(frozen=True)
-class _Pairing:
-    """A method beside the reference, at the seeds that both have."""
-
-    method: str
-    reference: str
-    seeds: list[int]
-
-    def values(self, column: "pd.Series[Any]") -> tuple[list[float], list[float]]:
-        """Values of the method and of the reference, seed by seed."""
-        ours, theirs = ([float(column[(name, seed)]) for seed in self.seeds] for name in (self.method, self.reference))
-        return ours, theirs
-
-    def row(
-        self,
-        quantity: str,
-        kind: str,
-        compare: Callable[[Sequence[float], Sequence[float]], Interval],
-        column: "pd.Series[Any]",
-        radio: str = "",
-        grid: str = "",
-    ) -> dict[str, Any]:
-        """One row of the table."""
-        return self.row_of(quantity, kind, compare(*self.values(column)), radio, grid)
-
-    def row_of(self, quantity: str, kind: str, interval: Interval, radio: str = "", grid: str = "") -> dict[str, Any]:
-        """One row of the table, from its interval."""
-        return {
-            "method": self.method,
-            "reference": self.reference,
-            "quantity": quantity,
-            "radio": radio,
-            "grid": grid,
-            "kind": kind,
-            "n_pairs": interval.n,
-            "estimate": interval.estimate,
-            "low": interval.low,
-            "high": interval.high,
-            "note": interval.note,
-        }
+def _joules_by_round(radio: RadioResult, rounds: Sequence[int]) -> dict[int, Bounds]:
+    """Joules up to and including each of `rounds`; nothing in round 0, before which nothing was sent."""
+    return {
+        number: sum((entry.joules for entry in radio.rounds if entry.round <= number), NOTHING) for number in rounds
+    }
 
 
-def _energy_by_cell(breakdown: pd.DataFrame) -> pd.DataFrame:
-    is_radio = breakdown["component"].isin(_RADIO_COMPONENTS)
-    by_cell = ["radio", "grid", "method", "seed"]
-    return pd.DataFrame(
-        {
-            "radio_energy_j": breakdown[is_radio].groupby(by_cell, sort=False)["energy_j"].sum(),
-            "device_energy_j": breakdown.groupby(by_cell, sort=False)["energy_j"].sum(),
-            "carbon_g": breakdown.groupby(by_cell, sort=False)["carbon_g"].sum(),
-        }
-    )
+_OPERATIONS = (("uplink", "encode"), ("downlink", "decode"))
+"""The codec operations of a client."""
 
 
-def _energy_pair_rows(
-    pairing: _Pairing, joules: pd.DataFrame, total_bits: "pd.Series[Any]"
-) -> Iterable[dict[str, Any]]:
-    seen: set[str] = set()
-    for scenario, rows in joules.groupby(level=["radio", "grid"], sort=False):
-        radio, grid = map(str, scenario)
-        here = rows.droplevel(["radio", "grid"])
-        yield pairing.row("carbon_g", "ratio", statistics.paired_ratio, here["carbon_g"], radio, grid)
-        if radio in seen:
-            continue
-        # Joules are the same on every grid.
-        seen.add(radio)
-        for quantity in ("radio_energy_j", "device_energy_j"):
-            yield pairing.row(quantity, "ratio", statistics.paired_ratio, here[quantity], radio)
-        interval = statistics.pass_through(*pairing.values(here["radio_energy_j"]), *pairing.values(total_bits))
-        yield pairing.row_of("pass_through", "ratio", interval, radio)
+def _compute_rows(priced: Sequence[PricedCell], costs: ComputeCosts | None) -> list[dict[str, Any]]:
+    """What computing costs on this host, pooled over cells: once per method and machine."""
+    if costs is None:
+        return []
+    rows = []
+    for (method, machine), ledger in _one_ledger_each(priced).items():
+        operations = {"optimiser step": costs.step(ledger)}
+        operations |= {f"{what} {direction}": costs.call(ledger, direction, what) for direction, what in _OPERATIONS}
+        for operation, cost in operations.items():
+            rows.append(
+                {
+                    "method": method,
+                    "operation": operation,
+                    "machine": machine,
+                    "n_cells": cost.n_cells,
+                    "cpu_s": cost.cpu_s,
+                    "spread_share": cost.spread if cost.n_cells > 1 else None,
+                }
+            )
+    return rows
+
+
+def _one_ledger_each(priced: Sequence[PricedCell]) -> dict[tuple[str, str], Ledger]:
+    """The first cell of every method on every machine."""
+    ledgers: dict[tuple[str, str], Ledger] = {}
+    for cell in priced:
+        ledgers.setdefault((cell.method, cell.result.ledger.host.machine), cell.result.ledger)
+    return ledgers

@@ -37,7 +37,7 @@ from quantfl.quantizer import bucket_centres, bucket_means, min_max_range, neare
 
 @dataclass(frozen=True)
 class QuantFL:
-    """Bucket quantisation ``BU``.
+    """QuantFL's bucket-uniform quantiser: equal-width buckets per tensor, indices packed.
 
     Attributes:
         levels: buckets per tensor, 2 to 65536; any number, though only a power of two fills its bits.

@@ -13,17 +13,19 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.core.coefficients import combine
-from harness.core.types import Coefficient, Direction, RadioTransfer, Usage
-from harness.core.units import mbit_from_bits
-from radio_models.coefficients import default, inputs_of, row
-from radio_models.sessions import check_range, usage_of
+from harness.core.types import Coefficient, RadioTransfer
+from radio_models import handset
+from radio_models.coefficients import default, row
+from radio_models.sessions import check_range
 
 _UNVALIDATED = "unvalidated: no end-to-end energy outside its sources was compared with this model"
 
 
 @dataclass(frozen=True)
 class LteHandset2021:
-    """LTE handset, 2021. The promotion takes as long as in 2012, at this radio's own active power (our judgement).
+    """LTE handset, 2021.
+
+    The promotion takes as long as in 2012, at this radio's own active power (our judgement).
 
     Attributes:
         rate_up_mbps: uplink rate, Mbit/s, 0.01 to 10000; fitted up to 25.
@@ -41,13 +43,7 @@ class LteHandset2021:
     def __post_init__(self) -> None:
         _check(self)
 
-    def transfer_s(self, bits: int, direction: Direction) -> float:
-        """Seconds on the air at the configured rate."""
-        return mbit_from_bits(bits) / (self.rate_up_mbps if direction == "uplink" else self.rate_down_mbps)
-
-    def usage(self, transfers: Sequence[RadioTransfer]) -> list[Usage]:
-        """Sessions, tails, seconds and megabits per round and direction."""
-        return usage_of(transfers, self.tail_s)
+    transfer_s, usage, inputs = handset.transfer_s, handset.usage, handset.inputs
 
     def coefficients(self) -> Mapping[str, Coefficient]:
         """Price of each quantity."""
@@ -61,10 +57,6 @@ class LteHandset2021:
         )
         return {"session_j": session_j, **_fitted(self.kind)}
 
-    def inputs(self) -> tuple[Coefficient, ...]:
-        """The table rows that the prices and default settings come from."""
-        return inputs_of(self)
-
     def notes(self, transfers: Sequence[RadioTransfer]) -> list[str]:
         """Whether the rates lie inside the fit."""
         del transfers
@@ -73,7 +65,7 @@ class LteHandset2021:
 
 @dataclass(frozen=True)
 class NrLowbandHandset2021:
-    """5G low-band handset (non-standalone), 2021. A session starts with the switch from 4G to 5G.
+    """5G low-band handset (non-standalone), 2021; a session starts with the switch from 4G to 5G.
 
     Attributes:
         rate_up_mbps: uplink rate, Mbit/s, 0.01 to 10000; fitted up to 40.
@@ -91,21 +83,11 @@ class NrLowbandHandset2021:
     def __post_init__(self) -> None:
         _check(self)
 
-    def transfer_s(self, bits: int, direction: Direction) -> float:
-        """Seconds on the air at the configured rate."""
-        return mbit_from_bits(bits) / (self.rate_up_mbps if direction == "uplink" else self.rate_down_mbps)
-
-    def usage(self, transfers: Sequence[RadioTransfer]) -> list[Usage]:
-        """Sessions, tails, seconds and megabits per round and direction."""
-        return usage_of(transfers, self.tail_s)
+    transfer_s, usage, inputs = handset.transfer_s, handset.usage, handset.inputs
 
     def coefficients(self) -> Mapping[str, Coefficient]:
         """Price of each quantity."""
         return {"session_j": _switch(self.kind), **_fitted(self.kind)}
-
-    def inputs(self) -> tuple[Coefficient, ...]:
-        """The table rows that the prices and default settings come from."""
-        return inputs_of(self)
 
     def notes(self, transfers: Sequence[RadioTransfer]) -> list[str]:
         """Whether the rates lie inside the fit."""
@@ -115,7 +97,7 @@ class NrLowbandHandset2021:
 
 @dataclass(frozen=True)
 class NrMmwaveHandset2021:
-    """5G mmWave handset (non-standalone), 2021. A session starts with the switch from 4G to 5G.
+    """5G mmWave handset (non-standalone), 2021; a session starts with the switch from 4G to 5G.
 
     Attributes:
         rate_up_mbps: uplink rate, Mbit/s, 0.01 to 10000; fitted up to 190.
@@ -133,21 +115,11 @@ class NrMmwaveHandset2021:
     def __post_init__(self) -> None:
         _check(self)
 
-    def transfer_s(self, bits: int, direction: Direction) -> float:
-        """Seconds on the air at the configured rate."""
-        return mbit_from_bits(bits) / (self.rate_up_mbps if direction == "uplink" else self.rate_down_mbps)
-
-    def usage(self, transfers: Sequence[RadioTransfer]) -> list[Usage]:
-        """Sessions, tails, seconds and megabits per round and direction."""
-        return usage_of(transfers, self.tail_s)
+    transfer_s, usage, inputs = handset.transfer_s, handset.usage, handset.inputs
 
     def coefficients(self) -> Mapping[str, Coefficient]:
         """Price of each quantity."""
         return {"session_j": _switch(self.kind), **_fitted(self.kind)}
-
-    def inputs(self) -> tuple[Coefficient, ...]:
-        """The table rows that the prices and default settings come from."""
-        return inputs_of(self)
 
     def notes(self, transfers: Sequence[RadioTransfer]) -> list[str]:
         """Whether the rates lie inside the fit."""

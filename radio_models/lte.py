@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.core.coefficients import combine
-from harness.core.types import Coefficient, Direction, RadioTransfer, Usage
-from harness.core.units import mbit_from_bits
-from radio_models.coefficients import default, inputs_of, row
-from radio_models.sessions import check_range, usage_of
+from harness.core.types import Coefficient, RadioTransfer
+from radio_models import handset
+from radio_models.coefficients import default, row
+from radio_models.sessions import check_range
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,7 @@ class LteHandset2012:
         check_range("rate_down_mbps", self.rate_down_mbps, 0.01, 1000)
         check_range("tail_s", self.tail_s, 0, 60)
 
-    def transfer_s(self, bits: int, direction: Direction) -> float:
-        """Seconds on the air at the configured rate."""
-        return mbit_from_bits(bits) / (self.rate_up_mbps if direction == "uplink" else self.rate_down_mbps)
-
-    def usage(self, transfers: Sequence[RadioTransfer]) -> list[Usage]:
-        """Sessions, tails, seconds and megabits per round and direction."""
-        return usage_of(transfers, self.tail_s)
+    transfer_s, usage, inputs = handset.transfer_s, handset.usage, handset.inputs
 
     def coefficients(self) -> Mapping[str, Coefficient]:
         """Price of each quantity."""
@@ -74,10 +68,6 @@ class LteHandset2012:
             "uplink_j_per_mbit": row(self.kind, "uplink_j_per_mbit"),
             "downlink_j_per_mbit": row(self.kind, "downlink_j_per_mbit"),
         }
-
-    def inputs(self) -> tuple[Coefficient, ...]:
-        """The table rows that the prices and default settings come from."""
-        return inputs_of(self)
 
     def notes(self, transfers: Sequence[RadioTransfer]) -> list[str]:
         """Nothing to remark: the model was fitted on the whole range of its network."""

@@ -44,8 +44,8 @@ def pass_through(tables: Tables) -> Highlights | None:
         "pass_through_first",
         f"Pass-through of {shorten(method, _LONGEST_NAME)}",
         tuple(_highlight(tables, method, radio) for radio in radios),
-        note="Share of device-radio joules saved ÷ share of total bits saved. At 1, joules fall as fast as bits; at 0, "
-        f"they do not fall. Joules are {phrases.PROJECTED}.",
+        note="Share of device-radio joules saved ÷ share of total bits (unicast) saved. At 1, joules fall as fast as "
+        f"bits; at 0, they do not fall. Joules are {phrases.PROJECTED}.",
     )
 
 
@@ -59,7 +59,7 @@ def _nothing(tables: Tables, reference: str) -> str:
 
 def _bits(tables: Tables, method: str) -> str:
     total = lookup.pair(tables, method, "total_bits")
-    text = f"{_fewer(total)} total bits"
+    text = f"{_fewer(total)} total bits in unicast"
     uplink = lookup.pair(tables, method, "uplink_bits")
     if uplink is not None and uplink.value is not None:
         text += f" ({_fewer(uplink)} on the uplink)"

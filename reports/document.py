@@ -16,12 +16,32 @@ REFERENCE_SLOT = 0
 
 
 @dataclass(frozen=True)
+class Sentence:
+    """A sentence, with its full stop, and the bibliography keys of the sources it rests on."""
+
+    text: str
+    cites: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Paragraph:
-    """A paragraph: ``lead`` answers the question, ``note`` is small print, ``warning`` must not be missed."""
+    """A paragraph: ``lead`` answers the question, ``note`` is small print, ``warning`` must not be missed.
+
+    Attributes:
+        text: all of it.
+        role: what it is for.
+        sentences: `text` in sentences, where it has sources; a format that can cite prints these.
+    """
 
     kind: ClassVar[str] = "paragraph"
     text: str
     role: Literal["lead", "plain", "note", "warning"] = "plain"
+    sentences: tuple[Sentence, ...] = ()
+
+
+def prose(*sentences: Sentence) -> Paragraph:
+    """A plain paragraph of sentences with their sources."""
+    return Paragraph(" ".join(sentence.text for sentence in sentences), sentences=sentences)
 
 
 @dataclass(frozen=True)
@@ -87,13 +107,17 @@ class Cell:
         text: the formatted value, or why there is none.
         detail: second line, e.g. an interval; may be empty.
         value: the raw number in the unit of the heading; None where there is none.
-        tone: ``muted`` for absent values, ``warn`` for what needs a look.
+        tone: ``muted`` for absent values and for differences that mean nothing, ``warn`` for what needs a look.
+        ends: lower and upper end, formatted, where `detail` shows an interval or a range.
+        cites: bibliography keys that `text` names; a format that can cite prints citations in its place.
     """
 
     text: str
     detail: str = ""
     value: float | None = None
     tone: Tone = "plain"
+    ends: tuple[str, str] | None = None
+    cites: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,6 +130,7 @@ class Table:
         columns: at least one.
         rows: may be empty.
         notes: how to read it, what it leaves out.
+        groups: for each row the heading of the run of rows that it belongs to; empty for a table without.
     """
 
     kind: ClassVar[str] = "table"
@@ -114,9 +139,12 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a row that does not fit the columns."""
+        """Refuse a row that does not fit the columns, and groups that do not fit the rows."""
+        if len(self.groups) not in (0, len(self.rows)):
+            raise ValueError(f"table {self.key}: {len(self.groups)} groups for {len(self.rows)} rows")
         for row in self.rows:
             if len(row) != len(self.columns):
                 raise ValueError(f"table {self.key}: a row has {len(row)} cells for {len(self.columns)} columns")
@@ -141,12 +169,13 @@ class Curve:
 
 @dataclass(frozen=True)
 class Curves:
-    """A panel of lines."""
+    """A panel of lines; a panel that stands beside others has a title."""
 
     x_label: str
     y_label: str
     curves: tuple[Curve, ...]
     is_x_log: bool = False
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -200,11 +229,12 @@ class Figure:
 
 @dataclass(frozen=True)
 class Listing:
-    """Verbatim text, folded away where the format can."""
+    """Verbatim text in some `language`, folded away where the format can."""
 
     kind: ClassVar[str] = "listing"
     title: str
     text: str
+    language: str = "json"
 
 
 Block = Paragraph | Bullets | Highlights | Table | Figure | Listing

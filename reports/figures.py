@@ -13,12 +13,13 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from reports.document import Bars, Curves, Figure
 from reports.figures_bars import PART_COLOURS, draw_bars
-from reports.figures_curves import draw_curves
+from reports.figures_curves import draw_curves, name_curves
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -53,19 +54,27 @@ def svg(figure: Figure, width_in: float = WIDE_IN, *, is_themed: bool = False) -
         width_in: width, inches; height follows from the content.
         is_themed: colours as CSS variables, identifiers that are unique in a page, no XML prolog: for inlining.
     """
-    buffer = io.StringIO()
-    with _style(f"{figure.key}-{width_in}"):
-        _draw(figure, width_in).savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
+    text = _saved(figure, width_in, "svg").decode("utf-8")
     return _themed(text, f"{figure.key}-{round(width_in * 10)}") if is_themed else text
 
 
 def pdf(figure: Figure, width_in: float = COLUMN_IN) -> bytes:
     """A figure as PDF with embedded fonts, byte-identical for equal figures; `width_in` in inches."""
+    return _saved(figure, width_in, "pdf")
+
+
+_UNDATED: dict[str, dict[str, str | None]] = {
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
+
+@lru_cache(maxsize=64)
+def _saved(figure: Figure, width_in: float, file_format: str) -> bytes:
+    """Drawn once for a page, a sheet and a paper of the same report."""
     buffer = io.BytesIO()
-    with _style(figure.key):
-        metadata = {"CreationDate": None, "Creator": None, "Producer": None}
-        _draw(figure, width_in).savefig(buffer, format="pdf", metadata=metadata)
+    with _style(f"{figure.key}-{width_in}"):
+        _draw(figure, width_in).savefig(buffer, format=file_format, metadata=_UNDATED[file_format])
     return buffer.getvalue()
 
 
@@ -83,16 +92,21 @@ def _draw(figure: Figure, width_in: float) -> "Canvas":
         spare.set_axis_off()
     for axis, panel in zip(axes, panels, strict=False):
         if isinstance(panel, Curves):
-            draw_curves(canvas, axis, panel, is_wide=is_wide)
+            draw_curves(axis, panel)
         elif isinstance(panel, Bars):
             draw_bars(axis, panel, is_wide=is_wide and n_columns == 1)
-    if panels and isinstance(panels[0], Bars):
+    curves = [panel for panel in panels if isinstance(panel, Curves)]
+    if curves:
+        name_curves(canvas, axes, curves, is_wide=is_wide)
+    elif panels and isinstance(panels[0], Bars):
         _legend_of_parts(canvas, panels[0], is_wide=is_wide)
     return canvas
 
 
 def _height_in(figure: Figure, n_rows: int, is_wide: bool) -> float:
     if not figure.panels or isinstance(figure.panels[0], Curves):
+        if len(figure.panels) > 1:
+            return 0.55 + (2.6 if is_wide else 2.2) * n_rows
         return 3.75 if is_wide else 3.4
     n_bars = max(len(panel.bars) for panel in figure.panels if isinstance(panel, Bars))
     return 0.35 + n_rows * (0.75 + 0.4 * n_bars) + (0.0 if is_wide else 0.2)

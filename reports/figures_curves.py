@@ -33,25 +33,34 @@ _PLACES = (
 """Where a name may stand relative to the end of its line, points; tried in this order."""
 
 
-def draw_curves(canvas: "Canvas", axis: "Axes", panel: Curves, *, is_wide: bool) -> None:
-    """Draw `panel` into `axis`; names stand beside the lines if the figure is wide and they fit."""
+def draw_curves(axis: "Axes", panel: Curves) -> None:
+    """Draw `panel` into `axis`, without names."""
     if panel.is_x_log:
         axis.set_xscale("log")
-    handles = []
     for curve in panel.curves:
         colour = SERIES_COLOURS[curve.slot % len(SERIES_COLOURS)]
         for repeat in curve.repeats:
             axis.plot(*_columns(repeat), color=colour, alpha=0.28, linewidth=0.9, solid_capstyle="round")
-        handles += axis.plot(*_columns(curve.points), **_look(curve.slot))
+        axis.plot(*_columns(curve.points), **_look(curve.slot))
     _axes(axis, panel)
-    if not panel.curves:
+
+
+def name_curves(canvas: "Canvas", axes: "Sequence[Axes]", panels: Sequence[Curves], *, is_wide: bool) -> None:
+    """Name what was drawn: beside the lines if one wide panel has room for it, else in one legend for all panels."""
+    from matplotlib.lines import Line2D
+
+    curves = list({curve.slot: curve for panel in panels for curve in panel.curves}.values())
+    if not curves:
         return
-    if not (is_wide and len(panel.curves) <= MOST_DIRECT_LABELS and _label_directly(canvas, axis, panel)):
-        labels = [shorten(curve.label) for curve in panel.curves]
-        columns = _legend_columns(labels, is_wide)
-        legend = canvas.legend(handles, ["-"] * len(labels), loc="outside upper left", ncols=columns, handlelength=2.6)
-        for text, label in zip(legend.get_texts(), labels, strict=True):
-            text.set_text(label)  # given as a label, a name that starts with "_" would be left out
+    is_direct = is_wide and len(panels) == 1 and len(curves) <= MOST_DIRECT_LABELS
+    if is_direct and _label_directly(canvas, axes[0], panels[0]):
+        return
+    handles = [Line2D([], [], **_look(curve.slot)) for curve in curves]
+    labels = [shorten(curve.label) for curve in curves]
+    columns = _legend_columns(labels, is_wide)
+    legend = canvas.legend(handles, ["-"] * len(labels), loc="outside upper left", ncols=columns, handlelength=2.6)
+    for text, label in zip(legend.get_texts(), labels, strict=True):
+        text.set_text(label)  # given as a label, a name that starts with "_" would be left out
 
 
 def _legend_columns(labels: list[str], is_wide: bool) -> int:
@@ -77,6 +86,8 @@ def _axes(axis: "Axes", panel: Curves) -> None:
 
     axis.set_xlabel(panel.x_label)
     axis.set_ylabel(panel.y_label)
+    if panel.title:
+        axis.set_title(shorten(panel.title, 60), pad=8)
     axis.margins(x=0.04, y=0.06)
     bottom, top = axis.get_ylim()
     axis.set_ylim(bottom, top + 0.05 * (top - bottom))  # room for names above the lines

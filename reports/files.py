@@ -13,10 +13,19 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         EnvironmentLacksError: the disk is full, or the folder cannot be written.
     """
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path`, by one rename; folders are made.
+
+    Raises:
+        EnvironmentLacksError: the disk is full, or the folder cannot be written.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text, encoding="utf-8", newline="\n")
+        beside.write_bytes(content)
         beside.replace(path)
     except OSError as error:
         with suppress(OSError):

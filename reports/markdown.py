@@ -1,14 +1,13 @@
-"""A report as GitHub-flavoured Markdown, with its figures as SVG files in a folder beside it."""
+"""A report as GitHub-flavoured Markdown; its figures are files beside it (`reports.figure_files`)."""
 
 import re
 from pathlib import Path
 
-from reports import figures
 from reports.document import Block, Bullets, Cell, Column, Figure, Highlights, Listing, Paragraph, Report, Table
+from reports.figure_files import file_stem
 from reports.files import write_text
 from reports.numbers import clean
 
-FIGURES_FOLDER = "figures"
 _ACTIVE = re.compile(r"([\\`*_\[\]|~$#!])")
 _ARROWS = {"lower": " ↓", "higher": " ↑", "": ""}
 
@@ -23,13 +22,11 @@ def render_markdown(report: Report) -> str:
 
 
 def write_markdown(report: Report, path: Path) -> None:
-    """Write the report to `path` and its figures to ``figures/`` beside it.
+    """Write the report to `path`.
 
     Raises:
         EnvironmentLacksError: a file cannot be written.
     """
-    for figure in report.figures():
-        write_text(path.parent / FIGURES_FOLDER / f"{figure.key}.svg", figures.svg(figure))
     write_text(path, render_markdown(report))
 
 
@@ -44,7 +41,7 @@ def _block(block: Block) -> str:
         case Table():
             return _table(block)
         case Figure():
-            link = f"![{_escape(block.alt)}]({FIGURES_FOLDER}/{block.key}.svg)"
+            link = f"![{_escape(block.alt)}]({file_stem(block.key)}.svg)"
             return f"### {_escape(block.title)}\n\n{link}\n\n{_escape(block.caption)}"
         case Listing():
             return _listing(block)
@@ -69,7 +66,10 @@ def _table(block: Table) -> str:
     if block.rows:
         lines += ["", _row([_heading(column) for column in block.columns])]
         lines.append(_row(["---:" if column.is_number else "---" for column in block.columns]))
-        lines += [_row([_cell(cell) for cell in row]) for row in block.rows]
+        for number, row in enumerate(block.rows):
+            if block.groups and block.groups[number] != (block.groups[number - 1] if number else ""):
+                lines.append(_row([f"**{_escape(block.groups[number])}**", *[""] * (len(row) - 1)]))
+            lines.append(_row([_cell(cell) for cell in row]))
     for note in block.notes:
         lines += ["", _escape(note)]
     return "\n".join(lines)
@@ -78,7 +78,7 @@ def _table(block: Table) -> str:
 def _listing(block: Listing) -> str:
     longest = max((len(run) for run in re.findall(r"`+", block.text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"### {_escape(block.title)}\n\n{fence}json\n{block.text}\n{fence}"
+    return f"### {_escape(block.title)}\n\n{fence}{block.language}\n{block.text}\n{fence}"
 
 
 def _heading(column: Column) -> str:
@@ -87,7 +87,8 @@ def _heading(column: Column) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    return _escape(f"{cell.text} ({cell.detail})" if cell.detail else cell.text)
+    text = _escape(f"{cell.text} ({cell.detail})" if cell.detail else cell.text)
+    return f"*{text}*" if cell.tone == "muted" and cell.value is not None else text
 
 
 def _row(cells: list[str]) -> str:

@@ -22,7 +22,8 @@ TABLE_HEADROOM = 10.0
 _BITS = ((1e12, "Tbit"), (1e9, "Gbit"), (1e6, "Mbit"), (1e3, "kbit"), (1.0, "bit"))
 _JOULES = ((1e9, "GJ"), (1e6, "MJ"), (1e3, "kJ"), (1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"))
 _GRAMS = ((1e6, "t"), (1e3, "kg"), (1.0, "g"), (1e-3, "mg"), (1e-6, "µg"))
-_STEPS = {"bit": _BITS, "J": _JOULES, "g": _GRAMS}
+_SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
+_STEPS = {"bit": _BITS, "J": _JOULES, "g": _GRAMS, "s": _SECONDS}
 _BIDI_CONTROLS = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F}
 
 
@@ -109,7 +110,7 @@ def scale(values: Iterable[float | None], base: str, headroom: float = 1.0) -> t
 
     Args:
         values: in `base`; None and NaN are left out.
-        base: "bit", "J" or "g".
+        base: "bit", "J", "g" or "s".
         headroom: above 1 where small values stand beside large ones and should not start with zeros.
 
     >>> scale([1.5e6, 3.0], "bit")
@@ -137,12 +138,18 @@ def is_known(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
+def both_ends(low: float | None, high: float | None, digits: int, factor: float = 1.0) -> tuple[str, str] | None:
+    """Both ends of an interval at `digits` significant digits; None if there is none, or narrower than the digits."""
+    if low is None or high is None or not (is_known(low) and is_known(high)):
+        return None
+    first, last = (significant(end / factor, digits) for end in (low, high))
+    return (first, last) if first != last else None
+
+
 def to_text(low: float | None, high: float | None, digits: int, factor: float = 1.0) -> str:
     """An interval as ``low to high``, at `digits` significant digits; empty if none, or narrower than the digits."""
-    if low is None or high is None or not (is_known(low) and is_known(high)):
-        return ""
-    ends = [significant(end / factor, digits) for end in (low, high)]
-    return f"{ends[0]} to {ends[1]}" if ends[0] != ends[1] else ""
+    both = both_ends(low, high, digits, factor)
+    return " to ".join(both) if both else ""
 
 
 def absent(text: str = "not measured") -> Cell:

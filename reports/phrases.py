@@ -9,12 +9,12 @@ from reports.numbers import (
     ESTIMATE_DIGITS,
     FACT_DIGITS,
     absent,
+    both_ends,
     fixed,
     is_known,
     percent,
     signed,
     significant,
-    to_text,
 )
 
 CONFIDENCE = "95 % CI"
@@ -40,10 +40,10 @@ def accuracy(estimate: Estimate | None) -> Cell:
     """Mean accuracy with its interval over seeds."""
     if estimate is None or estimate.value is None:
         return absent(NOT_FINISHED)
-    detail = estimate.note
-    if estimate.low is not None and estimate.high is not None and estimate.has_interval:
-        detail = f"{fixed(100 * estimate.low, 1)} to {fixed(100 * estimate.high, 1)}"
-    return Cell(percent(estimate.value), detail, estimate.value)
+    if estimate.low is None or estimate.high is None or not estimate.has_interval:
+        return Cell(percent(estimate.value), estimate.note, estimate.value)
+    ends = (fixed(100 * estimate.low, 1), fixed(100 * estimate.high, 1))
+    return Cell(percent(estimate.value), _joined(ends), estimate.value, ends=ends)
 
 
 def points(estimate: Estimate | None, *, has_verdict: bool = True) -> Cell:
@@ -51,15 +51,17 @@ def points(estimate: Estimate | None, *, has_verdict: bool = True) -> Cell:
     if estimate is None or estimate.value is None:
         return absent(NOT_PAIRED)
     words = [points_interval(estimate, "")] + ([verdict(estimate)] if has_verdict else [])
-    return Cell(signed(100 * estimate.value, 2), "; ".join(word for word in words if word), 100 * estimate.value)
+    detail = "; ".join(word for word in words if word)
+    return Cell(signed(100 * estimate.value, 2), detail, 100 * estimate.value, ends=_points_ends(estimate))
 
 
 def points_interval(estimate: Estimate, prefix: str = f"{CONFIDENCE} ") -> str:
     """The interval of a difference of accuracy in points, or the note that stands for it."""
-    if estimate.low is None or estimate.high is None or not estimate.has_interval:
+    ends = _points_ends(estimate)
+    if ends is None:
         # Scores come in steps of one example: equal differences are a coincidence of few seeds, not a law.
         return SAME_AT_EVERY_SEED if estimate.note == _DETERMINISTIC else estimate.note
-    return f"{prefix}{fixed(100 * estimate.low, 2)} to {fixed(100 * estimate.high, 2)}"
+    return f"{prefix}{_joined(ends)}"
 
 
 def change(ratio: Estimate | None, *, is_fact: bool) -> Cell:
@@ -76,11 +78,13 @@ def change(ratio: Estimate | None, *, is_fact: bool) -> Cell:
     value = 100 * (ratio.value - 1)
     text = signed(value, 1) if is_fact else _signed_estimate(value)
     detail = ratio.note if ratio.note != _DETERMINISTIC else ""
+    ends = None
     if ratio.low is not None and ratio.high is not None and ratio.has_interval:
-        ends = [100 * (end - 1) for end in (ratio.low, ratio.high)]
-        both = [fixed(end, 1) if is_fact else significant(end, ESTIMATE_DIGITS) for end in ends]
-        detail = f"{both[0]} to {both[1]}" if both[0] != both[1] else ""  # narrower than the digits shown
-    return Cell(f"{text}\u00a0%", detail, value)
+        both = [100 * (end - 1) for end in (ratio.low, ratio.high)]
+        low, high = (fixed(end, 1) if is_fact else significant(end, ESTIMATE_DIGITS) for end in both)
+        ends = (low, high) if low != high else None  # narrower than the digits shown
+        detail = _joined(ends)
+    return Cell(f"{text}\u00a0%", detail, value, ends=ends)
 
 
 def quotient(estimate: Estimate | None) -> Cell:
@@ -90,20 +94,19 @@ def quotient(estimate: Estimate | None) -> Cell:
     if estimate.value is None:
         return absent(estimate.note or "undefined")
     detail = estimate.note if estimate.note != _DETERMINISTIC else ""
+    ends = both_ends(estimate.low, estimate.high, ESTIMATE_DIGITS)
     if estimate.has_interval:
-        ends = to_text(estimate.low, estimate.high, ESTIMATE_DIGITS)
-        detail = f"{CONFIDENCE} {ends}" if ends else ""
-    return Cell(significant(estimate.value, ESTIMATE_DIGITS), detail, estimate.value)
+        detail = f"{CONFIDENCE} {_joined(ends)}" if ends else ""
+    return Cell(significant(estimate.value, ESTIMATE_DIGITS), detail, estimate.value, ends=ends)
 
 
 def bits(estimate: Estimate | None, factor: float) -> Cell:
     """Counted bits, mean over seeds, in units of `factor` bits."""
     if estimate is None or estimate.value is None:
         return absent(NOT_FINISHED)
-    detail = ""
-    if estimate.has_interval:
-        detail = to_text(estimate.low, estimate.high, FACT_DIGITS, factor)
-    return Cell(significant(estimate.value / factor, FACT_DIGITS), detail, estimate.value / factor)
+    ends = both_ends(estimate.low, estimate.high, FACT_DIGITS, factor)
+    value = estimate.value / factor
+    return Cell(significant(value, FACT_DIGITS), _joined(ends), value, ends=ends)
 
 
 def assumed(amount: Range | None, factor: float) -> Cell:
@@ -112,12 +115,13 @@ def assumed(amount: Range | None, factor: float) -> Cell:
         return absent(NOT_FINISHED)
     if not is_known(amount.typical):
         return absent("not known")
-    detail = "" if amount.low == amount.high else to_text(amount.low, amount.high, ESTIMATE_DIGITS, factor)
-    return Cell(significant(amount.typical / factor, ESTIMATE_DIGITS), detail, amount.typical / factor)
+    ends = both_ends(amount.low, amount.high, ESTIMATE_DIGITS, factor)
+    value = amount.typical / factor
+    return Cell(significant(value, ESTIMATE_DIGITS), _joined(ends), value, ends=ends)
 
 
 def part(settings: Any) -> str:
-    """A codec, server rule or other part with its settings.
+    """A codec, server rule or other part with the settings that it has.
 
     >>> part({"kind": "error_feedback", "inner": {"kind": "topk", "ratio": 0.01}})
     'error_feedback (inner topk (ratio 0.01))'
@@ -127,7 +131,8 @@ def part(settings: Any) -> str:
     if "codec" in settings and "kind" not in settings:
         mode = settings.get("mode")
         return part(settings["codec"]) + (f", {mode} mode" if mode else "")
-    fields = ", ".join(f"{key} {part(value)}" for key, value in settings.items() if key != "kind")
+    told = {key: value for key, value in settings.items() if key != "kind" and value is not None}
+    fields = ", ".join(f"{key.replace('_', ' ')} {part(value)}" for key, value in told.items())
     kind = plain(settings.get("kind", ""))
     return f"{kind} ({fields})" if fields else kind
 
@@ -164,6 +169,16 @@ def listing(words: list[str]) -> str:
     'a, b and c'
     """
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def _points_ends(estimate: Estimate) -> tuple[str, str] | None:
+    if estimate.low is None or estimate.high is None or not estimate.has_interval:
+        return None
+    return fixed(100 * estimate.low, 2), fixed(100 * estimate.high, 2)
+
+
+def _joined(ends: tuple[str, str] | None) -> str:
+    return " to ".join(ends) if ends else ""
 
 
 def _signed_estimate(value: float) -> str:

@@ -52,6 +52,10 @@ _BITS = {
     "downlink_bits": Meaning("Downlink", "bit", "lower", 4),
     "total_bits": Meaning("Total", "bit", "lower", 4),
 }
+_MULTICAST_BITS = {
+    "multicast_downlink_bits": Meaning("Downlink", "bit", "lower", 4),
+    "multicast_total_bits": Meaning("Total", "bit", "lower", 4),
+}
 _SCORES = {
     "initial_accuracy": Meaning("Initial validation accuracy", "share", "higher", 3),
     "validation_accuracy": Meaning("Validation accuracy", "share", "higher", 3),
@@ -79,6 +83,7 @@ TABLES: Mapping[str, Mapping[str, Meaning]] = {
         "rounds": Meaning("Rounds", digits=12),
         "clients_seen": Meaning("Clients seen", digits=12),
         **_BITS,
+        **_MULTICAST_BITS,
         "reference_bits": Meaning("As raw float32", "bit", "", 4),
         "frame_bits": Meaning("Frames", "bit", "lower", 4),
         **_SCORES,
@@ -121,6 +126,21 @@ TABLES: Mapping[str, Mapping[str, Meaning]] = {
         "active_s": Meaning("On the air", "s", "lower", 3),
         "mbit": Meaning("Sent", "Mbit", "lower", 4),
     },
+    "footprint": {
+        **_KEY,
+        **_SCENARIO,
+        "round": Meaning("Round", digits=12),
+        "energy_j": Meaning("Energy", "J", "lower", 2),
+        "carbon_g": Meaning("Carbon", "g", "lower", 2),
+    },
+    "compute": {
+        "method": _text("Method"),
+        "operation": _text("Operation"),
+        "machine": _text("Machine"),
+        "n_cells": Meaning("Cells", digits=12),
+        "cpu_s": Meaning("CPU time", "s", "lower", 3),
+        "spread_share": Meaning("Scatter", "share", "lower", 2),
+    },
     "pairs": {
         "method": _text("Method"),
         "reference": _text("Reference"),
@@ -146,11 +166,15 @@ TABLES: Mapping[str, Mapping[str, Meaning]] = {
 }
 """Columns of each table. Text may be empty (no radio, no grid); an unknown number is empty, never 0."""
 
-METHOD_QUANTITIES = (*_BITS, "reference_bits", "frame_bits", *_SCORES)
+METHOD_BITS = (*_BITS, *_MULTICAST_BITS)
+"""Bits on the air: per direction and in total; a downlink payload once per receiver, or once per broadcast."""
+
+METHOD_QUANTITIES = (*METHOD_BITS, "reference_bits", "frame_bits", *_SCORES)
 """Quantities that a report looks up in ``methods.csv``; more rows are welcome."""
 
 PAIR_QUANTITIES = (
     *_BITS,
+    *_MULTICAST_BITS,
     "test_accuracy",
     "validation_accuracy",
     "radio_energy_j",
@@ -173,7 +197,8 @@ class Tables:
     """A folder of tables, read.
 
     Attributes:
-        cells, trajectories, breakdown, usage, pairs, methods: data frames with the columns of `TABLES`.
+        cells, trajectories, breakdown, usage, footprint, compute, pairs, methods: data frames with the columns of
+            `TABLES`.
         context: the content of ``context.json``.
     """
 
@@ -181,6 +206,8 @@ class Tables:
     trajectories: pd.DataFrame
     breakdown: pd.DataFrame
     usage: pd.DataFrame
+    footprint: pd.DataFrame
+    compute: pd.DataFrame
     pairs: pd.DataFrame
     methods: pd.DataFrame
     context: Mapping[str, Any]

@@ -58,6 +58,7 @@ def make_ledger(
             platform="linux",
             versions={},
         ),
+        code={},
         codec_timings=(),
         transfers=_frame(Transfer, transfers),
         windows=_frame(ComputeWindow, windows),

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from harness import statistics
-from reports.schema import TABLES
+from reports.schema import METHOD_BITS, TABLES
 
 NAMES = ("fp32", "QuantFL 6-bit", "QuantFL both ways", "EF-SignSGD")
 RADIOS = {"lte": "LTE handset 2012", "wifi": "Wi-Fi handset 2012"}
@@ -32,6 +32,7 @@ _SETTINGS: tuple[tuple[Any, Any], ...] = (
 _FINAL_ACCURACY = (0.952, 0.9525, 0.950, 0.931)
 _J_PER_MBIT = {"lte": (0.67, 0.153), "wifi": (0.40, 0.19)}
 _SESSION_J = {"lte": 12.76, "wifi": 0.11}
+_SPREAD = 0.08
 _PHASES = {"local_training": 3.1, "encode": 0.12, "decode": 0.09, "aggregate": 0.05, "evaluate": 0.3, "setup": 0.2}
 
 
@@ -66,6 +67,7 @@ def write_tables(
         for seed in range(n_seeds):
             if (name, seed) not in failed:
                 _add_cell(rows, number, name, seed, radios, (has_joules, coverage, other))
+    rows["compute"] = _compute(names if n_seeds else (), len(names) * n_seeds)
     frames = {name: pd.DataFrame(rows[name], columns=list(columns)) for name, columns in TABLES.items()}
     frames["methods"] = _methods(frames["cells"])
     frames["pairs"] = _pairs(frames["cells"], frames["breakdown"], names, radios)
@@ -121,6 +123,8 @@ def _add_cell(
             "uplink_bits": up,
             "downlink_bits": down,
             "total_bits": up + down,
+            "multicast_downlink_bits": down // 10,
+            "multicast_total_bits": up + down // 10,
             "reference_bits": 2 * 8 * _TRANSFERS * _RAW,
             "frame_bits": 2 * 8 * _TRANSFERS * _FRAME_BYTES,
             "initial_accuracy": curve[0][1],
@@ -147,10 +151,11 @@ def _add_cell(
 def _add_radio(
     rows: dict[str, list[dict[str, Any]]], key: dict[str, Any], radio: str, bits: tuple[int, int], number: int
 ) -> None:
+    slopes = _J_PER_MBIT.get(radio, (0.5, 0.2) if radio else ())
     parts = {"local_training": (18.0, 26.0, 44.0), "codec": (0.3 * number, 0.6 * number, 1.1 * number)}
-    for direction, n_bits, slope in zip(("uplink", "downlink"), bits, _J_PER_MBIT.get(radio, ()), strict=False):
+    for direction, n_bits, slope in zip(("uplink", "downlink"), bits, slopes, strict=False):
         sessions = _TRANSFERS if direction == "uplink" else 0
-        joules = sessions * _SESSION_J[radio] * 0.2 + n_bits / 1e6 * slope
+        joules = sessions * _SESSION_J.get(radio, 1.0) * 0.2 + n_bits / 1e6 * slope
         parts[direction] = (0.8 * joules, joules, 1.3 * joules)
         usage = {"sessions": sessions, "tail_s": 11.576 * sessions, "active_s": n_bits / 5.6e6, "mbit": n_bits / 1e6}
         rows["usage"].append({**key, "radio": radio, "direction": direction, **usage})
@@ -159,6 +164,24 @@ def _add_radio(
             energy = {"energy_j": typical, "energy_low_j": low, "energy_high_j": high}
             carbon = {f"carbon{end}_g": energy[f"energy{end}_j"] / 3.6e6 * g_per_kwh for end in ("", "_low", "_high")}
             rows["breakdown"].append({**key, "radio": radio, "grid": grid, "component": component, **energy, **carbon})
+        energy_j = sum(typical for _, typical, _ in parts.values())
+        for r in range(0, 41, 5):
+            so_far = {"energy_j": energy_j * r / 40, "carbon_g": energy_j * r / 40 / 3.6e6 * g_per_kwh}
+            rows["footprint"].append({**key, "radio": radio, "grid": grid, "round": r, **so_far})
+
+
+def _compute(names: Sequence[str], n_cells: int) -> list[dict[str, Any]]:
+    spread = _SPREAD if n_cells > 1 else None
+    rows = []
+    for number, name in enumerate(names):
+        for operation, cpu_s, n in (
+            ("optimiser step", 3.4e-4, n_cells),
+            ("encode uplink", 1e-4 * (number + 1), max(1, n_cells // len(names))),
+            ("decode downlink", 6e-5, n_cells),
+        ):
+            row = {"method": name, "operation": operation, "machine": "5f3a9c", "n_cells": n, "cpu_s": cpu_s}
+            rows.append({**row, "spread_share": spread})
+    return rows
 
 
 def _methods(cells: pd.DataFrame) -> pd.DataFrame:
@@ -166,6 +189,8 @@ def _methods(cells: pd.DataFrame) -> pd.DataFrame:
         "uplink_bits",
         "downlink_bits",
         "total_bits",
+        "multicast_downlink_bits",
+        "multicast_total_bits",
         "reference_bits",
         "frame_bits",
         "initial_accuracy",
@@ -205,7 +230,7 @@ def _pairs(cells: pd.DataFrame, breakdown: pd.DataFrame, names: Sequence[str], r
             return tuple([float(table[(n, seed, *scenario)]) for seed in seeds] for n in (name, names[0]))  # noqa: B023
 
         facts = cells.set_index(["method", "seed"])
-        for quantity in ("uplink_bits", "downlink_bits", "total_bits"):
+        for quantity in METHOD_BITS:
             add(quantity, "ratio", statistics.paired_ratio(*of(facts[quantity])))
         for quantity in ("test_accuracy", "validation_accuracy"):
             add(quantity, "difference", statistics.paired_difference(*of(facts[quantity])))
@@ -247,6 +272,8 @@ def _context(
             "radios": [{"name": radio, "title": RADIOS.get(radio, radio)} for radio in radios],
             "grids": list(GRIDS),
             "device": "raspberry_pi_4",
+            "pause_s": 60.0,
+            "cast": "unicast",
         },
         "coefficients": [
             _coefficient("lte_2012.alpha_up", (0.35, 0.438, 0.53), "J/Mbit", "huang2012", "Table 4", 2012, True),
@@ -278,7 +305,19 @@ def _context(
             "Inside: computing of the clients, projected to the device, and the radio of the clients.",
             "Outside: access network, core network, server, manufacture.",
         ],
+        "references": [
+            _source("codecarbon", "meter:codecarbon"),
+            _source("herath2026", "codec:quantfl"),
+            _source("huang2012", "radio:lte", "radio:wifi"),
+            _source("karimireddy2019", "codec:error_feedback", "codec:signsgd"),
+            _source("owid", "grid:table"),
+        ],
     }  # fmt: skip
+
+
+def _source(key: str, *cited_by: str) -> dict[str, Any]:
+    entry = f"@misc{{{key},\n  author = {{Author of {key}}},\n  title = {{A Title with 100\\,\\% of {{\\'A}}}},\n}}"
+    return {"key": key, "entry": entry, "cited_by": sorted(cited_by)}
 
 
 def _coefficient(

@@ -27,6 +27,7 @@ from tests.faults import fault
 
 CELL = {"task": {}, "federation": {}, "method": {}, "seed": 3}
 READING = EnergyReading(2.0, 1.5, None, None, "not_measured", "this process", "none", None, None, "CPU time")
+CODE = {"version": "0.1.0", "commit": None, "is_dirty": None}
 HOST = Host("0" * 12, "invented", 2, False, 20.0, "Linux", {"python": "3.11"})
 FULL_DISK = Path("/dev/full")
 
@@ -45,7 +46,7 @@ def make_facts() -> Facts:
 def write(folder: Path, facts: Facts) -> None:
     writer = LedgerWriter(folder, facts)
     writer.append(1, 0.5)
-    writer.finish("0" * 16, CELL, READING, HOST)
+    writer.finish("0" * 16, CELL, READING, HOST, CODE)
 
 
 def test_a_finished_ledger_reads_back_as_it_was(tmp_path: Path) -> None:

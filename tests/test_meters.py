@@ -13,7 +13,7 @@ from harness.core.types import EnergyReading
 from harness.meters import codecarbon
 from harness.meters.codecarbon import CodeCarbonMeter, has_readable_rapl, is_virtual_machine
 from harness.meters.cpu_time import CpuTimeMeter, Window, cpu_seconds_of_process
-from harness.runner import run_missing
+from harness.runner import prepare, run_missing
 from harness.store import Store
 from tests.runs import FP32, SIGN, planned, run_cell_in_company, tiny
 
@@ -192,7 +192,9 @@ def joules_per_cpu_second(folder: Path, jobs: int) -> list[float]:
     """Of two cells in real workers, long enough for a reading."""
     values = tiny([FP32, SIGN], task={"clients": 20}, federation={"rounds": 15, "cohort": 20})
     cells = planned(values)
-    failures = run_missing([cell.cell for cell in cells], Store(folder), "codecarbon", jobs, lambda event: None)
+    missing = {cell.cell_id: cell.cell for cell in cells}
+    prepare(missing.values())
+    failures = run_missing(missing, Store(folder), "codecarbon", jobs, lambda event: None)
     assert failures == {}
     readings = [Store(folder).ledger(cell.cell_id).reading for cell in cells]
     return [reading.cpu_j / reading.cpu_seconds for reading in readings]

@@ -13,7 +13,7 @@ from harness import cell as cell_module
 from harness.benchmark import PlannedCell, plan_cells
 from harness.cell import Failure
 from harness.core.errors import EnvironmentLacksError, UsageError
-from harness.runner import Event, run_missing
+from harness.runner import Event, prepare, run_missing
 from harness.spec import BenchmarkSpec
 from harness.store import Store
 from harness.tasks import image_problem
@@ -31,7 +31,10 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> PoolHere:
 
 def run(cells: list[PlannedCell], folder: Path, jobs: int = 1) -> tuple[dict[str, Failure], list[Event]]:
     events: list[Event] = []
-    found = run_missing([cell.cell for cell in cells], Store(folder), "cpu_time", jobs, events.append)
+    store = Store(folder)
+    missing = {cell.cell_id: cell.cell for cell in cells if not store.is_finished(cell.cell_id)}
+    prepare(missing.values())
+    found = run_missing(missing, store, "cpu_time", jobs, events.append)
     return found, [event for event in events if event.kind != "tick"]
 
 

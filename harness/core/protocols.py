@@ -162,6 +162,9 @@ class Task(Protocol):
 
     kind: ClassVar[str]
 
+    def data_key(self) -> Mapping[str, Any]:
+        """Everything that the content of the data depends on, JSON-able; content itself, not where it lies."""
+
     def prepare(self, seeds: Sequence[int]) -> None:
         """Load, split and partition once, in the parent process; workers map what this leaves in the cache."""
 

@@ -9,6 +9,7 @@ References:
 """
 
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ DEFAULT_WATTS_PER_CPU = 4.0
 """W for one busy hardware thread of an unknown CPU: CodeCarbon's own default for models outside its table."""
 
 _SAMPLING_S = 15
-_COUNTER_BACKENDS = ("Rapl", "Emi", "AppleSilicon", "Raspberry")
+_COUNTER_BACKENDS = ("Rapl", "Emi", "Apple", "Raspberry")
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class CodeCarbonMeter:
             pass
 
     def is_whole_machine(self) -> bool:
-        """Whether readable hardware counters exist, which see every process of the machine."""
-        return has_readable_rapl()
+        """Whether hardware counters are read, which see every process of the machine."""
+        return has_counters()
 
     @contextmanager
     def window(self) -> Iterator[Window]:
@@ -61,6 +62,19 @@ class CodeCarbonMeter:
             seconds, cpu_seconds = time.perf_counter() - wall, cpu_seconds_of_process() - cpu
             tracker.stop()
         window.close(_reading(tracker, seconds, cpu_seconds))
+
+
+def has_counters() -> bool:
+    """Whether CodeCarbon reads counters here: RAPL, those of a Mac, or the power circuit of a Raspberry Pi 5."""
+    return has_readable_rapl() or sys.platform == "darwin" or is_raspberry_pi_5()
+
+
+def is_raspberry_pi_5(model: Path = Path("/proc/device-tree/model")) -> bool:
+    """Whether the board says that it is one; False where there is no such file."""
+    try:
+        return "Raspberry Pi 5" in model.read_text(errors="replace")
+    except OSError:
+        return False
 
 
 def has_readable_rapl(root: Path = Path("/sys/class/powercap")) -> bool:
@@ -81,14 +95,14 @@ def _start_tracker() -> Any:
     os.environ["CODECARBON_LOG_LEVEL"] = "critical"
     from codecarbon import OfflineEmissionsTracker
 
-    has_counters = has_readable_rapl()
+    is_counted = has_counters()
     tracker = OfflineEmissionsTracker(
         # The country only sets CodeCarbon's own grams, which are not used; an unknown one would be replaced silently.
         country_iso_code="USA",
         force_carbon_intensity_g_co2e_kwh=1.0,
-        tracking_mode="machine" if has_counters else "process",
+        tracking_mode="machine" if is_counted else "process",
         measure_power_secs=_SAMPLING_S,
-        force_cpu_power=None if has_counters or not is_virtual_machine() else _watts_of_guest(),
+        force_cpu_power=None if is_counted or not is_virtual_machine() else _watts_of_guest(),
         force_ram_power=0,
         force_mode_cpu_load=False,
         rapl_include_dram=False,
@@ -127,7 +141,7 @@ def _start_tracker() -> Any:
         metadata=None,
     )
     tracker.start()
-    if not has_counters:
+    if not is_counted:
         _sample_at_stop_only(tracker)
     return tracker
 
@@ -182,7 +196,7 @@ def _reading(tracker: Any, seconds: float, cpu_seconds: float) -> EnergyReading:
 def _cpu_backend(tracker: Any) -> str | None:
     # Private, and the only place where CodeCarbon says what it did; None if a later version moves it.
     for item in getattr(tracker, "_hardware", []):
-        if type(item).__name__ in ("CPU", "AppleSiliconChip", "RaspberryPi"):
+        if type(item).__name__ in ("CPU", "AppleSiliconChip", "Raspberry"):
             return str(item.description())
     return None
 

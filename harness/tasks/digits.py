@@ -50,7 +50,7 @@ class Digits:
 
     def data_key(self) -> Mapping[str, Any]:
         """Everything that the content of the splits depends on."""
-        return {"task": self.kind, "sizes": _SIZES, "version": 1}
+        return {"task": self.kind, "sizes": _SIZES}
 
     def load_splits(self) -> Mapping[str, Examples]:
         """The disjoint splits: images float32 of shape (n, 8, 8) in 0 to 1, labels 0 to 9."""

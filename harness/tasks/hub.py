@@ -45,7 +45,7 @@ class HubData:
         """What the prepared splits depend on: the content of a folder wherever it lies, or the name on the hub."""
         folder = self.folder()
         content = {"hub": self.data} if folder is None else {"files": _digest(folder)}
-        return {**asdict(self), "data": content, "version": 1}
+        return {**asdict(self), "data": content}
 
     def load_splits(self) -> Mapping[str, Examples]:
         """Train, validation and test: standardised images and labels from 0.

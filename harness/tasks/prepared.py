@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from harness.core.errors import EnvironmentLacksError
 from harness.core.types import Examples, Int64
-from harness.sources import source_digest
+from harness.sources import data_digest, source_digest
 from harness.tasks.cache import cached_folder, make_once
 from harness.tasks.settings import Partition, Pretraining, Source
 
@@ -83,7 +84,7 @@ def load_split(task: ImageTask, name: str) -> Examples:
 def client_positions(task: ImageTask, seed: int) -> list[Int64]:
     """Positions in the train split that each client holds at `seed`."""
     folder = _partition_folder(task, seed)
-    return np.split(np.load(folder / "positions.npy"), np.cumsum(np.load(folder / "sizes.npy"))[:-1])
+    return np.split(_load(folder / "positions.npy"), np.cumsum(_load(folder / "sizes.npy"))[:-1])
 
 
 def source_of(task: ImageTask) -> Source:
@@ -108,16 +109,16 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def _data_folder(task: ImageTask) -> Path:
-    return cached_folder("data", task.data_key())
+    return cached_folder("data", {"data": task.data_key(), "code": data_digest()})
 
 
 def _public_folder(task: ImageTask) -> Path:
-    return cached_folder("public", {"source": source_of(task), "version": 1})
+    return cached_folder("public", {"source": source_of(task), "code": data_digest()})
 
 
 def _partition_folder(task: ImageTask, seed: int) -> Path:
     key = {"data": task.data_key(), "partition": asdict(task.partition), "clients": task.clients, "seed": seed}
-    return cached_folder("partition", key)
+    return cached_folder("partition", {**key, "code": data_digest()})
 
 
 def _save_splits(folder: Path, splits: Mapping[str, Examples]) -> None:
@@ -137,15 +138,21 @@ def _save_examples(folder: Path, name: str, examples: Examples) -> None:
 
 
 def _load_examples(folder: Path, name: str) -> Examples:
-    images = np.load(folder / f"{name}_images.npy", mmap_mode="c")
-    return Examples(images, np.load(folder / f"{name}_labels.npy"))
+    return Examples(_load(folder / f"{name}_images.npy", mmap_mode="c"), _load(folder / f"{name}_labels.npy"))
+
+
+def _load(path: Path, mmap_mode: Literal["c"] | None = None) -> Any:
+    try:
+        return np.load(path, mmap_mode=mmap_mode)
+    except (ValueError, EOFError) as error:
+        raise EnvironmentLacksError(f"{path}: damaged ({error}); delete the folder and run again") from error
 
 
 def _save_partition(folder: Path, task: ImageTask, seed: int) -> None:
     # Imported late: flwr-datasets takes seconds to import, and only a first run needs it.
     from harness.tasks.partition import split_among_clients
 
-    labels = np.load(_data_folder(task) / "train_labels.npy")
+    labels = _load(_data_folder(task) / "train_labels.npy")
     groups = task.load_groups() if task.partition.kind == "column" else None
     shares = split_among_clients(labels, task.clients, task.partition, seed, groups)
     np.save(folder / "positions.npy", np.concatenate(shares))

@@ -1,11 +1,12 @@
-"""What crossed the air: payload, frames and the same vectors as raw float32."""
+"""What crossed the air: payload, in unicast and multicast, frames, and the same vectors as raw float32."""
 
 from reports import lookup, phrases
 from reports.document import Cell, Column, Paragraph, Section, Table
 from reports.numbers import absent, percent, scale
-from reports.schema import Tables, meaning
+from reports.schema import METHOD_BITS, Tables, meaning
 
-_QUANTITIES = ("uplink_bits", "downlink_bits", "total_bits", "frame_bits", "reference_bits")
+_QUANTITIES = (*METHOD_BITS, "frame_bits", "reference_bits")
+_MODES = {"total_bits": "unicast", "multicast_total_bits": "multicast"}
 
 
 def bits(tables: Tables) -> Section:
@@ -15,9 +16,10 @@ def bits(tables: Tables) -> Section:
     factor, unit = scale([e.value for row in means.values() for e in row.values() if e], "bit")
     columns = (
         Column("method", "Method", is_number=False),
-        *(Column(key, meaning(key).label, unit, meaning(key).better) for key in _QUANTITIES),
-        Column("share_of_raw", "Total, share of raw", "", "lower"),
-        Column("frame_share", "Frames, share of total", "", "lower"),
+        *(Column(key, meaning(key).label, _unit(key, unit), meaning(key).better) for key in _QUANTITIES),
+        *(Column(f"{key}_change", "Total, change", f"{mode}, to reference", "lower") for key, mode in _MODES.items()),
+        Column("share_of_raw", "Total, share of raw", "unicast", "lower"),
+        Column("frame_share", "Frames, share of total", "unicast", "lower"),
     )
     rows = []
     for name in names:
@@ -26,13 +28,18 @@ def bits(tables: Tables) -> Section:
             (
                 Cell(name),
                 *(phrases.bits(row[key], factor) for key in _QUANTITIES),
+                *(_change(tables, name, key) for key in _MODES),
                 _share(row["total_bits"], row["reference_bits"]),
                 _share(row["frame_bits"], row["total_bits"]),
             )
         )
     notes = (
         "Bits are 8 × the bytes of the payloads that the receiver decoded, frame (version, codec, length, checksum) "
-        "included; no codec reports its own size. “As raw float32” is the same vectors without codec and frame.",
+        "included; no codec reports its own size. “As raw float32” is the same vectors, in unicast, without codec and "
+        "frame.",
+        "Unicast: a downlink payload counts once for every client that receives it. Multicast: a payload that several "
+        "clients of a round receive alike counts once, as on a radio that can broadcast it. Receivers spend the same "
+        "in both modes, so device joules do not depend on the mode.",
     )
     text = (
         "Bits are counted on the payloads, not computed from a formula. Fixed-rate codecs send the same number at "
@@ -40,6 +47,19 @@ def bits(tables: Tables) -> Section:
     )
     table = Table("bits", "Bits on the air, one training run of the whole fleet, mean over seeds", columns, tuple(rows))
     return Section("bits", "Bits", (Paragraph(text), Table(table.key, table.title, columns, table.rows, notes)))
+
+
+def _unit(key: str, unit: str) -> str:
+    """Unit of a column; a total, and what it adds up, says in which mode it was counted."""
+    if key.startswith("multicast_"):
+        return f"{unit}, multicast"
+    return f"{unit}, unicast" if key in ("downlink_bits", "total_bits") else unit
+
+
+def _change(tables: Tables, name: str, key: str) -> Cell:
+    if name == lookup.reference(tables):
+        return absent("reference")
+    return phrases.change(lookup.pair(tables, name, key), is_fact=True)
 
 
 def _share(part: lookup.Estimate | None, whole: lookup.Estimate | None) -> Cell:

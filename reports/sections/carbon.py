@@ -7,6 +7,7 @@ from reports import lookup, phrases
 from reports.document import Block, Cell, Column, Paragraph, Section, Table
 from reports.numbers import scale
 from reports.schema import Tables
+from reports.sections.trajectories import accuracy_against_carbon
 
 
 def carbon(tables: Tables) -> Section:
@@ -20,6 +21,9 @@ def carbon(tables: Tables) -> Section:
         "not avoided."
     )
     blocks: list[Block] = [Paragraph(text)]
+    figure = accuracy_against_carbon(tables)
+    if figure:
+        blocks.append(figure)
     radios = lookup.radios(tables) or [""]
     blocks += [_table(tables, radio, grids, number) for number, radio in enumerate(radios, start=1)]
     return Section("carbon", "Carbon (projected)", tuple(blocks))

@@ -29,7 +29,7 @@ def deployment(tables: Tables) -> Section:
     """Figure 2, pass-through, joules per radio, and the radio time behind them."""
     blocks: list[Block] = [Paragraph(_boundary(tables))]
     radios = lookup.radios(tables) or [""]
-    figure = _figure(tables, radios)
+    figure = energy_figure(tables)
     if figure is None:
         blocks.append(Paragraph("No cell finished, so nothing is projected.", role="note"))
         return Section("deployment", "Deployment (projected)", tuple(blocks))
@@ -52,8 +52,9 @@ def _boundary(tables: Tables) -> str:
     return text if lookup.radios(tables) else f"{text} No radio was priced: these joules are computing only."
 
 
-def _figure(tables: Tables, radios: list[str]) -> Figure | None:
-    panels = [panel for radio in radios if (panel := _panel(tables, radio))]
+def energy_figure(tables: Tables) -> Figure | None:
+    """Stacked joules by component, a panel per radio; None if no cell finished."""
+    panels = [panel for radio in lookup.radios(tables) or [""] if (panel := _panel(tables, radio))]
     if not panels:
         return None
     said = [f"{panel.title}: " + "; ".join(f"{bar.label} {bar.text}" for bar in panel.bars) for panel in panels]
@@ -97,7 +98,7 @@ def _components(energies: dict[str, dict[str, Range]]) -> list[str]:
 def _pass_through(tables: Tables, radios: list[str]) -> Table:
     columns = (
         Column("method", "Method", is_number=False),
-        Column("total_change", "Total bits, change", "to reference", "lower"),
+        Column("total_change", "Total bits, change", "unicast, to reference", "lower"),
         *(Column(radio, lookup.radio_title(tables, radio), "pass-through", "higher") for radio in radios),
     )
     rows = []
@@ -112,8 +113,8 @@ def _pass_through(tables: Tables, radios: list[str]) -> Table:
             cells.append(Cell(cell.text, detail, cell.value, cell.tone))
         rows.append(tuple(cells))
     notes = (
-        "Pass-through = share of device-radio joules saved ÷ share of total bits saved. Where tails and promotions "
-        "dominate a radio, fewer bits save few joules; above 1, the saved bits were the dearer ones. "
+        "Pass-through = share of device-radio joules saved ÷ share of total bits (unicast) saved. Where tails "
+        "and promotions dominate a radio, fewer bits save few joules; above 1, the saved bits were the dearer ones. "
         f"Joules are {phrases.PROJECTED}.",
     )
     return Table("pass_through", "Pass-through, per radio and method", columns, tuple(rows), notes)

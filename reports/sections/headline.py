@@ -48,9 +48,9 @@ def _comparison(tables: Tables) -> Table:
     columns = (
         Column("method", "Method", "initialisation", is_number=False),
         Column("uplink_bits", "Uplink", unit, "lower"),
-        Column("downlink_bits", "Downlink", unit, "lower"),
-        Column("total_bits", "Total", unit, "lower"),
-        Column("total_change", "Total, change", "to reference", "lower"),
+        Column("downlink_bits", "Downlink", f"{unit}, unicast", "lower"),
+        Column("total_bits", "Total", f"{unit}, unicast", "lower"),
+        Column("total_change", "Total, change", "unicast, to reference", "lower"),
         Column("test_accuracy", "Test accuracy", phrases.CONFIDENCE, "higher"),
         Column("test_difference", "Difference", f"points, {phrases.CONFIDENCE}", "higher"),
         Column("device_energy", f"Device, {where}", f"{j_unit}, {phrases.PROJECTED}", "lower"),
@@ -91,7 +91,8 @@ def _against(tables: Tables, name: str, cell: Cell) -> Cell:
 
 def _notes() -> tuple[str, ...]:
     return (
-        "Bits, joules and grams are of one training run of the whole fleet, mean over seeds.",
+        "Bits, joules and grams are of one training run of the whole fleet, mean over seeds. Unicast: every client "
+        "receives its own copy; multicast totals are under “Bits”.",
         "Intervals under accuracy and changes are 95 % t intervals over seeds (paired by seed for differences and "
         "changes); they do not cover the finite test set. Ranges under joules and grams are those of the "
         "assumptions: every coefficient at its low, every one at its high.",

@@ -8,6 +8,7 @@ from reports import lookup, phrases
 from reports.document import Block, Bullets, Cell, Column, Paragraph, Section, Table
 from reports.numbers import ESTIMATE_DIGITS, absent, is_known, percent, scale, significant, with_unit
 from reports.schema import Tables, meaning
+from reports.sections.compute import compute_table, greyed, scatter_note
 
 _MOST_OTHER = 0.15
 _LEAST_COVERAGE = 0.95
@@ -33,6 +34,9 @@ def testbed(tables: Tables) -> Section:
         return Section("testbed", "Testbed (this host)", tuple(blocks))
     blocks += [Paragraph(text, role="warning") for text in _explanations(tables.cells)]
     blocks += [_cells(tables), _phases(tables)]
+    pooled = compute_table(tables)
+    if pooled:
+        blocks.append(pooled)
     return Section("testbed", "Testbed (this host)", tuple(blocks))
 
 
@@ -124,11 +128,9 @@ def _cells(tables: Tables) -> Table:
                 _share(cells["other_share"].mean()),
             )
         )
-    notes = (
-        "Raw cell totals are diagnostics. Local training is the same work under every codec, yet its CPU time scatters "
-        "by several per cent from run to run: differences of that size between methods mean nothing.",
-    )
-    return Table("testbed_cells", "Cells on this host", columns, tuple(rows), notes)
+    raw = [at for at, column in enumerate(columns) if column.key in ("cpu_s", "wall_s", "cpu_j")]
+    notes = (f"Raw cell totals are diagnostics. {scatter_note(tables)}",)
+    return Table("testbed_cells", "Cells on this host", columns, greyed(tables, rows, raw), notes)
 
 
 def _phases(tables: Tables) -> Table:
@@ -141,8 +143,13 @@ def _phases(tables: Tables) -> Table:
         cells = tables.cells[tables.cells["method"] == name]
         numbers = [_number(cells[key].mean(), _SECONDS_DIGITS, phrases.NOT_FINISHED) for key in _PHASES]
         rows.append((Cell(name), *numbers))
-    notes = ("Evaluation is work of the benchmark, not of a deployment, and is left out of every headline.",)
-    return Table("testbed_phases", "CPU seconds of a cell by phase, on this host", columns, tuple(rows), notes)
+    notes = (
+        "Evaluation is work of the benchmark, not of a deployment, and is left out of every headline.",
+        scatter_note(tables),
+    )
+    raw = range(1, len(columns))
+    title = "CPU seconds of a cell by phase, on this host"
+    return Table("testbed_phases", title, columns, greyed(tables, rows, raw), notes)
 
 
 def _number(value: float | None, digits: int, missing: str = "not measured") -> Cell:

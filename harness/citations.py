@@ -1,0 +1,100 @@
+"""Which sources a benchmark rests on, and what of it cites each.
+
+Entries stand in the ``references.bib`` beside what cites them, one entry per source. A coefficient names its entry; for
+everything else the entry's ``keywords`` say what cites it, as ``role:kind``. They are ours and are not passed on.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from harness.accounting import Assumptions
+from harness.spec import BenchmarkSpec
+
+_PACKAGES = ("radio_models", "baselines", "quantfl", "harness.data")
+_ENTRY = re.compile(r"^@\w+\{([^,\s]+),\n.*?^\}$", re.MULTILINE | re.DOTALL)
+_KEYWORDS = re.compile(r"^\s*keywords\s*=\s*\{([^}]*)\},?\n", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A source.
+
+    Attributes:
+        key: BibTeX key.
+        text: the entry as BibTeX, without our keywords.
+        cited_by: what cites it wherever it is used, as ``role:kind``.
+    """
+
+    key: str
+    text: str
+    cited_by: frozenset[str]
+
+
+@cache
+def entries() -> Mapping[str, Entry]:
+    """All entries of all bibliographies, by key.
+
+    Raises:
+        ValueError: a key stands there twice.
+    """
+    found: dict[str, Entry] = {}
+    for package in _PACKAGES:
+        text = (resources.files(package) / "references.bib").read_text(encoding="utf-8")
+        for match in _ENTRY.finditer(text):
+            key, entry = match.group(1), match.group()
+            if key in found:
+                raise ValueError(f"{package}/references.bib: {key} stands in another bibliography as well")
+            named = _KEYWORDS.search(entry)
+            cited_by = frozenset(word.strip() for word in named.group(1).split(",")) if named else frozenset[str]()
+            found[key] = Entry(key, _KEYWORDS.sub("", entry), cited_by)
+    return found
+
+
+def references(spec: BenchmarkSpec, assumptions: Assumptions) -> list[dict[str, Any]]:
+    """The sources of a benchmark and of what it is priced with, by key: ``key``, ``entry`` and ``cited_by``.
+
+    Args:
+        spec: the benchmark.
+        assumptions: what it is priced with.
+    """
+    uses: dict[str, set[str]] = {}
+    parts = set(_parts(spec, assumptions))
+    for entry in entries().values():
+        if entry.cited_by & parts:
+            uses[entry.key] = set(entry.cited_by & parts)
+    for coefficient in assumptions.coefficients():
+        if coefficient.source in entries():
+            kind = coefficient.name.split(".")[0]
+            role = "device" if kind == assumptions.device.kind else "radio"
+            uses.setdefault(coefficient.source, set()).add(f"{role}:{kind}")
+    return [{"key": key, "entry": entries()[key].text, "cited_by": sorted(uses[key])} for key in sorted(uses)]
+
+
+def _parts(spec: BenchmarkSpec, assumptions: Assumptions) -> Iterator[str]:
+    """Everything in use that an entry may name, as ``role:kind``."""
+    resolved = spec.resolved()
+    for method in resolved["methods"]:
+        yield from (f"codec:{kind}" for way in ("uplink", "downlink") for kind in _kinds(method[way]))
+        yield f"server:{method['server']['kind']}"
+    task = resolved["task"]
+    yield f"task:{task['kind']}"
+    yield f"partition:{task.get('partition', {}).get('kind', '')}"
+    if any(method["init"] == "pretrained" for method in resolved["methods"]):
+        source = task.get("pretraining", {}).get("source") or getattr(spec.task, "default_source", "")
+        yield f"source:{source}"
+    yield f"meter:{resolved['meter']}"
+    if any(grid.iso3 for grid in assumptions.grids):
+        yield "grid:table"
+
+
+def _kinds(settings: Any) -> Iterator[str]:
+    """Kinds of a codec and of the codecs inside it."""
+    if isinstance(settings, Mapping):
+        if "kind" in settings:
+            yield str(settings["kind"])
+        for inner in settings.values():
+            yield from _kinds(inner)

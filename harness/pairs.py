@@ -1,0 +1,121 @@
+"""Every method beside the reference, seed by seed: the rows of ``pairs.csv``."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from harness import statistics
+from harness.statistics import Interval
+
+COLUMNS = [
+    *("method", "reference", "quantity", "radio", "grid", "kind", "n_pairs", "estimate", "low", "high", "note"),
+]
+BITS = (
+    "uplink_bits",
+    "downlink_bits",
+    "total_bits",
+    "multicast_downlink_bits",
+    "multicast_total_bits",
+)
+"""Columns of ``cells.csv`` that are compared as ratios."""
+
+_SCORES = ("test_accuracy", "validation_accuracy")
+_RADIO_COMPONENTS = ("uplink", "downlink")
+
+
+def pair_rows(cells: pd.DataFrame, breakdown: pd.DataFrame, reference: str) -> list[dict[str, Any]]:
+    """One row per method, quantity and scenario, over the seeds that a method and the reference both have.
+
+    Args:
+        cells: as in ``cells.csv``.
+        breakdown: as in ``breakdown.csv``.
+        reference: name of the method that others are paired with.
+    """
+    facts = cells.set_index(["method", "seed"])
+    joules = _energy_by_cell(breakdown)
+    rows = []
+    for method in [name for name in cells["method"].unique() if name != reference]:
+        seeds = sorted({seed for name, seed in facts.index if name == method and (reference, seed) in facts.index})
+        # Only methods that start from the same weights are paired: anything else compares starts, not codecs.
+        same_start = [s for s in seeds if facts.loc[(method, s), "init"] == facts.loc[(reference, s), "init"]]
+        if not same_start:
+            continue
+        pairing = _Pairing(method, reference, same_start)
+        rows += [pairing.row(name, "ratio", statistics.paired_ratio, facts[name]) for name in BITS]
+        rows += [pairing.row(name, "difference", statistics.paired_difference, facts[name]) for name in _SCORES]
+        rows += _energy_pair_rows(pairing, joules, facts["total_bits"])
+    return rows
+
+
+@dataclass(frozen=True)
+class _Pairing:
+    """A method beside the reference, at the seeds that both have."""
+
+    method: str
+    reference: str
+    seeds: list[int]
+
+    def values(self, column: "pd.Series[Any]") -> tuple[list[float], list[float]]:
+        """Values of the method and of the reference, seed by seed."""
+        ours, theirs = ([float(column[(name, seed)]) for seed in self.seeds] for name in (self.method, self.reference))
+        return ours, theirs
+
+    def row(
+        self,
+        quantity: str,
+        kind: str,
+        compare: Callable[[Sequence[float], Sequence[float]], Interval],
+        column: "pd.Series[Any]",
+        radio: str = "",
+        grid: str = "",
+    ) -> dict[str, Any]:
+        """One row of the table."""
+        return self.row_of(quantity, kind, compare(*self.values(column)), radio, grid)
+
+    def row_of(self, quantity: str, kind: str, interval: Interval, radio: str = "", grid: str = "") -> dict[str, Any]:
+        """One row of the table, from its interval."""
+        return {
+            "method": self.method,
+            "reference": self.reference,
+            "quantity": quantity,
+            "radio": radio,
+            "grid": grid,
+            "kind": kind,
+            "n_pairs": interval.n,
+            "estimate": interval.estimate,
+            "low": interval.low,
+            "high": interval.high,
+            "note": interval.note,
+        }
+
+
+def _energy_by_cell(breakdown: pd.DataFrame) -> pd.DataFrame:
+    is_radio = breakdown["component"].isin(_RADIO_COMPONENTS)
+    by_cell = ["radio", "grid", "method", "seed"]
+    return pd.DataFrame(
+        {
+            "radio_energy_j": breakdown[is_radio].groupby(by_cell, sort=False)["energy_j"].sum(),
+            "device_energy_j": breakdown.groupby(by_cell, sort=False)["energy_j"].sum(),
+            "carbon_g": breakdown.groupby(by_cell, sort=False)["carbon_g"].sum(),
+        }
+    )
+
+
+def _energy_pair_rows(
+    pairing: _Pairing, joules: pd.DataFrame, total_bits: "pd.Series[Any]"
+) -> Iterable[dict[str, Any]]:
+    seen: set[str] = set()
+    for scenario, rows in joules.groupby(level=["radio", "grid"], sort=False):
+        radio, grid = map(str, scenario)
+        here = rows.droplevel(["radio", "grid"])
+        yield pairing.row("carbon_g", "ratio", statistics.paired_ratio, here["carbon_g"], radio, grid)
+        if radio in seen:
+            continue
+        # Joules are the same on every grid.
+        seen.add(radio)
+        for quantity in ("radio_energy_j", "device_energy_j"):
+            yield pairing.row(quantity, "ratio", statistics.paired_ratio, here[quantity], radio)
+        interval = statistics.pass_through(*pairing.values(here["radio_energy_j"]), *pairing.values(total_bits))
+        yield pairing.row_of("pass_through", "ratio", interval, radio)

@@ -1,0 +1,201 @@
+r"""A report as a LaTeX fragment: text, booktabs tables and figures, for ``\input`` into any class.
+
+Floats are as wide as what is in them: ``table`` for what fits into a column of a two-column class, else ``table*``,
+which a one-column class reads as ``table``. A table that is still too wide for its place is scaled down to fit.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from reports.document import Block, Bullets, Cell, Column, Figure, Highlights, Listing, Paragraph, Report, Table
+from reports.figure_files import file_stem
+from reports.files import write_text
+from reports.latex_text import breakable, escape
+
+_HEADER = r"""% Needs \usepackage{booktabs,graphicx}. Sources: references.bib. Numbers for running text: numbers.tex.
+% Labels: tab:<benchmark>-<table>, fig:<benchmark>-<figure>. Figures are looked for beside the main file; where they
+% lie elsewhere, say \newcommand{\harnessfolder}{path/to/results} before \input.
+\providecommand{\harnessfolder}{.}
+\providecommand{\harnesstable}[2]{% a table, scaled down if its place is narrower, and the notes below it
+  \setbox2=\hbox{#1}%
+  \ifdim\wd2>\linewidth\setbox2=\hbox{\resizebox{\linewidth}{!}{\box2}}\fi
+  \leavevmode\copy2\par\smallskip
+  \parbox{\ifdim\wd2<20em \linewidth\else\wd2\fi}{\scriptsize #2}}
+\providecommand{\harnesswidth}{\ifdim\linewidth<3.5in \linewidth\else 3.5in\fi}
+"""
+_ARROWS = {"lower": r" \ensuremath{\downarrow}", "higher": r" \ensuremath{\uparrow}", "": ""}
+_COLUMN_CHARACTERS = 62
+"""Characters of a table, at the size of footnotes, that a column of a two-column class takes."""
+_LONGEST_NAME = 30
+_CITATION = 4
+_SMALLER = 0.85
+"""Width of a character of a detail relative to one of a value."""
+
+_MOST_LINES = 56
+"""Lines of a table that a page takes; a longer one is continued in the next float."""
+
+
+def render_latex(report: Report) -> str:
+    """The report as text, byte-identical for equal reports."""
+    parts = [f"% {escape(report.title)}\n{_HEADER.strip()}"]
+    for section in report.sections:
+        parts.append(f"% {escape(section.title)}")
+        parts += [_block(block, _label(report.title)) for block in section.blocks]
+    return "\n\n".join(parts) + "\n"
+
+
+def write_latex(report: Report, path: Path) -> None:
+    """Write the report to `path`.
+
+    Raises:
+        EnvironmentLacksError: `path` cannot be written.
+    """
+    write_text(path, render_latex(report))
+
+
+def _block(block: Block, prefix: str) -> str:
+    match block:
+        case Paragraph():
+            return _paragraph(block)
+        case Bullets():
+            return _itemize([escape(item) for item in block.items])
+        case Highlights():
+            return _itemize([escape(f"{item.label}: {item.value} ({item.detail})") for item in block.items])
+        case Table():
+            return "\n\n".join(_float(part, f"{prefix}-{part.key}") for part in _pages(block))
+        case Figure():
+            return _figure(block, prefix)
+        case Listing():
+            return f"% Left out: {escape(block.title)}"
+
+
+def _paragraph(block: Paragraph) -> str:
+    if not block.sentences:
+        return escape(block.text)
+    return "\n".join(_cited(sentence.text, sentence.cites) for sentence in block.sentences)
+
+
+def _cited(text: str, cites: Sequence[str]) -> str:
+    """A sentence with its citations before the full stop."""
+    if not cites:
+        return escape(text)
+    stop = "." if text.endswith(".") else ""
+    return rf"{escape(text.removesuffix('.'))}~\cite{{{','.join(cites)}}}{stop}"
+
+
+def _itemize(items: Sequence[str]) -> str:
+    return "\n".join([r"\begin{itemize}", *(rf"  \item {item}" for item in items), r"\end{itemize}"])
+
+
+def _figure(block: Figure, prefix: str) -> str:
+    path = rf"\harnessfolder/{file_stem(block.key, is_column=True)}.pdf"
+    lines = [
+        rf"% Across both columns: figure* with {file_stem(block.key)}.pdf, 7.2 inches wide.",
+        r"\begin{figure}[tbp]",
+        r"  \centering",
+        rf"  \includegraphics[width=\harnesswidth]{{{path}}}",
+        rf"  \caption{{{escape(block.caption)}}}",
+        rf"  \label{{fig:{prefix}-{block.key}}}",
+        r"\end{figure}",
+    ]
+    return "\n".join(lines)
+
+
+def _pages(table: Table) -> Iterator[Table]:
+    """A table in parts that fit on a page each; the first keeps its key."""
+    lines = [2 if _has_details(row) else 1 for row in table.rows]
+    start, part = 0, 0
+    while start < len(table.rows) or part == 0:
+        end = start
+        while end < len(table.rows) and (end == start or sum(lines[start : end + 1]) <= _MOST_LINES):
+            end += 1
+        key, title = (table.key, table.title) if part == 0 else (f"{table.key}-{part + 1}", f"{table.title}, continued")
+        groups = table.groups[start:end]
+        yield Table(key, title, table.columns, table.rows[start:end], table.notes if part == 0 else (), groups)
+        start, part = end, part + 1
+
+
+def _float(table: Table, label: str) -> str:
+    is_wide = _characters(table) > _COLUMN_CHARACTERS
+    name = "table*" if is_wide else "table"
+    spec = "".join("r" if column.is_number else "l" for column in table.columns)
+    lines = [
+        rf"\begin{{{name}}}[tbp]",
+        r"  \centering\footnotesize",
+        rf"  \caption{{{escape(table.title)}}}",
+        rf"  \label{{tab:{label}}}",
+        r"  \setlength{\tabcolsep}{4pt}%",
+        r"  \harnesstable{%",
+        rf"  \begin{{tabular}}{{@{{}}{spec}@{{}}}}",
+        r"    \toprule",
+        f"    {_row([_heading(column) for column in table.columns])}",
+        r"    \midrule",
+        *_body(table),
+        r"    \bottomrule",
+        r"  \end{tabular}}{%",
+        *(f"  {escape(note)}" for note in table.notes),
+        "  }",
+        rf"\end{{{name}}}",
+    ]
+    return "\n".join(lines)
+
+
+def _body(table: Table) -> Iterator[str]:
+    n_columns = len(table.columns)
+    for number, row in enumerate(table.rows):
+        is_new = bool(table.groups) and (number == 0 or table.groups[number] != table.groups[number - 1])
+        if number and (is_new or _has_details(row)):
+            yield rf"    \addlinespace[{'4pt' if is_new else '2pt'}]"
+        if is_new:
+            yield rf"    \multicolumn{{{n_columns}}}{{@{{}}l@{{}}}}{{\itshape {escape(table.groups[number])}}} \\"
+        yield f"    {_row([_cell(cell, is_first=at == 0) for at, cell in enumerate(row)])}"
+        if _has_details(row):
+            yield f"    {_row([_detail(cell) for cell in row])}"
+
+
+def _has_details(row: Sequence[Cell]) -> bool:
+    return any(cell.detail for cell in row)
+
+
+def _heading(column: Column) -> str:
+    label = escape(column.label) + _ARROWS[column.better]
+    side = "r" if column.is_number else "l"
+    if not column.unit:
+        return label if side == "l" else rf"\multicolumn{{1}}{{r}}{{{label}}}"
+    return rf"\shortstack[{side}]{{{label}\\{{\scriptsize {escape(column.unit)}}}}}"
+
+
+def _cell(cell: Cell, *, is_first: bool) -> str:
+    if cell.cites:
+        return rf"\cite{{{','.join(cell.cites)}}}"
+    text = escape(breakable(cell.text))
+    if is_first and len(cell.text) > _LONGEST_NAME:
+        return rf"\parbox[t]{{11em}}{{\raggedright {text}\strut}}"
+    return text
+
+
+def _detail(cell: Cell) -> str:
+    return rf"{{\scriptsize {escape(cell.detail)}}}" if cell.detail else ""
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"{' & '.join(cells)} \\\\"
+
+
+def _characters(table: Table) -> int:
+    """About how many characters wide a table is."""
+    widths = [max(len(column.label) + 2 * bool(column.better), len(column.unit)) for column in table.columns]
+    for row in table.rows:
+        widths = [max(width, _width(cell)) for width, cell in zip(widths, row, strict=True)]
+    return sum(widths) + 2 * len(widths)
+
+
+def _width(cell: Cell) -> int:
+    shown = _CITATION if cell.cites else min(len(cell.text), _LONGEST_NAME)
+    return max(shown, round(_SMALLER * len(cell.detail)))
+
+
+def _label(title: str) -> str:
+    """A title as part of a label: lower-case letters, digits and hyphens."""
+    kept = "".join(character if character.isascii() and character.isalnum() else "-" for character in title.lower())
+    return "-".join(word for word in kept.split("-") if word)[:64] or "report"

@@ -1,0 +1,198 @@
+"""The methods paragraphs: sentences that a paper can use as they stand, each with its sources."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reports import lookup, phrases
+from reports.bibliography import citing
+from reports.document import Paragraph, Sentence, prose
+from reports.numbers import ESTIMATE_DIGITS, NBSP, fixed, is_known, significant, with_unit
+from reports.schema import Tables
+from reports.sections.compute import WHY_POOLED, scatter
+
+_QUANTFL = (
+    "QuantFL here is a parameterised bucket quantiser after the abstract of Herath et al., arXiv 2603.17507; the full "
+    "text was not available, so it is not a reproduction, and the paper's accuracies are context, not a target."
+)
+
+
+def methods_text(tables: Tables) -> list[Paragraph]:
+    """Training, methods, counting and statistics, deployment, and what was measured on this host."""
+    return [
+        prose(*_training(tables)),
+        prose(*_methods(tables)),
+        prose(*_counting()),
+        prose(*_deployment(tables)),
+        prose(*_host(tables)),
+    ]
+
+
+def _training(tables: Tables) -> Iterator[Sentence]:
+    task, federation = _facts(tables, "task"), _facts(tables, "federation")
+    kind, partition = phrases.plain(task.get("kind")), _within(task, "partition")
+    size = task.get("n_parameters")
+    model = f"{task.get('model', 'model')}" + (f" of {size:,} parameters" if isinstance(size, int) else "")
+    yield Sentence(
+        f"Task {kind}: {model}, initialisation {phrases.plain(task.get('init'))}.", citing(tables, f"task:{kind}")
+    )
+    yield from _pretraining(tables, _within(task, "pretraining"))
+    yield Sentence(
+        f"Clients: {phrases.plain(task.get('clients'))}; partition: {phrases.part(partition or 'not recorded')}.",
+        citing(tables, f"partition:{partition.get('kind')}"),
+    )
+    servers = [f"server:{_within(entry, 'server').get('kind')}" for entry in _entries(tables)]
+    names = sorted({phrases.part(entry["server"]) for entry in _entries(tables) if entry.get("server")})
+    rule = f"; server rule: {phrases.listing(names)}" if names else ""
+    yield Sentence(f"Federation: {_rounds(federation)}{rule}.", citing(tables, *servers))
+    seeds = sorted({int(seed) for seed in tables.cells["seed"].dropna()})
+    yield Sentence(f"Seeds finished: {', '.join(map(str, seeds))}." if seeds else "No seed finished.")
+    yield Sentence(
+        "At one seed all methods share partition, cohorts and batch order, and methods of equal initialisation share "
+        f"initial weights; those are compared in pairs with {lookup.reference(tables)}."
+    )
+
+
+def _pretraining(tables: Tables, settings: Mapping[str, Any]) -> Iterator[Sentence]:
+    if settings and any(lookup.initialisation(tables, name) == "pretrained" for name in lookup.methods(tables)):
+        sources = citing(tables, "source:digits")
+        yield Sentence(f"Pre-training, before any client takes part: {_words(settings)}.", sources)
+
+
+def _methods(tables: Tables) -> Iterator[Sentence]:
+    has_quantfl = False
+    for entry in _entries(tables):
+        kinds = [*_kinds(entry.get("uplink")), *_kinds(entry.get("downlink"))]
+        has_quantfl = has_quantfl or "quantfl" in kinds
+        ways = (phrases.part(entry.get(way)) for way in ("uplink", "downlink"))
+        text = "{}: uplink {}; downlink {}.".format(entry.get("name", ""), *ways)
+        yield Sentence(text, citing(tables, *(f"codec:{kind}" for kind in kinds)))
+    if has_quantfl:
+        yield Sentence(_QUANTFL, citing(tables, "codec:quantfl"))
+
+
+def _counting() -> Iterator[Sentence]:
+    yield Sentence(
+        "Bits are 8 × the bytes of the payloads that the receiver decoded, both directions, frames included. "
+        "Totals are unicast, a downlink payload once per receiving client, unless they say multicast, where a payload "
+        "that several clients of a round receive alike counts once."
+    )
+    yield Sentence(
+        "Costs are compared as geometric means of per-seed ratios with 95 % t intervals on their logarithms, "
+        "accuracies as mean paired differences with 95 % t intervals; where nothing varies between seeds the value is "
+        "called deterministic. Validation accuracy is the mean of the last five validation scores, test accuracy that "
+        "of the final round. Accuracy is said to hold if the lower end of its interval is above −0.5 points."
+    )
+
+
+def _deployment(tables: Tables) -> Iterator[Sentence]:
+    scenarios, device = _facts(tables, "scenarios"), _facts(tables, "device")
+    yield Sentence(
+        f"Deployment joules are {phrases.PROJECTED}, not measured: they are of the clients' devices and their radios."
+    )
+    title = phrases.plain(device.get("title") or device.get("kind"))
+    yield Sentence(f"Computing is projected to the device {title}.", citing(tables, f"device:{device.get('kind')}"))
+    for radio in lookup.radios(tables):
+        yield Sentence(f"Radio model: {lookup.radio_title(tables, radio)}.", citing(tables, f"radio:{radio}"))
+    pause = scenarios.get("pause_s")
+    waits = f"{phrases.plain(pause)}{NBSP}s of pause" if pause is not None else "a pause that is not recorded"
+    yield Sentence(
+        f"Between the end of a round and the start of the next lie {waits}; downlink payloads are sent "
+        f"{phrases.plain(scenarios.get('cast') or 'unicast')}, and a radio pays for what its own device receives."
+    )
+    yield Sentence(
+        "Joules are usage (sessions, seconds in the tail, seconds on the air, bits) times coefficients. "
+        f"{_marks(tables)} Ranges take every coefficient at its low and every one at its high end; they are bounds, "
+        "not intervals of some probability."
+    )
+    yield from _grids(tables)
+
+
+def _marks(tables: Tables) -> str:
+    entries = lookup.mappings(tables.context.get("coefficients"))
+    if not entries:
+        return "No coefficient is recorded."
+    read = sum(entry.get("is_verified") is True for entry in entries)
+    judged = sum("judgement" in str(entry.get("range_basis", "")) for entry in entries)
+    return (
+        f"Of {len(entries)} coefficients {read} were read in the named source (verified) and {len(entries) - read} "
+        f"were not (unverified: quoted by others, or our judgement); the ranges of {judged} are our judgement, "
+        "where the source states none."
+    )
+
+
+def _grids(tables: Tables) -> Iterator[Sentence]:
+    for entry in lookup.mappings(tables.context.get("grids")):
+        name = str(entry.get("title") or entry.get("name") or "")
+        year = f" ({entry['year']})" if entry.get("year") else ""
+        own = entry.get("iso3") is None
+        source = f", source: {phrases.plain(entry.get('source')).rstrip('.')}" if own else ""
+        value = f"{phrases.plain(entry.get('g_per_kwh'))}{NBSP}gCO2e/kWh"
+        yield Sentence(f"Grid {name}{year}: {value}{source}.", () if own else citing(tables, "grid:table"))
+    yield Sentence("Grid factors are averages: differences between methods are allocated, not avoided.")
+
+
+def _host(tables: Tables) -> Iterator[Sentence]:
+    facts = _facts(tables, "testbed")
+    word = phrases.class_words(str(facts.get("evidence") or "none"))
+    meter, packages = _facts(tables, "meter"), _within(_facts(tables, "provenance"), "packages")
+    kind = phrases.plain(meter.get("kind"))
+    version = f" {packages[kind]}" if kind in packages else ""
+    cites = citing(tables, f"meter:{kind.split()[0]}")
+    if word == "not measured":
+        yield Sentence(f"Joules of the benchmark itself were not measured (meter: {kind}{version}).", cites)
+    else:
+        watts = meter.get("watts_per_cpu")
+        power = f"; {watts:g}{NBSP}W per busy hardware thread" if isinstance(watts, int | float) else ""
+        scope = phrases.plain(facts.get("scope"))
+        yield Sentence(
+            f"Joules of the benchmark itself are {word} (meter: {kind}{version}; scope: {scope}{power}) and enter no "
+            "deployment figure.",
+            cites,
+        )
+    cpu_s, joules = facts.get("cells_cpu_s"), facts.get("cells_j")
+    spent = f" and {with_unit(float(joules), 'J', ESTIMATE_DIGITS)}, {word}" if isinstance(joules, int | float) else ""
+    if isinstance(cpu_s, int | float) and is_known(cpu_s):
+        yield Sentence(f"All finished cells together took {significant(cpu_s, 3)}{NBSP}s of CPU time{spent}.")
+    yield Sentence(WHY_POOLED)
+    share = scatter(tables)
+    if share is not None:
+        yield Sentence(f"The CPU time of an optimiser step scattered by {fixed(100 * share, 0)}{NBSP}% between cells.")
+
+
+def _rounds(federation: Mapping[str, Any]) -> str:
+    """Settings of the federation as words, as they stand where some are missing."""
+    try:
+        return (
+            "{rounds} rounds with {cohort} clients each, local epochs {local_epochs}, batch size {batch_size}, "
+            "learning rate {lr:g}, validation every {score_every} rounds".format(**federation)
+        )
+    except (KeyError, ValueError):
+        return _words(federation)
+
+
+def _words(facts: Mapping[str, Any]) -> str:
+    """Settings as words; those that are unset are left out."""
+    told = {key: value for key, value in facts.items() if value not in (None, [], "")}
+    return ", ".join(f"{name} {text}" for name, text in phrases.flatten(told) if name) or "not recorded"
+
+
+def _entries(tables: Tables) -> list[Mapping[str, Any]]:
+    return lookup.mappings(tables.context.get("methods"))
+
+
+def _facts(tables: Tables, key: str) -> Mapping[str, Any]:
+    return _within(tables.context, key)
+
+
+def _within(facts: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = facts.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _kinds(settings: Any) -> Iterator[str]:
+    """Kinds of a codec and of the codecs inside it."""
+    if isinstance(settings, Mapping):
+        if "kind" in settings:
+            yield str(settings["kind"])
+        for inner in settings.values():
+            yield from _kinds(inner)

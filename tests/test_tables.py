@@ -1,0 +1,291 @@
+"""Tables: every number worked out by hand from two small ledgers, and nothing filled in where nothing is known."""
+
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from harness.accounting import COMPONENTS, Assumptions, account
+from harness.carbon import grid
+from harness.core.types import EnergyReading, Score
+from harness.devices import device
+from harness.ledger import Ledger
+from harness.pooling import Cost
+from harness.tables import PricedCell, tabulate
+from radio_models.lte import LteHandset2012
+from radio_models.wifi import WifiHandset2012
+from tests.ledgers import make_ledger, server_windows
+
+ASSUMPTIONS = Assumptions((LteHandset2012(), WifiHandset2012()), (grid("NOR"), grid("DEU")), device("raspberry_pi_4"))
+ACCURACY = {("fp32", 0): 0.80, ("fp32", 1): 0.90, ("half", 0): 0.82, ("half", 1): 0.86}
+DOWN, UP = 1000, 600
+SIZES = {"fp32": (DOWN, UP), "half": (DOWN, UP // 2)}
+T_ONE_DEGREE = 12.706204736
+"""Quantile 0.975 of Student's t with one degree of freedom: tan(0.475 pi)."""
+
+
+def scores(final: float) -> pd.DataFrame:
+    """Validation at rounds 0 to 6, test at the last; accuracy rises by 0.01 a round up to `final`."""
+    rows = [
+        score
+        for number in range(7)
+        for score in (
+            Score(number, "validation", "accuracy", final - 0.01 * (6 - number)),
+            Score(number, "validation", "loss", 1.0 - 0.1 * number),
+        )
+    ]
+    rows += [Score(6, "test", "accuracy", final), Score(6, "test", "loss", 0.25)]
+    return pd.DataFrame([vars(row) for row in rows])
+
+
+def make_cell(method: str, seed: int, init: str = "random", **changes: Any) -> PricedCell:
+    ledger = replace(
+        make_ledger(rounds=6, clients=2, n_bytes=SIZES[method]),
+        cell_id=f"{method}-{seed}",
+        cell={"task": {}, "federation": {}, "method": {"init": init}, "seed": seed},
+        scores=scores(ACCURACY[method, seed]),
+        reading=EnergyReading(30.0, 25.0, 100.0, None, "estimated", "this process", "E2", 1.0, 4.0, "constant"),
+    )
+    changed: Ledger = replace(ledger, **changes)
+    return PricedCell(method, account(changed, ASSUMPTIONS))
+
+
+ALL = [make_cell(method, seed) for method, seed in ACCURACY]
+
+
+def tables(cells: list[PricedCell] | None = None) -> dict[str, pd.DataFrame]:
+    return tabulate(cells or ALL, "fp32")
+
+
+def cell_row(method: str, seed: int = 0) -> pd.Series:
+    rows = tables()["cells"]
+    return rows[(rows["method"] == method) & (rows["seed"] == seed)].iloc[0]
+
+
+def pair(quantity: str, cells: list[PricedCell] | None = None, radio: str = "", grid_name: str = "") -> pd.Series:
+    rows = tables(cells)["pairs"]
+    chosen = (rows["quantity"] == quantity) & (rows["radio"] == radio) & (rows["grid"] == grid_name)
+    (row,) = [row for _, row in rows[chosen].iterrows()]
+    return row
+
+
+def test_bits_are_eight_times_the_payload_bytes() -> None:
+    """Six rounds of two clients."""
+    row = cell_row("half")
+    assert row["uplink_bits"] == 8 * 12 * 300
+    assert row["downlink_bits"] == 8 * 12 * 1000
+    assert row["total_bits"] == 8 * 12 * 1300
+    assert row["reference_bits"] == 8 * 24 * 4_000_000
+    assert row["frame_bits"] == 8 * 24 * 12
+
+
+def test_a_broadcast_is_once_on_the_air_where_a_radio_can_multicast() -> None:
+    """Every payload of the ledger has one digest, so each round has one broadcast for both clients."""
+    row = cell_row("half")
+    assert row["multicast_downlink_bits"] == 8 * 6 * 1000
+    assert row["multicast_total_bits"] == 8 * (6 * 1000 + 12 * 300)
+
+
+def test_a_cell_says_who_took_part() -> None:
+    row = cell_row("fp32")
+    assert (row["rounds"], row["clients_seen"], row["init"]) == (6, 2, "random")
+
+
+def test_scores_are_the_first_the_mean_of_the_last_five_and_the_final() -> None:
+    """Validation of fp32 at seed 0: 0.74 in round 0, then 0.75 to 0.80; the last five are 0.76 to 0.80."""
+    row = cell_row("fp32")
+    assert row["initial_accuracy"] == pytest.approx(0.74)
+    assert row["validation_accuracy"] == pytest.approx(0.78)
+    assert row["test_accuracy"] == pytest.approx(0.80)
+
+
+def test_cpu_seconds_outside_every_window_are_other() -> None:
+    """Per round 0.1 + 1.0 + 0.2 s of client 0 and twice that of client 1: 3.9 s, in six rounds 23.4 of 25 s."""
+    row = cell_row("fp32")
+    assert row["local_training_cpu_s"] == pytest.approx(18.0)
+    assert (row["decode_cpu_s"], row["encode_cpu_s"]) == pytest.approx((1.8, 3.6))
+    assert (row["evaluate_cpu_s"], row["setup_cpu_s"], row["aggregate_cpu_s"]) == (0, 0, 0)
+    assert row["other_cpu_s"] == pytest.approx(1.6)
+    assert row["other_share"] == pytest.approx(1.6 / 25)
+    assert (row["cpu_s"], row["wall_s"], row["testbed_cpu_j"], row["coverage_share"]) == (25.0, 30.0, 100.0, 1.0)
+
+
+def test_work_of_the_server_counts_for_the_testbed() -> None:
+    base = make_ledger(rounds=6, clients=2)
+    windows = pd.concat([base.windows, pd.DataFrame([vars(window) for window in server_windows(0.25)])])
+    row = tables([make_cell("fp32", 0, windows=windows)])["cells"].iloc[0]
+    assert (row["evaluate_cpu_s"], row["setup_cpu_s"], row["aggregate_cpu_s"]) == (0.25, 0.25, 0.25)
+    assert row["encode_cpu_s"] == pytest.approx(3.6 + 0.25)
+
+
+def test_unknown_joules_stay_empty() -> None:
+    unknown = EnergyReading(30.0, 25.0, None, None, "not_measured", "this process", "none", None, None, "CPU time")
+    frame = tables([make_cell("fp32", 0, reading=unknown)])["cells"]
+    assert frame[["testbed_cpu_j", "coverage_share"]].isna().all(axis=None)
+    header, line = frame.to_csv(index=False).splitlines()
+    written = dict(zip(header.split(","), line.split(","), strict=True))
+    assert written["testbed_cpu_j"] == written["coverage_share"] == ""
+    assert written["testbed_method"] == "not_measured"
+
+
+def test_bits_of_a_trajectory_add_up_over_rounds() -> None:
+    rows = tables()["trajectories"]
+    rows = rows[(rows["cell_id"] == "half-0") & (rows["split"] == "validation")].set_index("round")
+    assert rows.index.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    for number in range(7):
+        assert rows.loc[number, "uplink_bits"] == 8 * 2 * 300 * number
+        assert rows.loc[number, "downlink_bits"] == 8 * 2 * 1000 * number
+        assert rows.loc[number, "total_bits"] == 8 * 2 * 1300 * number
+        assert rows.loc[number, "accuracy"] == pytest.approx(0.82 - 0.01 * (6 - number))
+        assert rows.loc[number, "loss"] == pytest.approx(1.0 - 0.1 * number)
+
+
+def test_a_trajectory_has_test_scores_where_they_were_taken() -> None:
+    rows = tables()["trajectories"]
+    (row,) = rows[(rows["cell_id"] == "half-0") & (rows["split"] == "test")].itertuples()
+    assert (row.round, row.accuracy, row.loss, row.total_bits) == (6, 0.82, 0.25, 8 * 12 * 1300)
+
+
+def test_a_breakdown_sums_to_the_cell() -> None:
+    rows = tables()["breakdown"]
+    for cell in ALL:
+        for radio in cell.result.radios:
+            for place in ("NOR", "DEU"):
+                here = rows[
+                    (rows["cell_id"] == cell.result.cell_id)
+                    & (rows["radio"] == radio.radio.kind)
+                    & (rows["grid"] == place)
+                ]
+                assert here["component"].tolist() == list(COMPONENTS)
+                total = radio.total()
+                for column, expected in (
+                    ("energy_j", total.typical),
+                    ("energy_low_j", total.low),
+                    ("energy_high_j", total.high),
+                ):
+                    assert here[column].sum() == pytest.approx(expected)
+
+
+def test_grams_are_joules_times_the_intensity_of_the_grid() -> None:
+    rows = tables()["breakdown"]
+    for place in (grid("NOR"), grid("DEU")):
+        here = rows[rows["grid"] == place.iso3]
+        assert here["carbon_g"].tolist() == pytest.approx((here["energy_j"] / 3.6e6 * place.g_per_kwh).tolist())
+        assert here["carbon_high_g"].tolist() == pytest.approx(
+            (here["energy_high_j"] / 3.6e6 * place.high_g_per_kwh).tolist()
+        )
+
+
+def test_a_footprint_grows_from_nothing_to_the_cell_at_the_scored_rounds() -> None:
+    rows = tables()["footprint"]
+    for cell in ALL:
+        for radio in cell.result.radios:
+            here = rows[(rows["cell_id"] == cell.result.cell_id) & (rows["radio"] == radio.radio.kind)]
+            here = here[here["grid"] == "DEU"].set_index("round")
+            assert here.index.tolist() == [0, 1, 2, 3, 4, 5, 6]
+            assert here.loc[0, "energy_j"] == here.loc[0, "carbon_g"] == 0
+            assert here["energy_j"].is_monotonic_increasing
+            assert here.loc[6, "energy_j"] == pytest.approx(radio.total().typical)
+            assert here.loc[6, "carbon_g"] == pytest.approx(radio.total().typical / 3.6e6 * grid("DEU").g_per_kwh)
+
+
+def test_pooled_costs_stand_once_per_method_with_their_scatter() -> None:
+    """The scatter of a single cell is not known, and is left empty."""
+    step, call = Cost(4, 1.0, 0.7), Cost(1, 0.25, 0.0)
+
+    class Costs:
+        def step(self, ledger: Ledger) -> Cost:
+            return step
+
+        def call(self, ledger: Ledger, direction: str, operation: str) -> Cost:
+            return replace(call, cpu_s=0.5) if operation == "encode" else call
+
+    rows = tabulate(ALL, "fp32", Costs())["compute"]  # type: ignore[arg-type]
+    assert rows["method"].tolist() == ["fp32"] * 3 + ["half"] * 3
+    assert rows["operation"].tolist()[:3] == ["optimiser step", "encode uplink", "decode downlink"]
+    assert rows["cpu_s"].tolist()[:3] == [1.0, 0.5, 0.25]
+    assert rows["spread_share"].tolist()[0] == 0.7
+    assert rows["spread_share"].isna().tolist()[:3] == [False, True, True]
+    assert tables()["compute"].empty
+
+
+def test_usage_sums_what_the_radio_did() -> None:
+    rows = tables()["usage"]
+    rows = rows[(rows["cell_id"] == "half-0") & (rows["radio"] == "wifi")].set_index("direction")
+    assert rows.loc["uplink", "mbit"] == pytest.approx(8 * 12 * 300 / 1e6)
+    assert rows.loc["downlink", "mbit"] == pytest.approx(8 * 12 * 1000 / 1e6)
+    radio = WifiHandset2012()
+    assert rows.loc["uplink", "active_s"] == pytest.approx(12 * radio.transfer_s(8 * 300, "uplink"))
+
+
+def test_methods_are_means_over_seeds_with_a_t_interval() -> None:
+    """Test accuracy of fp32: 0.80 and 0.90, so 0.85 plus or minus t * 0.0707 / sqrt(2) = t * 0.05."""
+    rows = tables()["methods"]
+    (row,) = rows[(rows["method"] == "fp32") & (rows["quantity"] == "test_accuracy")].itertuples()
+    assert (row.n, row.mean) == (2, pytest.approx(0.85))
+    assert row.low == pytest.approx(0.85 - T_ONE_DEGREE * 0.05)
+    assert row.high == pytest.approx(0.85 + T_ONE_DEGREE * 0.05)
+
+
+def test_bits_are_paired_as_a_ratio_that_does_not_vary() -> None:
+    row = pair("uplink_bits")
+    assert (row["method"], row["reference"], row["kind"], row["n_pairs"]) == ("half", "fp32", "ratio", 2)
+    assert row["estimate"] == row["low"] == row["high"] == pytest.approx(0.5)
+    assert row["note"] == "deterministic"
+    assert pair("total_bits")["estimate"] == pytest.approx(1300 / 1600)
+
+
+def test_accuracy_is_paired_as_a_difference_with_its_t_interval() -> None:
+    """Differences 0.02 and -0.04: mean -0.01, standard deviation 0.03 * sqrt(2), so the half width is t * 0.03."""
+    row = pair("test_accuracy")
+    assert (row["kind"], row["n_pairs"], row["note"]) == ("difference", 2, "")
+    assert row["estimate"] == pytest.approx(-0.01)
+    assert row["low"] == pytest.approx(-0.01 - T_ONE_DEGREE * 0.03)
+    assert row["high"] == pytest.approx(-0.01 + T_ONE_DEGREE * 0.03)
+
+
+@pytest.mark.parametrize("radio", ["lte", "wifi"])
+def test_joules_are_paired_by_radio(radio: str) -> None:
+    number = ["lte", "wifi"].index(radio)
+    ours, theirs = ALL[2].result.radios[number], ALL[0].result.radios[number]
+    on_air = [result.total(("uplink", "downlink")).typical for result in (ours, theirs)]
+    whole = [result.total().typical for result in (ours, theirs)]
+    assert pair("radio_energy_j", radio=radio)["estimate"] == pytest.approx(on_air[0] / on_air[1])
+    assert pair("device_energy_j", radio=radio)["estimate"] == pytest.approx(whole[0] / whole[1])
+    saved_bits = 1 - 1300 / 1600
+    assert pair("pass_through", radio=radio)["estimate"] == pytest.approx((1 - on_air[0] / on_air[1]) / saved_bits)
+
+
+def test_grams_are_paired_by_radio_and_grid() -> None:
+    """A ratio of grams on one grid is the ratio of joules."""
+    joules = pair("device_energy_j", radio="lte")["estimate"]
+    for place in ("NOR", "DEU"):
+        assert pair("carbon_g", radio="lte", grid_name=place)["estimate"] == pytest.approx(joules)
+
+
+def test_one_seed_has_no_interval() -> None:
+    row = pair("test_accuracy", [ALL[0], ALL[2]])
+    assert row["n_pairs"] == 1 and row["note"] == "one seed: no interval"
+    assert row["estimate"] == pytest.approx(0.02)
+    assert row["low"] is None and row["high"] is None
+
+
+def test_only_seeds_that_both_have_are_paired() -> None:
+    row = pair("test_accuracy", [ALL[0], ALL[2], ALL[3]])
+    assert row["n_pairs"] == 1
+
+
+def test_methods_that_start_elsewhere_are_not_paired() -> None:
+    cells = [ALL[0], make_cell("half", 0, init="pretrained")]
+    assert tables(cells)["pairs"].empty
+
+
+def test_without_its_reference_a_method_has_no_pair() -> None:
+    found = tables([ALL[2], ALL[3]])
+    assert found["pairs"].empty
+    assert len(found["cells"]) == 2
+
+
+def test_cells_keep_the_order_they_came_in() -> None:
+    assert tables()["cells"]["cell_id"].tolist() == ["fp32-0", "fp32-1", "half-0", "half-1"]
