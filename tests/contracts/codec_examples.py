@@ -1,11 +1,13 @@
 """One or more settings of every registered codec, what each promises about its error, and the golden payloads.
 
-A new codec adds a line to `EXAMPLES`, then ``python -m tests.contracts.codec_examples`` writes its golden payload.
+A new codec is here by itself in its default settings; `_LISTED` is for settings worth a look of their own, and for a
+codec that has none by default. Then ``python -m tests.contracts.codec_examples`` writes its golden payload.
 Payloads that are already there change only with the wire format, which is a change that users must be told of.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,8 @@ from baselines.linear8 import Linear8
 from baselines.signsgd import ScaledSign
 from baselines.topk import TopK
 from baselines.uncompressed import Float32
+from harness import registry
+from harness.core.errors import UsageError
 from harness.core.protocols import Codec
 from harness.core.types import Update
 from harness.wire.frame import seal
@@ -25,7 +29,7 @@ from tests.factories import encode, update_of
 
 GOLDEN_FILE = Path(__file__).parent.parent / "golden" / "payloads.json"
 
-EXAMPLES: dict[str, Codec] = {
+_LISTED: dict[str, Codec] = {
     "float32": Float32(),
     "float16": Float16(),
     "linear8": Linear8(),
@@ -46,6 +50,19 @@ EXAMPLES: dict[str, Codec] = {
     "error_feedback-topk": ErrorFeedback(inner=TopK(ratio=0.1)),
     "error_feedback-quantfl": ErrorFeedback(inner=QuantFL(levels=4, reconstruction="mean")),
 }
+
+
+def _with_defaults(listed: Mapping[str, Codec]) -> dict[str, Codec]:
+    """`listed`, and every registered codec of another kind in its default settings, if it has them."""
+    examples, kinds = dict(listed), {codec.kind for codec in listed.values()}
+    for kind in registry.names("codec"):
+        if kind not in kinds:
+            with suppress(UsageError):
+                examples[kind] = registry.build("codec", kind)
+    return examples
+
+
+EXAMPLES = _with_defaults(_LISTED)
 
 Bound = Callable[[Codec, NDArray[np.float64]], float]
 
