@@ -48,13 +48,20 @@ def _devices(incomplete: str) -> list[str]:
 def _grids(incomplete: str) -> list[tuple[str, str]]:
     from harness.carbon import table
 
-    return [(code, place.name) for code, place in sorted(table().items()) if code.startswith(incomplete.upper())]
+    return [(code, place.name) for code, place in sorted(table().items()) if code.startswith(incomplete)]
 
 
 def _lists(incomplete: str) -> list[str]:
-    from harness.summary import part_lists
+    from harness.listing import LISTS
 
-    return [name for name in part_lists() if name.startswith(incomplete)]
+    return [name for name in LISTS if name.startswith(incomplete)]
+
+
+def _parts(ctx: typer.Context, incomplete: str) -> list[str]:
+    from harness.listing import LISTS, names
+
+    what = ctx.params.get("what")
+    return [name for name in names(what) if name.startswith(incomplete)] if what in LISTS else []
 
 
 Bench = Annotated[
@@ -182,13 +189,20 @@ def report(
 @app.command("list")
 def list_parts(
     what: Annotated[
-        str | None, typer.Argument(help="benchmarks, codecs, radios, tasks, meters, devices, grids.")
+        str | None,
+        typer.Argument(
+            help="benchmarks, codecs, radios, tasks, servers, meters, devices or grids.", autocompletion=_lists
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A codec, radio, task, server or meter: print its settings.", autocompletion=_parts),
     ] = None,
 ) -> None:
-    """List what a benchmark definition can name."""
-    from harness.summary import print_parts
+    """List what a benchmark definition can name, or the settings of one part."""
+    from harness.listing import print_list
 
-    print_parts(what)
+    print_list(what, name)
 
 
 @app.command()

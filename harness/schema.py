@@ -60,7 +60,7 @@ def _any_of_table(table: str) -> dict[str, Any]:
 def _mapping(cls: type[Any]) -> dict[str, Any]:
     """The schema of a spec mapping or of a part's settings."""
     fields = list(_fields(cls))
-    texts = _attribute_texts(cls)
+    texts = attribute_texts(cls)
     properties = {}
     for name, hint, _ in fields:
         properties[name] = _of(hint) | ({"description": texts[name]} if name in texts else {})
@@ -101,7 +101,7 @@ def _of(hint: Any) -> dict[str, Any]:
     return _mapping(hint) if is_mapping else dict(_SIMPLE.get(hint, {}))
 
 
-def _attribute_texts(cls: type[Any]) -> dict[str, str]:
+def attribute_texts(cls: type[Any]) -> dict[str, str]:
     """What the ``Attributes`` part of a docstring says of each setting, on one line."""
     _, _, text = (inspect.getdoc(cls) or "").partition("Attributes:\n")
     entries = re.split(r"\n    (?=\w[\w, ]*: )", "\n" + text)

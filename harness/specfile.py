@@ -1,5 +1,6 @@
 """From a YAML file to a checked spec, or to every mistake in it with its line and column."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,13 @@ def dump_spec(spec: BenchmarkSpec) -> str:
 def benchmark_names() -> list[str]:
     """Names of the packaged definitions, sorted."""
     return sorted(path.stem for path in _PACKAGED.glob("*.yaml"))
+
+
+def first_comment(name: str) -> str:
+    """What a packaged definition says of itself: its first sentence."""
+    text = packaged(name).read_text(encoding="utf-8")
+    comment = " ".join(line.removeprefix("#").strip() for line in text.partition("\n\n")[0].splitlines())
+    return re.split(r"(?<=[.?]) ", comment)[0]
 
 
 def packaged(name: str) -> Path:

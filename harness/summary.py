@@ -1,6 +1,6 @@
 """What the terminal shows: summary of a comparison, plan, lists."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -10,7 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.benchmark import Priced
-from harness.core.errors import UsageError
 from harness.doctor import Check
 from harness.forecast import Forecast
 from reports import numbers
@@ -141,49 +140,3 @@ def print_checks(checks: Sequence[Check]) -> bool:
             table.add_row("", "", Text(f"-> {check.remedy}", style="dim"))
     console.print(table)
     return any(check.state == "problem" for check in checks)
-
-
-def print_parts(what: str | None) -> None:
-    """Names that a benchmark definition can use, with one line about each.
-
-    Raises:
-        UsageError: there is no such list.
-    """
-    lists = part_lists()
-    if what is not None and what not in lists:
-        raise UsageError(f"there is no list of {what}; there are: {', '.join(lists)}")
-    console = Console(highlight=False)
-    for name in [what] if what else [name for name in lists if name != "grids"]:
-        table = Table(title=name, title_justify="left", show_header=False, box=None, padding=(0, 2))
-        for row in lists[name]():
-            table.add_row(*map(Text, row))
-        console.print(table)
-
-
-def part_lists() -> dict[str, Callable[[], Sequence[tuple[str, ...]]]]:
-    """For each list, a function that gives its rows."""
-    from harness import carbon, devices, registry, specfile
-
-    def parts(table: str) -> Sequence[tuple[str, ...]]:
-        return [(name, _first_line(registry.load(table, name).__doc__)) for name in registry.names(table)]
-
-    def grids() -> Sequence[tuple[str, ...]]:
-        return [
-            (code, place.name, f"{place.g_per_kwh:g} gCO2e/kWh", str(place.year))
-            for code, place in sorted(carbon.table().items())
-        ]
-
-    return {
-        "benchmarks": lambda: [(name, "") for name in specfile.benchmark_names()],
-        "codecs": lambda: parts("codec"),
-        "radios": lambda: parts("radio"),
-        "tasks": lambda: parts("task"),
-        "servers": lambda: parts("server"),
-        "meters": lambda: parts("meter"),
-        "devices": lambda: [(name, devices.device(name).title) for name in devices.names()],
-        "grids": grids,
-    }
-
-
-def _first_line(text: str | None) -> str:
-    return (text or "").strip().partition("\n")[0]

@@ -1,0 +1,89 @@
+"""``harness list``: what a benchmark definition can name, and the settings of each part."""
+
+import dataclasses
+import inspect
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness import carbon, devices, registry, specfile
+from harness.core.errors import UsageError
+from harness.problems import did_you_mean
+from harness.schema import attribute_texts
+
+_TABLES = {"codecs": "codec", "radios": "radio", "tasks": "task", "servers": "server", "meters": "meter"}
+LISTS = ("benchmarks", *_TABLES, "devices", "grids")
+"""What can be listed."""
+
+
+def print_list(what: str | None, name: str | None = None) -> None:
+    """The names in a list with one line about each, or the settings of one part.
+
+    Args:
+        what: one of `LISTS`; None prints all of them but the countries.
+        name: a codec, radio, task, server or meter in it.
+
+    Raises:
+        UsageError: there is no such list or name.
+    """
+    if what is not None and what not in LISTS:
+        raise UsageError(f"there is no list of {what}; there are: {', '.join(LISTS)}.{did_you_mean(what, LISTS)}")
+    console = Console(highlight=False)
+    if what is not None and name is not None:
+        _print_part(console, what, name)
+        return
+    for each in [what] if what else LISTS[:-1]:
+        table = _table(each)
+        for row in rows(each):
+            table.add_row(*map(Text, row))
+        console.print(table)
+
+
+def names(what: str) -> list[str]:
+    """The names in a list, without loading what they name."""
+    return registry.names(_TABLES[what]) if what in _TABLES else [row[0] for row in rows(what)]
+
+
+def rows(what: str) -> Sequence[tuple[str, ...]]:
+    """A list, name first."""
+    if what == "benchmarks":
+        return [(name, specfile.first_comment(name)) for name in specfile.benchmark_names()]
+    if what == "devices":
+        return [(name, devices.device(name).title) for name in devices.names()]
+    if what == "grids":
+        places = sorted(carbon.table().items())
+        return [(code, place.name, f"{place.g_per_kwh:g} gCO2e/kWh", str(place.year)) for code, place in places]
+    table = _TABLES[what]
+    return [(name, _first_line(registry.load(table, name))) for name in registry.names(table)]
+
+
+def _print_part(console: Console, what: str, name: str) -> None:
+    if what not in _TABLES:
+        raise UsageError(f"{what} have no settings; leave {name} out")
+    part = registry.load(_TABLES[what], name)
+    table = _table(f"{name}: {_first_line(part)}")
+    texts = attribute_texts(part)
+    for field in dataclasses.fields(part):
+        table.add_row(Text(field.name), Text(_default(field)), Text(texts.get(field.name, "")))
+    console.print(table)
+    if not dataclasses.fields(part):
+        console.print("no settings")
+
+
+def _default(field: "dataclasses.Field[object]") -> str:
+    if field.default is not dataclasses.MISSING:
+        return "unset" if field.default is None else str(field.default)
+    if field.default_factory is dataclasses.MISSING:
+        return "required"
+    settings = registry.describe(field.default_factory())
+    return "{" + ", ".join(f"{key}: {value}" for key, value in settings.items() if value is not None) + "}"
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2))
+
+
+def _first_line(part: type[object]) -> str:
+    return (inspect.getdoc(part) or "").partition("\n")[0]
