@@ -157,7 +157,7 @@ def price(folder: Path, assumptions: Callable[[BenchmarkSpec], Assumptions]) -> 
     }
     tries = [attempt for of_cell in attempts.values() for attempt in of_cell]
     described = context.describe(spec, pricing, priced, unfinished, tries, store.pretraining())
-    return Priced(tabulate(priced, spec.reference, costs), described)
+    return Priced(tabulate(priced, spec.references(), costs), described)
 
 
 def write_tables(priced: Priced, folder: Path) -> Path:

@@ -1,6 +1,6 @@
-"""Every method beside the reference, seed by seed: the rows of ``pairs.csv``."""
+"""Every method beside its reference, seed by seed: the rows of ``pairs.csv``."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,24 +25,22 @@ _SCORES = ("test_accuracy", "validation_accuracy")
 _RADIO_COMPONENTS = ("uplink", "downlink")
 
 
-def pair_rows(cells: pd.DataFrame, breakdown: pd.DataFrame, reference: str) -> list[dict[str, Any]]:
-    """One row per method, quantity and scenario, over the seeds that a method and the reference both have.
+def pair_rows(cells: pd.DataFrame, breakdown: pd.DataFrame, references: Mapping[str, str]) -> list[dict[str, Any]]:
+    """One row per method, quantity and scenario, over the seeds that a method and its reference both have.
 
     Args:
         cells: as in ``cells.csv``.
         breakdown: as in ``breakdown.csv``.
-        reference: name of the method that others are paired with.
+        references: for each method, what it is compared with.
     """
     facts = cells.set_index(["method", "seed"])
     joules = _energy_by_cell(breakdown)
     rows = []
-    for method in [name for name in cells["method"].unique() if name != reference]:
-        seeds = sorted({seed for name, seed in facts.index if name == method and (reference, seed) in facts.index})
-        # Only methods that start from the same weights are paired: anything else compares starts, not codecs.
-        same_start = [s for s in seeds if facts.loc[(method, s), "init"] == facts.loc[(reference, s), "init"]]
-        if not same_start:
+    for method, other in references.items():
+        seeds = sorted({seed for name, seed in facts.index if name == method and (other, seed) in facts.index})
+        if not seeds:
             continue
-        pairing = _Pairing(method, reference, same_start)
+        pairing = _Pairing(method, other, seeds)
         rows += [pairing.row(name, "ratio", statistics.paired_ratio, facts[name]) for name in BITS]
         rows += [pairing.row(name, "difference", statistics.paired_difference, facts[name]) for name in _SCORES]
         rows += _energy_pair_rows(pairing, joules, facts["total_bits"])

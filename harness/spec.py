@@ -223,6 +223,16 @@ class BenchmarkSpec(Part):
         """The spec as plain JSON-able values with every default filled in; validates to an equal spec."""
         return self.model_dump(mode="json")
 
+    def references(self) -> dict[str, str]:
+        """For each method what it is compared with: the reference, or the first method of its own initialisation.
+
+        Only methods that start from the same weights are paired: anything else compares starts, not codecs. A method
+        that others are compared with is left out.
+        """
+        first = {method.init: method.name for method in reversed(self.methods)}
+        first |= {method.init: method.name for method in self.methods if method.name == self.reference}
+        return {method.name: first[method.init] for method in self.methods if method.name != first[method.init]}
+
     @field_validator("methods", mode="after")
     @classmethod
     def _start_as_the_task(cls, methods: tuple[Method, ...], info: ValidationInfo) -> tuple[Method, ...]:

@@ -32,6 +32,7 @@ def _facts_table(cells: pd.DataFrame, pairs: pd.DataFrame, reference: str) -> Ta
     table = _table("On the air, one training run of the whole fleet, mean over seeds")
     _columns(table, "method", [*(f"{way}\n{unit}" for way in ("up", "down", "total")), "saved\n%", "test\n%"])
     table.add_column("difference\npoints [95 % CI]", justify="right", no_wrap=True)
+    references = {reference, *pairs["reference"]}
     for method, group in cells.groupby("method", sort=False):
         bits = [float(group[f"{name}_bits"].mean()) / factor for name in ("uplink", "downlink", "total")]
         saved, difference = _pair(pairs, str(method), "total_bits"), _pair(pairs, str(method), "test_accuracy")
@@ -40,7 +41,7 @@ def _facts_table(cells: pd.DataFrame, pairs: pd.DataFrame, reference: str) -> Ta
             *(numbers.significant(value, numbers.FACT_DIGITS) for value in bits),
             "" if saved is None else numbers.fixed(100 * (1 - saved["estimate"]), 1),
             numbers.fixed(100 * float(group["test_accuracy"].mean()), 1),
-            ("reference" if method == reference else "not paired") if difference is None else _points(difference),
+            ("reference" if method in references else "not paired") if difference is None else _points(difference),
         )
     return table
 

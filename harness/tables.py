@@ -4,7 +4,7 @@ Nothing is priced or trained here. An unknown number stays empty; it is never 0.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,13 +46,13 @@ class PricedCell:
 
 
 def tabulate(
-    priced: Sequence[PricedCell], reference: str, costs: ComputeCosts | None = None
+    priced: Sequence[PricedCell], references: Mapping[str, str], costs: ComputeCosts | None = None
 ) -> dict[str, pd.DataFrame]:
     """All tables, by name.
 
     Args:
         priced: the finished cells, in the order of the spec.
-        reference: name of the method that others are paired with.
+        references: for each method, what it is compared with.
         costs: the pooled costs of computing that the cells were priced with; None leaves that table empty.
     """
     cells = pd.DataFrame([_cell_row(cell) for cell in priced])
@@ -63,7 +63,7 @@ def tabulate(
         "breakdown": breakdown,
         "usage": pd.DataFrame(list(itertools.chain.from_iterable(map(_usage_rows, priced)))),
         "methods": pd.DataFrame(_method_rows(cells), columns=_METHODS_COLUMNS),
-        "pairs": pd.DataFrame(pairs.pair_rows(cells, breakdown, reference), columns=pairs.COLUMNS),
+        "pairs": pd.DataFrame(pairs.pair_rows(cells, breakdown, references), columns=pairs.COLUMNS),
         "footprint": pd.DataFrame(list(itertools.chain.from_iterable(map(_footprint_rows, priced)))),
         "compute": pd.DataFrame(_compute_rows(priced, costs), columns=_COMPUTE_COLUMNS),
     }

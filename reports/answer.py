@@ -27,7 +27,7 @@ def answer(tables: Tables) -> list[Paragraph]:
     method = featured(tables)
     if method is None:
         return [Paragraph(_nothing(tables, reference), role="lead")]
-    names = [shorten(name, _LONGEST_NAME) for name in (method, reference)]
+    names = [shorten(name, _LONGEST_NAME) for name in (method, lookup.reference_of(tables, method))]
     sentence = f"{names[0]} sent {_bits(tables, method)} than {names[1]}{_accuracy(tables, method)}"
     radios = _radios(tables, method)
     sentence += f"; that {phrases.listing(radios)}." if radios else "."

@@ -63,6 +63,26 @@ def reference(tables: Tables) -> str:
     return str(tables.context["reference"])
 
 
+def references(tables: Tables) -> set[str]:
+    """The reference, and what methods of other initialisations are compared with."""
+    return {reference(tables), *map(str, tables.pairs["reference"])}
+
+
+def reference_of(tables: Tables, method: str) -> str:
+    """What a method was paired with; the reference of the benchmark if it was not paired."""
+    found = tables.pairs.loc[tables.pairs["method"] == method, "reference"]
+    return reference(tables) if found.empty else str(found.iloc[0])
+
+
+def compared_with(tables: Tables) -> str:
+    """What methods are compared with, in words: the reference, or one for each initialisation."""
+    others = sorted(references(tables) - {reference(tables)})
+    if not others:
+        return reference(tables)
+    named = ", ".join(f"{name} ({initialisation(tables, name)})" for name in [reference(tables), *others])
+    return f"the reference of their own initialisation: {named}"
+
+
 def challengers(tables: Tables) -> list[str]:
     """All methods but the reference, in the order of the spec."""
     return [name for name in methods(tables) if name != reference(tables)]

@@ -58,8 +58,8 @@ def _results(tables: Tables) -> Table:
     notes = (
         "Bits of one training run of the whole fleet, counted on the payloads and their frames, mean over seeds. "
         "Unicast: a downlink payload counts once per receiving client; multicast: once per round where all receive it "
-        f"alike. Changes, of total bits, and differences are against {lookup.reference(tables)}, paired by seed; below "
-        f"a number stands its 95 % t interval where it varies between seeds. {_verdicts(tables)}",
+        f"alike. Changes, of total bits, and differences are against {lookup.compared_with(tables)}, paired by seed; "
+        f"below a number stands its 95 % t interval where it varies between seeds. {_verdicts(tables)}",
     )
     return Table("results", "Bits on the air and test accuracy", columns, rows, notes)
 
@@ -110,8 +110,8 @@ def _deployment(tables: Tables) -> Table:
         "training run of the whole fleet, mean over seeds. Below joules and grams stands the range of the assumptions "
         "(every coefficient at its low, every one at its high end), which methods share; below changes and "
         "pass-through the 95 % t interval where it varies between seeds. Changes are against "
-        f"{lookup.reference(tables)}. Pass-through is the share of device-radio joules saved divided by the share of "
-        "total bits (unicast) saved.",
+        f"{lookup.compared_with(tables)}. Pass-through is the share of device-radio joules saved divided by the share "
+        "of total bits (unicast) saved.",
     )
     title = "Device energy and carbon by radio, projected"
     return Table("deployment", title, columns, tuple(rows), notes, tuple(groups))
@@ -119,7 +119,7 @@ def _deployment(tables: Tables) -> Table:
 
 def _beside(tables: Tables, name: str, cell: Cell) -> Cell:
     """A comparison with the reference, its interval and nothing else below it."""
-    if name == lookup.reference(tables):
+    if name in lookup.references(tables):
         return _NONE
     if cell.value is None:
         return absent(cell.text.split(":", maxsplit=1)[0])

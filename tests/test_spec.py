@@ -121,3 +121,18 @@ def test_every_spec_survives_being_written_and_read(names, seeds, rounds, lr, le
     spec = BenchmarkSpec.model_validate(values)
     again = parse_spec(dump_spec(spec), "f")
     assert again == spec and again.resolved() == spec.resolved()
+
+
+def test_methods_are_compared_with_one_that_starts_like_them():
+    methods = [
+        {"name": "EF", "init": "random"},
+        {"name": "plain", "init": "random"},
+        {"name": "fp32", "init": "pretrained"},
+        {"name": "fp16", "init": "pretrained", "uplink": "float16"},
+    ]
+    spec = BenchmarkSpec.model_validate({**SMALL, "methods": methods, "reference": "plain"})
+    assert spec.references() == {"EF": "plain", "fp16": "fp32"}
+    assert BenchmarkSpec.model_validate({**SMALL, "methods": methods, "reference": "fp16"}).references() == {
+        "plain": "EF",
+        "fp32": "fp16",
+    }

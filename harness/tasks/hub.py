@@ -1,6 +1,7 @@
 """Image data sets in Hugging Face's layout: a folder of parquet files, or a name on the hub, through ``datasets``."""
 
 import hashlib
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -106,6 +107,8 @@ def _load_dataset(name: str, folder: Path | None) -> Any:
     import datasets
 
     datasets.disable_progress_bars()
+    # Its retries are told as one line at the end.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
         return datasets.load_dataset(str(folder or name), cache_dir=str(cache_root() / "datasets"))
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:

@@ -25,12 +25,12 @@ def accuracy(tables: Tables) -> Section:
         for key in ("validation_accuracy", "test_accuracy"):
             row.append(phrases.accuracy(lookup.mean(tables, name, key)))
             difference = phrases.points(lookup.pair(tables, name, key))
-            row.append(absent("reference") if name == lookup.reference(tables) else difference)
+            row.append(absent("reference") if name in lookup.references(tables) else difference)
         rows.append(tuple(row))
     notes = (
         "Intervals are 95 % t intervals over seeds; differences are paired by seed with the reference. They cover what "
         "varies between seeds (initial weights, partition, cohorts, batches), not the finite size of the test set.",
-        "Methods are paired only if their initialisation is that of the reference.",
+        "Methods are paired only with one of their own initialisation.",
     )
     table = Table("accuracy", "Accuracy", columns, tuple(rows), notes)
     return Section("accuracy", "Accuracy", (*(Paragraph(text) for text in _verdicts(tables)), table))
@@ -44,6 +44,8 @@ def _verdicts(tables: Tables) -> list[str]:
         return ["Not enough seeds for an interval: one seed cannot tell a method from luck, so nothing is resolved."]
     found: dict[str, list[str]] = {"holds": [], "not resolved": [], "not compared": []}
     for name in lookup.challengers(tables):
+        if name in lookup.references(tables):
+            continue
         found[lookup.verdict(lookup.pair(tables, name, "test_accuracy"))].append(name)
     words = {"holds": "Test accuracy holds for", "not resolved": "Not resolved for", "not compared": "Not compared for"}
     said = [f"{words[key]} {phrases.listing(names)}." for key, names in found.items() if names]

@@ -57,7 +57,7 @@ def _unit(key: str, unit: str) -> str:
 
 
 def _change(tables: Tables, name: str, key: str) -> Cell:
-    if name == lookup.reference(tables):
+    if name in lookup.references(tables):
         return absent("reference")
     return phrases.change(lookup.pair(tables, name, key), is_fact=True)
 

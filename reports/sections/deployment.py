@@ -141,7 +141,7 @@ def _energy(tables: Tables, radio: str, number: int) -> Table:
         cells.append(phrases.assumed(totals[name], factor))
         for quantity in ("device_energy_j", "radio_energy_j"):
             change = phrases.change(lookup.pair(tables, name, quantity, radio), is_fact=False)
-            cells.append(absent("reference") if name == lookup.reference(tables) else change)
+            cells.append(absent("reference") if name in lookup.references(tables) else change)
         rows.append(tuple(cells))
     title = f"Device energy on {lookup.radio_title(tables, radio)}" if radio else "Device energy without a radio"
     return Table(f"energy_{number}", title, columns, tuple(rows), lookup.radio_notes(tables, radio))

@@ -74,7 +74,7 @@ def _comparison(tables: Tables) -> Table:
                 phrases.assumed(grams[name], g_factor),
             )
         )
-    return Table("comparison", "All methods", columns, tuple(rows), _notes())
+    return Table("comparison", "All methods", columns, tuple(rows), _notes(tables))
 
 
 _BITS = ("uplink_bits", "downlink_bits", "total_bits")
@@ -86,11 +86,12 @@ def _bit_values(tables: Tables, names: list[str]) -> list[float | None]:
 
 
 def _against(tables: Tables, name: str, cell: Cell) -> Cell:
-    return absent("reference") if name == lookup.reference(tables) else cell
+    return absent("reference") if name in lookup.references(tables) else cell
 
 
-def _notes() -> tuple[str, ...]:
+def _notes(tables: Tables) -> tuple[str, ...]:
     return (
+        f"Methods are compared with {lookup.compared_with(tables)}.",
         "Bits, joules and grams are of one training run of the whole fleet, mean over seeds. Unicast: every client "
         "receives its own copy; multicast totals are under “Bits”.",
         "Intervals under accuracy and changes are 95 % t intervals over seeds (paired by seed for differences and "

@@ -48,7 +48,7 @@ def _training(tables: Tables) -> Iterator[Sentence]:
     yield Sentence(f"Seeds finished: {', '.join(map(str, seeds))}." if seeds else "No seed finished.")
     yield Sentence(
         "At one seed all methods share partition, cohorts and batch order, and methods of equal initialisation share "
-        f"initial weights; those are compared in pairs with {lookup.reference(tables)}."
+        f"initial weights; those are compared in pairs with {lookup.compared_with(tables)}."
     )
 
 
