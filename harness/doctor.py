@@ -121,7 +121,7 @@ def _gpu() -> Iterator[Check]:
 def _data() -> Iterator[Check]:
     yield Check("data, digits", "ok", "comes with scikit-learn")
     root = os.environ.get("HARNESS_DATA")
-    if root and (Path(root) / "mnist").is_dir():
+    if root and any((Path(root) / "mnist").glob("**/*.parquet")):
         yield Check("data, mnist", "ok", f"{Path(root) / 'mnist'}")
     else:
         remedy = "put parquet files in a folder mnist and set HARNESS_DATA to the folder above it"

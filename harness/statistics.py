@@ -9,7 +9,7 @@ References:
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,17 @@ def mean_interval(values: Sequence[float], *, is_counted: bool = True) -> Interv
     """
     checked = _checked(values)
     return _interval(checked, scale=_magnitude(checked), is_counted=is_counted)
+
+
+def within(interval: Interval, lowest: float, highest: float) -> Interval:
+    """An interval cut to the values that its quantity can have, e.g. 0 to 1 for a share.
+
+    >>> within(Interval(2, 0.9, 0.6, 1.2), 0.0, 1.0).high
+    1.0
+    """
+    low = None if interval.low is None else max(lowest, interval.low)
+    high = None if interval.high is None else min(highest, interval.high)
+    return replace(interval, low=low, high=high)
 
 
 def paired_difference(values: Sequence[float], reference: Sequence[float]) -> Interval:

@@ -185,6 +185,8 @@ def _method_rows(cells: pd.DataFrame) -> list[dict[str, Any]]:
         for quantity in (*pairs.BITS, "reference_bits", "frame_bits", *_SCORES):
             is_counted = quantity not in _SCORES
             interval = statistics.mean_interval(group[quantity].astype(float).tolist(), is_counted=is_counted)
+            if not is_counted:
+                interval = statistics.within(interval, 0.0, 1.0)
             rows.append(
                 {
                     "method": method,

@@ -1,6 +1,6 @@
 """The numbers behind the radios: coefficients.csv, where each one stands with its range, source and mark."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -40,16 +40,34 @@ def default(kind: str, quantity: str) -> float:
 
 
 def inputs_of(radio: Any) -> tuple[Coefficient, ...]:
-    """The rows that a radio rests on, less those whose setting the user has changed.
+    """The rows that a radio rests on; a setting that the user has changed stands as a point of the user's.
 
     Args:
         radio: instance of a radio dataclass with its ``kind``.
     """
-    changed = {f"{radio.kind}.{field.name}" for field in fields(radio) if getattr(radio, field.name) != field.default}
+    changed = {
+        f"{radio.kind}.{field.name}": float(getattr(radio, field.name))
+        for field in fields(radio)
+        if getattr(radio, field.name) != field.default
+    }
     return tuple(
-        coefficient
-        for name, coefficient in table().items()
-        if name.startswith(f"{radio.kind}.") and name not in changed
+        _set_by_user(row, changed[name]) if name in changed else row
+        for name, row in table().items()
+        if name.startswith(f"{radio.kind}.")
+    )
+
+
+def _set_by_user(row: Coefficient, value: float) -> Coefficient:
+    return replace(
+        row,
+        low=value,
+        typical=value,
+        high=value,
+        source="judgement",
+        locator="set in the benchmark",
+        basis="judgement",
+        range_basis="point: set in the benchmark",
+        is_verified=False,
     )
 
 

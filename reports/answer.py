@@ -37,7 +37,7 @@ def answer(tables: Tables) -> list[Paragraph]:
 def pass_through(tables: Tables) -> Highlights | None:
     """Pass-through of the featured method, per radio; None without a radio or a pair."""
     method = featured(tables)
-    radios = lookup.radios(tables)
+    radios = lookup.headline_radios(tables)
     if method is None or not radios:
         return None
     return Highlights(
@@ -87,7 +87,7 @@ def _radios(tables: Tables, method: str) -> list[str]:
     """What became of device-radio joules: radios that save first, then those that cost more."""
     saved: list[str] = []
     spent: list[str] = []
-    for radio in lookup.radios(tables):
+    for radio in lookup.headline_radios(tables):
         ratio = lookup.pair(tables, method, "radio_energy_j", radio)
         if ratio is None or ratio.value is None:
             continue

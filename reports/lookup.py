@@ -118,13 +118,25 @@ def grids(tables: Tables) -> list[str]:
 
 def radio_title(tables: Tables, radio: str) -> str:
     """Full name of a radio where the context gives one."""
-    return str(_radio(tables, radio).get("title") or radio)
+    mark = " (unvalidated)" if is_unvalidated(tables, radio) else ""
+    return f"{_radio(tables, radio).get('title') or radio}{mark}"
 
 
 def radio_notes(tables: Tables, radio: str) -> tuple[str, ...]:
     """What the model of a radio leaves out or assumes, in its own words."""
     notes = _radio(tables, radio).get("notes")
     return tuple(str(note) for note in notes) if isinstance(notes, list) else ()
+
+
+def headline_radios(tables: Tables) -> list[str]:
+    """Radios whose models were compared with a published whole; all of them, if none was."""
+    checked = [radio for radio in radios(tables) if not is_unvalidated(tables, radio)]
+    return checked or radios(tables)
+
+
+def is_unvalidated(tables: Tables, radio: str) -> bool:
+    """Whether the model of a radio says of itself that no end-to-end energy was compared with it."""
+    return any(note.startswith("unvalidated") for note in radio_notes(tables, radio))
 
 
 def pair(tables: Tables, method: str, quantity: str, radio: str = "", grid: str = "") -> Estimate | None:

@@ -24,8 +24,8 @@ _HEADER = r"""% One macro per result of the benchmark {name}. \input this file i
 % Names are benchmark, method, quantity, radio and grid run together, digits spelled. \X is the value as the report
 % prints it, with its unit; \XLow and \XHigh are the ends of its interval or range, without unit. Behind each macro
 % stands what it is and the same number at full precision, in the base unit named there; an interval is the 95 % t
-% interval over seeds, a range is that of the assumptions. Changes are to the reference and carry their sign. In running
-% text write \X{{}} before a space.
+% interval over seeds, a range is that of the assumptions. Changes are to the reference and carry their sign;
+% behind a change or saving of costs stands the ratio to the reference. In running text write \X{{}} before a space.
 """
 
 

@@ -112,6 +112,11 @@ def _deployment(tables: Tables) -> Table:
         "pass-through the 95 % t interval where it varies between seeds. Changes are against "
         f"{lookup.compared_with(tables)}. Pass-through is the share of device-radio joules saved divided by the share "
         "of total bits (unicast) saved.",
+        *(
+            f"{lookup.radio_title(tables, radio)}: {note}."
+            for radio in lookup.radios(tables)
+            for note in lookup.radio_notes(tables, radio)
+        ),
     )
     title = "Device energy and carbon by radio, projected"
     return Table("deployment", title, columns, tuple(rows), notes, tuple(groups))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reports.document import Cell
-from reports.lookup import Estimate, Range, verdict
+from reports.lookup import HOLDS_ABOVE, Estimate, Range, verdict
 from reports.numbers import (
     ESTIMATE_DIGITS,
     FACT_DIGITS,
@@ -19,7 +19,6 @@ from reports.numbers import (
 
 CONFIDENCE = "95 % CI"
 PROJECTED = "projected (P)"
-SAME_AT_EVERY_SEED = "the same at every seed"
 NOT_PAIRED = "not paired"
 NOT_FINISHED = "no finished cell"
 _CLASSES = {"M": "measured", "E": "estimated", "P": "projected"}
@@ -50,17 +49,22 @@ def points(estimate: Estimate | None, *, has_verdict: bool = True) -> Cell:
     """A paired difference of accuracy, in percentage points, its interval, and the verdict of the "holds" rule."""
     if estimate is None or estimate.value is None:
         return absent(NOT_PAIRED)
-    words = [points_interval(estimate, "")] + ([verdict(estimate)] if has_verdict else [])
+    words = [points_interval(estimate, "")] + ([_said(estimate)] if has_verdict else [])
     detail = "; ".join(word for word in words if word)
     return Cell(signed(100 * estimate.value, 2), detail, 100 * estimate.value, ends=_points_ends(estimate))
+
+
+def _said(estimate: Estimate) -> str:
+    if estimate.high is not None and estimate.high < HOLDS_ABOVE:
+        return f"below {signed(100 * HOLDS_ABOVE, 1)}"
+    return verdict(estimate)
 
 
 def points_interval(estimate: Estimate, prefix: str = f"{CONFIDENCE} ") -> str:
     """The interval of a difference of accuracy in points, or the note that stands for it."""
     ends = _points_ends(estimate)
     if ends is None:
-        # Scores come in steps of one example: equal differences are a coincidence of few seeds, not a law.
-        return SAME_AT_EVERY_SEED if estimate.note == _DETERMINISTIC else estimate.note
+        return estimate.note
     return f"{prefix}{_joined(ends)}"
 
 

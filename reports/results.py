@@ -21,7 +21,7 @@ _WORDS = {
     "reference_bits": "the same vectors as raw float32, unicast",
     "frame_bits": "bits of frames, unicast",
     "initial_accuracy": "validation accuracy at round 0",
-    "validation_accuracy": "mean of the last five validation accuracies",
+    "validation_accuracy": "mean of the last validation accuracies, at most five",
     "test_accuracy": "test accuracy of the final round",
     "radio_energy_j": "device-radio energy",
     "device_energy_j": "device energy",

@@ -70,6 +70,7 @@ _CPU_S = {
         "aggregate_cpu_s": "Aggregate",
         "evaluate_cpu_s": "Evaluate",
         "setup_cpu_s": "Set-up",
+        "codec_timing_cpu_s": "Codec timing",
         "other_cpu_s": "Other",
         "cpu_s": "CPU time",
         "wall_s": "Wall time",
@@ -124,7 +125,7 @@ TABLES: Mapping[str, Mapping[str, Meaning]] = {
         "sessions": Meaning("Sessions", "", "lower", 4),
         "tail_s": Meaning("Tail", "s", "lower", 3),
         "active_s": Meaning("On the air", "s", "lower", 3),
-        "mbit": Meaning("Sent", "Mbit", "lower", 4),
+        "mbit": Meaning("Carried", "Mbit", "lower", 4),
     },
     "footprint": {
         **_KEY,

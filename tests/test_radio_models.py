@@ -159,9 +159,12 @@ def test_settings_out_of_range_are_refused(kind: Any, settings: dict[str, float]
         kind(**settings)
 
 
-def test_a_changed_setting_is_no_longer_a_sourced_value() -> None:
-    assert "lte.rate_up_mbps" in {row.name for row in LteHandset2012().inputs()}
-    assert "lte.rate_up_mbps" not in {row.name for row in LteHandset2012(rate_up_mbps=20).inputs()}
+def test_a_changed_setting_is_a_point_of_the_users_and_no_longer_sourced() -> None:
+    sourced = {row.name: row for row in LteHandset2012().inputs()}["lte.rate_up_mbps"]
+    changed = {row.name: row for row in LteHandset2012(rate_up_mbps=20).inputs()}["lte.rate_up_mbps"]
+    assert sourced.source == "huang2012" and sourced.typical == 6
+    assert (changed.low, changed.typical, changed.high, changed.source) == (20, 20, 20, "judgement")
+    assert changed.range_basis == "point: set in the benchmark"
     assert {row.name.split(".")[0] for row in LteHandset2021().inputs()} == {"lte_2021"}
 
 

@@ -12,7 +12,7 @@ def accuracy(tables: Tables) -> Section:
         Column("method", "Method", is_number=False),
         Column("seeds", "Seeds", "finished"),
         Column("initial_accuracy", "At round 0", "validation", "higher"),
-        Column("validation_accuracy", "Validation", "mean of last five scores", "higher"),
+        Column("validation_accuracy", "Validation", "mean of the last scores, at most five", "higher"),
         Column("validation_difference", "Difference", f"points, {phrases.CONFIDENCE}", "higher"),
         Column("test_accuracy", "Test", "final round", "higher"),
         Column("test_difference", "Difference", f"points, {phrases.CONFIDENCE}", "higher"),
@@ -29,7 +29,8 @@ def accuracy(tables: Tables) -> Section:
         rows.append(tuple(row))
     notes = (
         "Intervals are 95 % t intervals over seeds; differences are paired by seed with the reference. They cover what "
-        "varies between seeds (initial weights, partition, cohorts, batches), not the finite size of the test set.",
+        "varies between seeds (partition, cohorts, batches, and initial weights where they are random), not the finite "
+        "size of the test set.",
         "Methods are paired only with one of their own initialisation.",
     )
     table = Table("accuracy", "Accuracy", columns, tuple(rows), notes)

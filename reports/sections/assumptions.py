@@ -62,15 +62,18 @@ def _grids(entries: list[Mapping[str, Any]]) -> Table:
     columns = (
         Column("name", "Grid", is_number=False),
         Column("g_per_kwh", "Intensity", "gCO2e/kWh"),
+        Column("low", "Low"),
+        Column("high", "High"),
         Column("year", "Year"),
         Column("source", "Source", is_number=False),
         Column("basis", "Basis", is_number=False),
+        Column("range", "Range", is_number=False),
     )
     rows = tuple(
         (
             Cell(phrases.plain(entry.get("name"))),
-            _number(entry.get("g_per_kwh")),
-            *(Cell(phrases.plain(entry.get(key))) for key in ("year", "source", "basis")),
+            *(_number(entry.get(key)) for key in ("g_per_kwh", "low_g_per_kwh", "high_g_per_kwh")),
+            *(Cell(phrases.plain(entry.get(key))) for key in ("year", "source", "basis", "range_basis")),
         )
         for entry in entries
     )

@@ -1,6 +1,6 @@
 """What an operation costs on this host, pooled over cells, and the scatter below which raw totals mean nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -67,22 +67,31 @@ def scatter_note(tables: Tables) -> str:
     )
 
 
-def greyed(tables: Tables, rows: Sequence[tuple[Cell, ...]], positions: Sequence[int]) -> tuple[tuple[Cell, ...], ...]:
+def scatter_of(tables: Tables, column: str) -> float | None:
+    """Scatter of a column of ``cells.csv`` between the seeds of one method, as a share; None with one seed."""
+    groups = tables.cells.groupby("method")[column]
+    shares = (groups.std(ddof=1) / groups.mean()).dropna()
+    return float(shares.max()) if len(shares) else None
+
+
+def greyed(
+    tables: Tables, rows: Sequence[tuple[Cell, ...]], shares: Mapping[int, float | None]
+) -> tuple[tuple[Cell, ...], ...]:
     """Rows of raw totals, one per method, with grey cells where the difference from the reference is scatter.
 
     Args:
-        tables: for the scatter.
+        tables: for the reference.
         rows: the first cell of each names its method.
-        positions: columns that hold raw totals.
+        shares: scatter of each column that holds raw totals, by its position; None where it is not known.
     """
-    reference, share = lookup.reference(tables), scatter(tables)
+    reference = lookup.reference(tables)
     base = next((row for row in rows if row[0].text == reference), None)
 
     def toned(row: tuple[Cell, ...], at: int) -> Cell:
         cell = row[at]
-        if at not in positions or row is base or cell.value is None:
+        if at not in shares or row is base or cell.value is None:
             return cell
-        beside = base[at].value if base else None
+        beside, share = base[at].value if base else None, shares[at]
         is_scatter = beside is None or share is None or abs(cell.value - beside) <= _WITHIN * share * abs(beside)
         return replace(cell, tone="muted") if is_scatter else cell
 

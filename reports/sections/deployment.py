@@ -154,7 +154,7 @@ def _usage(tables: Tables, radios: list[str]) -> Table:
         Column("sessions", "Sessions", "promotions", "lower"),
         Column("tail_s", "Tail", "s", "lower"),
         Column("active_s", "On the air", "s", "lower"),
-        Column("mbit", "Sent", "Mbit", "lower"),
+        Column("mbit", "Carried", "Mbit", "lower"),
     )
     rows = []
     for radio in radios:

@@ -91,7 +91,7 @@ def _against(tables: Tables, name: str, cell: Cell) -> Cell:
 
 def _notes(tables: Tables) -> tuple[str, ...]:
     return (
-        f"Methods are compared with {lookup.compared_with(tables)}.",
+        *([f"Methods are compared with {lookup.compared_with(tables)}."] if lookup.challengers(tables) else []),
         "Bits, joules and grams are of one training run of the whole fleet, mean over seeds. Unicast: every client "
         "receives its own copy; multicast totals are under “Bits”.",
         "Intervals under accuracy and changes are 95 % t intervals over seeds (paired by seed for differences and "

@@ -78,9 +78,10 @@ def _counting() -> Iterator[Sentence]:
     )
     yield Sentence(
         "Costs are compared as geometric means of per-seed ratios with 95 % t intervals on their logarithms, "
-        "accuracies as mean paired differences with 95 % t intervals; where nothing varies between seeds the value is "
-        "called deterministic. Validation accuracy is the mean of the last five validation scores, test accuracy that "
-        "of the final round. Accuracy is said to hold if the lower end of its interval is above −0.5 points."
+        "accuracies as mean paired differences with 95 % t intervals; where nothing varies between seeds no "
+        "interval is given. Validation accuracy is the mean of the last scores on validation, at most five; test "
+        "accuracy is that of the final round. Accuracy is said to hold if the lower end of its interval is above −0.5 "
+        "points."
     )
 
 
@@ -127,6 +128,9 @@ def _grids(tables: Tables) -> Iterator[Sentence]:
         own = entry.get("iso3") is None
         source = f", source: {phrases.plain(entry.get('source')).rstrip('.')}" if own else ""
         value = f"{phrases.plain(entry.get('g_per_kwh'))}{NBSP}gCO2e/kWh"
+        low, high = entry.get("low_g_per_kwh"), entry.get("high_g_per_kwh")
+        if low is not None and high is not None and low != high:
+            value += f" ({significant(float(low), 2)} to {significant(float(high), 2)}, our judgement)"
         yield Sentence(f"Grid {name}{year}: {value}{source}.", () if own else citing(tables, "grid:table"))
     yield Sentence("Grid factors are averages: differences between methods are allocated, not avoided.")
 

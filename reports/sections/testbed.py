@@ -8,7 +8,7 @@ from reports import lookup, phrases
 from reports.document import Block, Bullets, Cell, Column, Paragraph, Section, Table
 from reports.numbers import ESTIMATE_DIGITS, absent, is_known, percent, scale, significant, with_unit
 from reports.schema import Tables, meaning
-from reports.sections.compute import compute_table, greyed, scatter_note
+from reports.sections.compute import compute_table, greyed, scatter, scatter_note, scatter_of
 
 _MOST_OTHER = 0.15
 _LEAST_COVERAGE = 0.95
@@ -19,6 +19,7 @@ _PHASES = (
     "aggregate_cpu_s",
     "evaluate_cpu_s",
     "setup_cpu_s",
+    "codec_timing_cpu_s",
     "other_cpu_s",
 )
 _SECONDS_DIGITS = 3
@@ -66,7 +67,7 @@ def _totals(facts: dict[str, Any]) -> list[str]:
     if len(known) == len(parts):
         lines.append(f"All together: {_joules(sum(known), word)}.")
     if not runs:
-        lines.append("Pre-training: none by this benchmark; done elsewhere it is unknown and not charged.")
+        lines.append("Pre-training: none by this benchmark.")
     return lines
 
 
@@ -128,7 +129,8 @@ def _cells(tables: Tables) -> Table:
                 _share(cells["other_share"].mean()),
             )
         )
-    raw = [at for at, column in enumerate(columns) if column.key in ("cpu_s", "wall_s", "cpu_j")]
+    share = scatter(tables)
+    raw = {at: share for at, column in enumerate(columns) if column.key in ("cpu_s", "wall_s", "cpu_j")}
     notes = (f"Raw cell totals are diagnostics. {scatter_note(tables)}",)
     return Table("testbed_cells", "Cells on this host", columns, greyed(tables, rows, raw), notes)
 
@@ -144,10 +146,12 @@ def _phases(tables: Tables) -> Table:
         numbers = [_number(cells[key].mean(), _SECONDS_DIGITS, phrases.NOT_FINISHED) for key in _PHASES]
         rows.append((Cell(name), *numbers))
     notes = (
-        "Evaluation is work of the benchmark, not of a deployment, and is left out of every headline.",
-        scatter_note(tables),
+        "Evaluation and codec timing (repeat-and-divide) are work of the benchmark, not of a deployment, and are left "
+        "out of every headline.",
+        "Grey (in plain text: slanted) is what differs from the reference by less than twice the scatter of its phase "
+        "between the seeds of one method: such a difference means nothing.",
     )
-    raw = range(1, len(columns))
+    raw = {at: scatter_of(tables, key) for at, key in enumerate(_PHASES, start=1)}
     title = "CPU seconds of a cell by phase, on this host"
     return Table("testbed_phases", title, columns, greyed(tables, rows, raw), notes)
 

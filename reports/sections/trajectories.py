@@ -43,7 +43,7 @@ def accuracy_against_bits(tables: Tables) -> Figure | None:
 def accuracy_against_carbon(tables: Tables) -> Figure | None:
     """On the first grid, a panel for each of the first radios; None if nothing was scored or priced."""
     grid = next(iter(lookup.grids(tables)), "")
-    radios = lookup.radios(tables)[:_MOST_PANELS] or [""]
+    radios = lookup.headline_radios(tables)[:_MOST_PANELS] or [""]
     scores = tables.trajectories[tables.trajectories["split"] == "validation"][[*_CELL, "accuracy"]]
     priced = tables.footprint[(tables.footprint["grid"] == grid) & tables.footprint["radio"].isin(radios)]
     rows = priced.merge(scores, on=_CELL)
@@ -57,7 +57,8 @@ def accuracy_against_carbon(tables: Tables) -> Figure | None:
         title="Accuracy against carbon",
         caption=f"Validation accuracy against cumulative device carbon on grid {grid} with {titles}: computing and "
         f"radio of the whole fleet, {phrases.PROJECTED} at the typical value of every assumption. Lines with markers "
-        f"are means over seeds{_behind(panels[0].curves)}. Up and to the left is better. Each panel has its own scale.",
+        f"are means over seeds{_behind(panels[0].curves)}. Up and to the left is better."
+        + (" Each panel has its own scale." if len(panels) > 1 else ""),
         alt=f"Line charts of validation accuracy against grams of CO2-equivalent. At the end: "
         f"{'. '.join(_grams(panel) for panel in panels)}.",
         panels=tuple(panels),

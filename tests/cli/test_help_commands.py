@@ -92,6 +92,7 @@ def test_the_doctor_sees_data_and_ends_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "mnist").mkdir()
+    (tmp_path / "mnist" / "train.parquet").touch()
     monkeypatch.setenv("HARNESS_DATA", str(tmp_path))
     assert next(check for check in doctor.examine() if check.name == "data, mnist").state == "ok"
     monkeypatch.delenv("HARNESS_DATA")
