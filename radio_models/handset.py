@@ -13,6 +13,10 @@ class Handset(Protocol):
     """The settings that every handset has."""
 
     @property
+    def kind(self) -> str:
+        """Name in the spec and in the table of coefficients."""
+
+    @property
     def rate_up_mbps(self) -> float:
         """Uplink rate, Mbit/s."""
 
