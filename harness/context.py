@@ -110,6 +110,7 @@ def _testbed(
         "pretraining": [
             {
                 "name": _pretraining_name(record),
+                "source": record["source"],
                 "energy_j": record["reading"]["cpu_j"],
                 "cpu_s": record["reading"]["cpu_seconds"],
                 "accuracy_on_source": record["source_after"]["accuracy"],

@@ -179,6 +179,9 @@ def _reading(tracker: Any, seconds: float, cpu_seconds: float) -> EnergyReading:
     watts = _watts_per_cpu(tracker)
     evidence = "E2" if watts is None or watts == DEFAULT_WATTS_PER_CPU else "E1"
     coverage = None if not watts or not cpu_seconds else cpu_j / watts / cpu_seconds
+    if cpu_j == 0 and watts:
+        # The tracker skips a sample within 50 ms of the last. Its model at our finer clock, instead of a false zero.
+        cpu_j, meter = cpu_seconds * watts, f"{meter}; below its resolution: CPU time x W"
     return EnergyReading(
         seconds,
         cpu_seconds,

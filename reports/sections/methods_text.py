@@ -27,14 +27,17 @@ def methods_text(tables: Tables) -> list[Paragraph]:
     ]
 
 
+_SOURCES = {"public": "a public split", "digits": "scikit-learn's digits, scaled", "letters": "drawn letters"}
+
+
 def _training(tables: Tables) -> Iterator[Sentence]:
     task, federation = _facts(tables, "task"), _facts(tables, "federation")
     kind, partition = phrases.plain(task.get("kind")), _within(task, "partition")
     size = task.get("n_parameters")
     model = f"{task.get('model', 'model')}" + (f" of {size:,} parameters" if isinstance(size, int) else "")
-    yield Sentence(
-        f"Task {kind}: {model}, initialisation {phrases.plain(task.get('init'))}.", citing(tables, f"task:{kind}")
-    )
+    found = dict.fromkeys(lookup.initialisation(tables, name) for name in lookup.methods(tables))
+    inits = phrases.listing(list(found))
+    yield Sentence(f"Task {kind}: {model}, initialisation {inits}.", citing(tables, f"task:{kind}"))
     yield from _pretraining(tables, _within(task, "pretraining"))
     yield Sentence(
         f"Clients: {phrases.plain(task.get('clients'))}; partition: {phrases.part(partition or 'not recorded')}.",
@@ -54,8 +57,14 @@ def _training(tables: Tables) -> Iterator[Sentence]:
 
 def _pretraining(tables: Tables, settings: Mapping[str, Any]) -> Iterator[Sentence]:
     if settings and any(lookup.initialisation(tables, name) == "pretrained" for name in lookup.methods(tables)):
-        sources = citing(tables, "source:digits")
-        yield Sentence(f"Pre-training, before any client takes part: {_words(settings)}.", sources)
+        runs = lookup.mappings(_facts(tables, "testbed").get("pretraining"))
+        named = [*(run.get("source") for run in runs), settings.get("source")]
+        on = list(dict.fromkeys(str(source) for source in named if source))
+        words = f"{_words({key: value for key, value in settings.items() if key != 'source'})}"
+        if on:
+            words += f", on {phrases.listing([_SOURCES.get(source, source) for source in on])}"
+        cited = citing(tables, *(f"source:{source}" for source in on))
+        yield Sentence(f"Pre-training, before any client takes part: {words}.", cited)
 
 
 def _methods(tables: Tables) -> Iterator[Sentence]:
