@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from harness.core.seeds import stream
 from harness.core.types import Examples, Float32, Int64
 from harness.tasks.cache import cache_root
 from harness.tasks.public_data import standardised
+from harness.tasks.settings import Partition
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,32 @@ class HubData:
             if column not in table.column_names:
                 raise UsageError(f"{self.data}: no column {column}; there are: {', '.join(table.column_names)}")
         return table
+
+
+class HubTask(Protocol):
+    """A task whose data is in Hugging Face's layout."""
+
+    @property
+    def partition(self) -> Partition:
+        """How the training examples are spread."""
+
+    def source(self) -> HubData:
+        """Where the data is and what its parts are called."""
+
+
+def data_key(self: HubTask) -> Mapping[str, Any]:
+    """Everything that the content of the splits depends on."""
+    return self.source().key()
+
+
+def load_splits(self: HubTask) -> Mapping[str, Examples]:
+    """The disjoint splits: standardised images of shape (n, channels, height, width), labels from 0."""
+    return self.source().load_splits()
+
+
+def load_groups(self: HubTask) -> Int64:
+    """Value of the partition's column for each training example, as numbers from 0."""
+    return self.source().load_groups(self.partition.column or "")
 
 
 def _load_dataset(name: str, folder: Path | None) -> Any:

@@ -1,11 +1,9 @@
 """Task ``images``: any image classification data set in Hugging Face's layout, from a folder or from the hub."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from harness.core.types import Examples, Int64
-from harness.tasks import steps
+from harness.tasks import hub, steps
 from harness.tasks.hub import HubData
 from harness.tasks.settings import Init, Partition, Pretraining, Source, check_range, check_source
 
@@ -48,22 +46,12 @@ class Images:
         check_range("validation", self.validation, 1, 10_000_000)
         check_source(self.pretraining, ("digits", "letters"), self.kind)
 
-    def _source(self) -> HubData:
+    def source(self) -> HubData:
+        """Where the data is and what its parts are called."""
         names = (self.image_column, self.label_column, self.train_split, self.test_split)
         return HubData(self.data, *names, self.validation)
 
-    def data_key(self) -> Mapping[str, Any]:
-        """Everything that the content of the splits depends on."""
-        return self._source().key()
-
-    def load_splits(self) -> Mapping[str, Examples]:
-        """The disjoint splits: standardised images of shape (n, channels, height, width), labels from 0."""
-        return self._source().load_splits()
-
-    def load_groups(self) -> Int64:
-        """Value of the partition's column for each training example, as numbers from 0."""
-        return self._source().load_groups(self.partition.column or "")
-
+    data_key, load_splits, load_groups = hub.data_key, hub.load_splits, hub.load_groups
     prepare = steps.prepare
     pretraining_folder = steps.pretraining_folder
     pretrain = steps.pretrain

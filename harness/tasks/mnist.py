@@ -8,12 +8,10 @@ References:
     Proceedings of the IEEE, 1998.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from harness.core.types import Examples, Int64
-from harness.tasks import steps
+from harness.tasks import hub, steps
 from harness.tasks.hub import HubData
 from harness.tasks.settings import Init, Partition, Pretraining, Source, check_range, check_source
 
@@ -50,21 +48,11 @@ class Mnist:
         check_range("clients", self.clients, 1, 27_500)
         check_source(self.pretraining, ("digits", "letters"), self.kind)
 
-    def _source(self) -> HubData:
+    def source(self) -> HubData:
+        """Where the data is and what its parts are called."""
         return HubData(self.data, "image", "label", "train", "test", _VALIDATION)
 
-    def data_key(self) -> Mapping[str, Any]:
-        """Everything that the content of the splits depends on."""
-        return self._source().key()
-
-    def load_splits(self) -> Mapping[str, Examples]:
-        """The disjoint splits: standardised images of shape (n, 1, 28, 28), labels 0 to 9."""
-        return self._source().load_splits()
-
-    def load_groups(self) -> Int64:
-        """Value of the partition's column for each training example, as numbers from 0."""
-        return self._source().load_groups(self.partition.column or "")
-
+    data_key, load_splits, load_groups = hub.data_key, hub.load_splits, hub.load_groups
     prepare = steps.prepare
     pretraining_folder = steps.pretraining_folder
     pretrain = steps.pretrain
