@@ -15,7 +15,7 @@ from harness.ledger import write_json, write_text
 from harness.plan import Cell, cell_id, expand
 from harness.spec import BenchmarkSpec
 from harness.specfile import dump_spec, load_spec
-from harness.store import IndexEntry, Store, is_ours
+from harness.store import IndexEntry, Store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,9 +60,8 @@ def run(spec: BenchmarkSpec, folder: Path, jobs: int, on_event: "Callable[[Event
     store = Store(folder)
     store.check_folder()
     planned = plan_cells(spec)
-    cells = [cell.cell for cell in planned]
-    missing = {key: cell for cell in cells if not store.is_finished(key := cell_id(cell))}
     with store.lock():
+        missing = {cell.cell_id: cell.cell for cell in planned if not store.is_finished(cell.cell_id)}
         # A definition that cannot run must not replace the index of one that did.
         on_event(runner.Event("preparing"))
         runner.prepare(missing.values())
@@ -166,9 +165,8 @@ def write_tables(priced: Priced, folder: Path) -> Path:
     Raises:
         UsageError: `folder` holds something that is not ours.
     """
+    Store(folder).check_folder()
     tables, draft = folder / "tables", folder / ".tables"
-    if not is_ours(folder):
-        raise UsageError(f"{folder}: holds files that are not of the harness; name an empty or new folder with --out")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     for name, frame in priced.frames.items():
@@ -182,7 +180,7 @@ def write_tables(priced: Priced, folder: Path) -> Path:
 def render(tables: Path, folder: Path) -> list[Path]:
     """Write the reports of a tables folder into `folder`. Returns what was written: files, and the figures' folder."""
     from reports.bibliography import write_bibtex
-    from reports.build import build_report
+    from reports.build import report_of
     from reports.figure_files import write_figures
     from reports.html import write_html
     from reports.latex import write_latex
@@ -191,7 +189,8 @@ def render(tables: Path, folder: Path) -> list[Path]:
     from reports.paper import build_paper
     from reports.schema import read_tables
 
-    read, report = read_tables(tables), build_report(tables)
+    read = read_tables(tables)
+    report = report_of(read)
     names = ("report.md", "report.html", "report.tex", "numbers.tex", "references.bib")
     sheet, page, paper, numbers, sources = (folder / name for name in names)
     write_markdown(report, sheet)

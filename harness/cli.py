@@ -123,9 +123,10 @@ def compare(
 
     spec = load_spec(find_benchmark(bench))
     folder = out or Path("results") / spec.name
-    with ProgressView(benchmark.plan_cells(spec), Store(folder), progress_console()) as view:
+    planned = benchmark.plan_cells(spec)
+    with ProgressView(planned, Store(folder), progress_console()) as view:
         failures = benchmark.run(spec, folder, jobs or default_jobs(), view.on_event)
-    if len(failures) < len({cell.cell_id for cell in benchmark.plan_cells(spec)}):
+    if len(failures) < len({cell.cell_id for cell in planned}):
         priced = benchmark.price(folder, benchmark.assumptions_of)
         written = benchmark.render(benchmark.write_tables(priced, folder), folder)
         print_summary(priced)

@@ -106,7 +106,7 @@ class Store:
         Raises:
             UsageError: it holds files that are not of the harness.
         """
-        if not is_ours(self.root):
+        if not _is_ours(self.root):
             raise UsageError(
                 f"{self.root}: holds files that are not of the harness; name an empty or new folder with --out"
             )
@@ -216,15 +216,6 @@ class Store:
         write_json(folder / STATUS_FILE, status)
 
 
-def is_ours(folder: Path) -> bool:
-    """Whether `folder` is new, empty, or was written by the harness: results, or reports with their tables."""
-    if not folder.is_dir():
-        return True
-    if (folder / "index.json").is_file() or (folder / "tables" / "context.json").is_file():
-        return True
-    return all(path.name.startswith(".") for path in folder.iterdir())
-
-
 def read_rounds(attempt: Path) -> list[dict[str, Any]]:
     """The complete lines that an attempt has written so far; a line cut off by a kill is left out."""
     try:
@@ -232,6 +223,15 @@ def read_rounds(attempt: Path) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether `folder` is new, empty, or was written by the harness: results, or reports with their tables."""
+    if not folder.is_dir():
+        return True
+    if (folder / "index.json").is_file() or (folder / "tables" / "context.json").is_file():
+        return True
+    return all(path.name.startswith(".") for path in folder.iterdir())
 
 
 def _read_attempt(folder: Path, cell_id: str) -> Attempt:

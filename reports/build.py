@@ -37,7 +37,11 @@ def build_report(tables_folder: Path) -> Report:
     Raises:
         UsageError: a file or column is missing, or the folder is of another schema version.
     """
-    tables = read_tables(tables_folder)
+    return report_of(read_tables(tables_folder))
+
+
+def report_of(tables: Tables) -> Report:
+    """What tables that are read already say."""
     return Report(
         title=str(tables.context["name"]),
         subtitle="Federated learning in bits, joules, grams and accuracy",
