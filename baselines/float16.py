@@ -36,6 +36,10 @@ class Float16:
     kind: ClassVar[str] = "float16"
     wire_id: ClassVar[int] = 2
 
+    def nominal_bits(self, layout: Layout) -> float:
+        """16."""
+        return 16.0
+
     def init(self, layout: Layout) -> State:
         """No state."""
         return None

@@ -31,6 +31,10 @@ class Linear8:
     kind: ClassVar[str] = "linear8"
     wire_id: ClassVar[int] = 3
 
+    def nominal_bits(self, layout: Layout) -> float:
+        """8."""
+        return 8.0
+
     def init(self, layout: Layout) -> State:
         """No state."""
         return None

@@ -34,6 +34,10 @@ class ScaledSign:
     kind: ClassVar[str] = "signsgd"
     wire_id: ClassVar[int] = 4
 
+    def nominal_bits(self, layout: Layout) -> float:
+        """1."""
+        return 1.0
+
     def init(self, layout: Layout) -> State:
         """No state."""
         return None

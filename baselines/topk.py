@@ -4,28 +4,46 @@
 The ranking is over the whole vector, not per tensor: it minimises the squared error for k entries, and follows the
 published method, whose compressor acts on the parameter vector.
 
-Wire format: the positions, then k float32 values in the order of their positions. d and k are known to both ends, and
-with them which form of positions is shorter and therefore sent:
-list: k positions, ascending, packed at ceil(log2 d) bits (`harness.wire.packing`);
-bitmap: d bits, 1 for kept, least significant bit first, zero bits at the end (shorter from a ratio of about 1/log2 d).
-Little-endian: ``min(packed_bytes(k, ceil(log2 d)), ceil(d / 8)) + 4 k`` bytes; an empty model takes none.
-Bias: biased; use with error feedback. ``||x - decoded||^2 <= (1 - k/d) ||x||^2``.
+The method sends values as float32. With fewer `value_bits` v, our addition, a value is a sign and a magnitude out of
+``2**(v-1)``: zero, and the others in equal ratios from the smallest kept magnitude that is not zero to the largest;
+nearest ratio. Kept magnitudes lie above a threshold with a long tail, which equal steps would spend themselves on.
+
+Wire format: the positions, then the values in the order of their positions. d and k are known to both ends.
+Positions (`baselines.positions`): ``packed``: a list at ceil(log2 d) bits or a bitmap, whichever is shorter;
+``ans``: an entropy-coded bitmap. What is decoded is the same.
+Values: k float32; or, below 32 bits, float32 smallest (0 if all are zero), float32 largest, then k packed numbers of v
+bits (`harness.wire.packing`): the highest bit 1 for negative, the others 0 for zero, 1 for the smallest and so on.
+Little-endian; packed, with float32 values: ``min(packed_bytes(k, ceil(log2 d)), ceil(d / 8)) + 4 k`` bytes; an empty
+model takes none.
+Bias: biased; use with error feedback. ``||x - decoded||^2 <= (1 - k/d) ||x||^2`` with float32 values.
 
 References:
     Stich, Cordonnier, Jaggi, "Sparsified SGD with Memory", NeurIPS 2018.
 """
 
+import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from baselines.positions import (
+    check_ratio,
+    code_ans,
+    largest,
+    n_kept,
+    pack_plain,
+    plain_bits,
+    read_ans,
+    read_plain,
+)
 from harness.core.errors import PayloadError
 from harness.core.protocols import State
 from harness.core.types import Agreed, Float32, Layout, Update
 from harness.wire.body import BodyReader, check_finite, float32_bytes
-from harness.wire.packing import bits_for, pack, packed_bytes
+from harness.wire.packing import pack
+
+_WIDTHS = (4, 8, 16, 32)
 
 
 @dataclass(frozen=True)
@@ -34,17 +52,30 @@ class TopK:
 
     Attributes:
         ratio: share of the entries that is kept, above 0, at most 1.
+        value_bits: bits of a kept value: 32 (float32), 16, 8 or 4.
+        coding: positions ``packed``, or entropy-coded (``ans``); what is decoded is the same.
     """
 
     ratio: float
+    value_bits: int = 32
+    coding: Literal["packed", "ans"] = "packed"
 
     kind: ClassVar[str] = "topk"
     wire_id: ClassVar[int] = 5
 
     def __post_init__(self) -> None:
-        """Refuse a ratio that is no share."""
-        if not 0 < self.ratio <= 1:
-            raise ValueError(f"ratio must be above 0 and at most 1 (got {self.ratio})")
+        """Refuse settings out of range."""
+        check_ratio(self.ratio)
+        if self.value_bits not in _WIDTHS:
+            raise ValueError(f"value_bits must be 4, 8, 16 or 32 (got {self.value_bits})")
+        if self.coding not in ("packed", "ans"):
+            raise ValueError(f"coding must be packed or ans (got {self.coding})")
+
+    def nominal_bits(self, layout: Layout) -> float:
+        """Share of kept entries times value and position, the latter at a fixed width or as a bitmap."""
+        d = layout.size
+        k = n_kept(self.ratio, d)
+        return (k * self.value_bits + plain_bits(k, d)) / max(d, 1)
 
     def init(self, layout: Layout) -> State:
         """No state."""
@@ -54,49 +85,52 @@ class TopK:
         """Body of `update`; see `harness.core.protocols.Codec`."""
         check_finite(update)
         d = update.layout.size
-        positions = _largest(update.values, self._n_kept(d))
-        if _is_bitmap(len(positions), d):
-            bitmap = np.zeros(d, dtype=np.uint32)
-            bitmap[positions] = 1
-            sent = pack(bitmap, 1)
-        else:
-            sent = pack(positions.astype(np.uint32), bits_for(d))
-        return sent + float32_bytes(update.values[positions]), state
+        positions = largest(update.values, n_kept(self.ratio, d))
+        coded = pack_plain(positions, d) if self.coding == "packed" else code_ans(positions, d)
+        return coded + self._value_bytes(update.values[positions]), state
 
     def decode(self, body: bytes, layout: Layout, agreed: Agreed) -> Update:
         """The kept entries, zero elsewhere; see `harness.core.protocols.Codec`."""
         d = layout.size
-        k = self._n_kept(d)
+        k = n_kept(self.ratio, d)
         reader = BodyReader(body)
-        if _is_bitmap(k, d):
-            positions = np.flatnonzero(reader.packed(d, 1, "bitmap"))
-        else:
-            positions = reader.packed(k, bits_for(d), "positions").astype(np.intp)
-        if len(positions) != k or (positions[1:] <= positions[:-1]).any() or (positions[-1:] >= d).any():
-            raise PayloadError(f"positions in the body are not {k} ascending numbers below {d}")
-        kept = reader.float32(k, "values")
+        positions = read_plain(reader, k, d) if self.coding == "packed" else read_ans(reader, k, d)
+        kept = self._read_values(reader, k)
         reader.finish()
         values = np.zeros(d, dtype=np.float32)
         values[positions] = kept
         return Update(values, layout)
 
-    def _n_kept(self, d: int) -> int:
-        return min(d, max(1, round(self.ratio * d)))
+    def _value_bytes(self, kept: Float32) -> bytes:
+        if self.value_bits == 32 or not kept.size:
+            return float32_bytes(kept)
+        magnitudes = np.abs(kept)
+        is_zero = magnitudes == 0
+        high = float(magnitudes.max())
+        low = high if is_zero.all() else float(magnitudes[~is_zero].min())
+        indices = np.ones(kept.size, dtype=np.uint32)
+        if high > low:
+            per_octave = (2 ** (self.value_bits - 1) - 2) / math.log2(high / low)
+            octaves = np.log2(np.where(is_zero, low, magnitudes), dtype=np.float64) - math.log2(low)
+            indices += np.rint(octaves * per_octave).astype(np.uint32)
+        indices[is_zero] = 0
+        indices |= (kept < 0).astype(np.uint32) << np.uint32(self.value_bits - 1)
+        return float32_bytes(np.array([low, high])) + pack(indices, self.value_bits)
 
-
-def _is_bitmap(k: int, d: int) -> bool:
-    """Whether positions go as a bitmap; a function of what both ends know."""
-    return packed_bytes(d, 1) < packed_bytes(k, bits_for(d))
-
-
-def _largest(values: Float32, k: int) -> NDArray[np.intp]:
-    """Ascending positions of the k largest magnitudes; of equal ones the first."""
-    if k == 0:
-        return np.zeros(0, dtype=np.intp)
-    magnitudes = np.abs(values)
-    # Partitioning positions would leave the choice among ties to the implementation; the k-th magnitude is unique.
-    smallest_kept = np.partition(magnitudes, len(values) - k)[len(values) - k]
-    is_kept = magnitudes > smallest_kept
-    ties = np.flatnonzero(magnitudes == smallest_kept)
-    is_kept[ties[: k - np.count_nonzero(is_kept)]] = True
-    return np.flatnonzero(is_kept)
+    def _read_values(self, reader: BodyReader, k: int) -> Float32:
+        if self.value_bits == 32 or not k:
+            return reader.float32(k, "values")
+        low, high = reader.float32(2, "range of the values").tolist()
+        if not 0 <= low <= high or low == 0 < high:
+            raise PayloadError(f"kept magnitudes from {low} to {high} in the body")
+        indices = reader.packed(k, self.value_bits, "values")
+        n_magnitudes = 2 ** (self.value_bits - 1)
+        magnitudes = np.zeros(n_magnitudes)
+        if high > 0:
+            magnitudes[1:] = low * np.exp2(np.linspace(0, math.log2(high / low), n_magnitudes - 1))
+        # The ends are exact, and no rounding leads beyond the largest float32.
+        magnitudes[-1] = high
+        grid = np.minimum(magnitudes, high).astype(np.float32)
+        kept: Float32 = grid[indices & np.uint32(n_magnitudes - 1)]
+        kept[indices >= n_magnitudes] *= -1
+        return kept

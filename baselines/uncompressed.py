@@ -25,6 +25,10 @@ class Float32:
     kind: ClassVar[str] = "float32"
     wire_id: ClassVar[int] = 1
 
+    def nominal_bits(self, layout: Layout) -> float:
+        """32."""
+        return 32.0
+
     def init(self, layout: Layout) -> State:
         """No state."""
         return None

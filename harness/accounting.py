@@ -7,7 +7,7 @@ coefficients: bounds, not an interval of some probability. Settings (rates, tail
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from harness.carbon import Grid
 from harness.core.protocols import RadioModel
@@ -16,12 +16,22 @@ from harness.core.units import g_from_j
 from harness.devices import Device
 from harness.ledger import Ledger
 from harness.pooling import ComputeCosts
-from harness.timeline import device_seconds, timeline
+from harness.timeline import device_seconds, provisioning, timeline
 
-Component = Literal["local_training", "codec", "downlink", "uplink"]
-"""What joules of a client are spent on; codec is the client's share: decoding the downlink, encoding the uplink."""
+Component = Literal["provisioning", "local_training", "codec", "downlink", "uplink"]
+"""What joules of a client are spent on.
 
-COMPONENTS: tuple[Component, ...] = get_args(Component)
+Codec is the client's share: decoding the downlink, encoding the uplink. Provisioning is the radio's work for what a
+client is given before round 1; it is a component only where that comes over the air.
+"""
+
+COMPONENTS: tuple[Component, ...] = ("local_training", "codec", "downlink", "uplink")
+"""What every round is made of."""
+
+Provisioning = Literal["factory", "over_the_air"]
+"""How clients come by what they have before round 1: at no cost, or by one download each."""
+
+_ORDER: tuple[Component, ...] = ("provisioning", *COMPONENTS)
 _COMPONENT_OF: dict[str, Component] = {"local_training": "local_training", "decode": "codec", "encode": "codec"}
 
 
@@ -50,12 +60,14 @@ class Assumptions:
         grids: where the electricity comes from; joules do not depend on it.
         device: what the clients compute on.
         pause_s: seconds between the end of a round and the start of the next.
+        provisioning: how clients come by what they have before round 1.
     """
 
     radios: tuple[RadioModel, ...]
     grids: tuple[Grid, ...]
     device: Device
     pause_s: float = 0.0
+    provisioning: Provisioning = "factory"
 
     def coefficients(self) -> tuple[Coefficient, ...]:
         """Every table row that the results rest on, each once: the device's first, then each radio's."""
@@ -68,7 +80,7 @@ class RoundJoules:
     """What all clients of one round spent on one component.
 
     Attributes:
-        round: round number, from 1.
+        round: round number, from 1; 0 for provisioning.
         component: what it was spent on.
         joules: joules of all clients of the round together.
     """
@@ -84,9 +96,10 @@ class RadioResult:
 
     Attributes:
         radio: the radio.
-        usage: what the radios did, per round and direction.
+        usage: what the radios did in the rounds, per round and direction.
         rounds: joules per round and component, by round.
-        joules: joules of the whole cell per component; all of `COMPONENTS`.
+        joules: joules of the whole cell per component: all of `COMPONENTS`, and provisioning where it is charged.
+        provisioning: joules of what clients are given before round 1 if it comes over the air, charged or not.
         duration_s: seconds until the last transfer of the last round has ended, without its tail.
         notes: what must be said about these transfers on this radio.
     """
@@ -95,6 +108,7 @@ class RadioResult:
     usage: tuple[Usage, ...]
     rounds: tuple[RoundJoules, ...]
     joules: Mapping[Component, Bounds]
+    provisioning: Bounds
     duration_s: float
     notes: tuple[str, ...]
 
@@ -103,9 +117,10 @@ class RadioResult:
         """Whether such a deployment is possible on this radio."""
         return not any(note.startswith("infeasible: ") for note in self.notes)
 
-    def total(self, components: Iterable[Component] = COMPONENTS) -> Bounds:
-        """Joules of some components together, by default all."""
-        return sum((self.joules[component] for component in components), NOTHING)
+    def total(self, components: Iterable[Component] | None = None) -> Bounds:
+        """Joules of some components together, by default all that are charged."""
+        chosen = self.joules if components is None else components
+        return sum((self.joules[component] for component in chosen), NOTHING)
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,8 +224,11 @@ def _on_radio(
     usage = tuple(radio.usage(transfers))
     prices = radio.coefficients()
     air = [RoundJoules(use.round, use.direction, radio_j(use, prices)) for use in usage]
-    rounds = sorted([*compute, *air], key=lambda entry: (entry.round, COMPONENTS.index(entry.component)))
-    joules: dict[Component, Bounds] = dict.fromkeys(COMPONENTS, NOTHING)
+    given = provisioning(ledger, radio)
+    given_j = sum((radio_j(use, prices) for use in radio.usage(given)), NOTHING) if given else NOTHING
+    charged = [RoundJoules(0, "provisioning", given_j)] if assumptions.provisioning == "over_the_air" else []
+    rounds = sorted([*charged, *compute, *air], key=lambda entry: (entry.round, _ORDER.index(entry.component)))
+    joules: dict[Component, Bounds] = dict.fromkeys((*COMPONENTS, *(entry.component for entry in charged)), NOTHING)
     for entry in rounds:
         joules[entry.component] += entry.joules
     return RadioResult(
@@ -218,6 +236,7 @@ def _on_radio(
         usage=usage,
         rounds=tuple(rounds),
         joules=joules,
+        provisioning=given_j,
         duration_s=max((transfer.start_s + transfer.seconds for transfer in transfers), default=0.0),
         notes=tuple(radio.notes(transfers)),
     )

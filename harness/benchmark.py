@@ -105,6 +105,7 @@ def assumptions_of(
         grids=tuple({place.iso3 or place.name: place for place in places}.values()),
         device=device(device_name or spec.scenarios.device),
         pause_s=spec.scenarios.pause_s,
+        provisioning=spec.scenarios.provisioning,
     )
 
 
@@ -156,7 +157,8 @@ def price(folder: Path, assumptions: Callable[[BenchmarkSpec], Assumptions]) -> 
     }
     tries = [attempt for of_cell in attempts.values() for attempt in of_cell]
     described = context.describe(spec, pricing, priced, unfinished, tries, store.pretraining())
-    return Priced(tabulate(priced, spec.references(), costs), described)
+    frames = tabulate(priced, spec.references(), costs, spec.reference, spec.contrasts)
+    return Priced(frames, described)
 
 
 def write_tables(priced: Priced, folder: Path) -> Path:

@@ -27,6 +27,12 @@ BOUNDARY = (
 )
 
 
+_PROVISIONING = (
+    "What clients are given before round 1 (the model that later differences build on) is in no bits of a round. It is "
+    "free where it comes from the factory, and costs one download per client over the air; both prices are printed."
+)
+
+
 def describe(
     spec: BenchmarkSpec,
     assumptions: Assumptions,
@@ -63,6 +69,7 @@ def describe(
             "grids": [grid.iso3 or grid.name for grid in assumptions.grids],
             "device": assumptions.device.kind,
             "pause_s": assumptions.pause_s,
+            "provisioning": assumptions.provisioning,
             "cast": "unicast",
         },
         "coefficients": [asdict(coefficient) for coefficient in assumptions.coefficients()],
@@ -85,7 +92,7 @@ def describe(
             "missing": [_unfinished(key, "") for key, error in unfinished.items() if not error],
         },
         "testbed": _testbed(priced, attempts, pretraining),
-        "boundary": list(BOUNDARY),
+        "boundary": [*BOUNDARY, *([_PROVISIONING] if _has_provisioning(priced) else [])],
         "references": references(spec, assumptions),
     }
 
@@ -163,6 +170,10 @@ def _hardware(priced: Sequence[PricedCell]) -> dict[str, Any]:
         "gemm_gflops": host.gemm_gflops,
         "n_machines": len(hosts),
     }
+
+
+def _has_provisioning(priced: Sequence[PricedCell]) -> bool:
+    return any((cell.result.ledger.transfers["round"] == 0).any() for cell in priced)
 
 
 def _notes(priced: Sequence[PricedCell], radio: int) -> list[str]:

@@ -1,43 +1,19 @@
 """The round loop of one cell: federated averaging with real payloads in both directions."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from harness.channel import Channel, Stopwatch
+from harness.channel import Channel
 from harness.core.errors import UpdateError
-from harness.core.protocols import FederatedProblem, ServerRule
+from harness.core.protocols import FederatedProblem, ServerRule, State
 from harness.core.seeds import stream
-from harness.core.types import Float32, Int64, Score, Split
+from harness.core.types import Float32, Int64, Layout, Score, Split, Update
 from harness.ledger import Facts
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """When what happens.
-
-    Attributes:
-        rounds: number of rounds, at least 1.
-        cohort: clients per round, at least 1 and at most the population.
-        score_every: validation is scored at round 0, at every such round and at the last.
-        test_rounds: rounds after which test is scored too; it always is after the last.
-    """
-
-    rounds: int
-    cohort: int
-    score_every: int = 1
-    test_rounds: tuple[int, ...] = field(default=())
-
-    def splits_due(self, round: int) -> list[Split]:
-        """Splits to score after `round`."""
-        is_last = round == self.rounds
-        due: list[Split] = []
-        if round % self.score_every == 0 or is_last:
-            due.append("validation")
-        if is_last or round in self.test_rounds:
-            due.append("test")
-        return due
+from harness.recording import Recorder
+from harness.schedule import Course, Schedule
+from harness.stopwatch import Stopwatch
 
 
 def run_rounds(
@@ -45,6 +21,7 @@ def run_rounds(
     channel: Channel,
     rule: ServerRule,
     schedule: Schedule,
+    recorder: Recorder,
     on_round: Callable[[int], None],
 ) -> Float32:
     """Train, and leave every fact in the channel's facts.
@@ -53,7 +30,8 @@ def run_rounds(
         problem: initial model, clients and scores.
         channel: codecs, seed and facts of the cell.
         rule: how decoded updates become the next model.
-        schedule: rounds, cohort size and when to score.
+        schedule: rounds, budget, cohort size, learning rate and when to score.
+        recorder: keeps updates and their distribution.
         on_round: called with the number of each finished round, 0 included.
 
     Returns:
@@ -62,25 +40,33 @@ def run_rounds(
     Raises:
         UpdateError: training produced NaN or infinity; names round and client.
     """
-    watch = Stopwatch(channel.facts)
+    facts, watch, course = channel.facts, Stopwatch(channel.facts), Course(schedule)
     model = problem.initial_model()
-    state = rule.init(model)
-    _score(problem, model, 0, schedule, channel.facts)
+    channel.provision(model, len(problem.n_examples))
+    layout = problem.layout.trained
+    n_trained = layout.size
+    state = rule.init(model[:n_trained])
+    _score(problem, model, 0, schedule.splits_due(0, is_last=False), facts)
     on_round(0)
-    for round in range(1, schedule.rounds + 1):
-        cohort = draw_cohort(len(problem.n_examples), schedule.cohort, channel.seed, round)
-        payload = channel.encode_model(model, round)
-        decoded = []
-        for client in map(int, cohort):
-            received = channel.receive_model(payload, round, client)
+    shares = np.array(problem.n_examples, dtype=np.float64) / sum(problem.n_examples)
+    round = 0
+    while not course.is_over:
+        round += 1
+        before, lr_scale, decoded = len(facts.transfers), course.lr_scale(), []
+        cohort = draw_cohort(len(shares), schedule.cohort, channel.seed, round)
+        channel.send_model(model, round, cohort.tolist())
+        for client in cohort.tolist():
+            received = channel.receive_model(round, client)
             with watch.window(round, "local_training", client) as note:
-                trained, note.n_steps = problem.train(received, client, round)
-                update = trained - received
+                trained, note.n_steps = problem.train(received, client, round, lr_scale)
+                update = _update(trained, received, n_trained)
+            recorder.see(client, update)
             decoded.append(channel.send_update(update, round, client))
         with watch.window(round, "aggregate"):
-            weights = np.array([problem.n_examples[client] for client in cohort], dtype=np.float64)
-            model, state = rule.step(model, decoded, weights, state)
-        _score(problem, model, round, schedule, channel.facts)
+            model, state = _aggregate(rule, layout, model, decoded, shares[cohort], state)
+        course.finish(facts.transfers[before:])
+        recorder.finish(round, course.is_over)
+        _score(problem, model, round, schedule.splits_due(round, course.is_over), facts)
         on_round(round)
     return model
 
@@ -90,8 +76,37 @@ def draw_cohort(n_clients: int, size: int, seed: int, round: int) -> Int64:
     return np.sort(stream(seed, "cohort", round).choice(n_clients, size=size, replace=False)).astype(np.int64)
 
 
-def _score(problem: FederatedProblem, model: Float32, round: int, schedule: Schedule, facts: Facts) -> None:
-    for split in schedule.splits_due(round):
+def _update(trained: Float32, received: Float32, n_trained: int) -> Float32:
+    """What a client sends: what training changed, and its statistics as they are."""
+    if n_trained == len(trained):
+        return trained - received
+    return np.concatenate([trained[:n_trained] - received[:n_trained], trained[n_trained:]])
+
+
+def _aggregate(
+    rule: ServerRule,
+    layout: Layout,
+    model: Float32,
+    decoded: Sequence[Float32],
+    weights: NDArray[np.float64],
+    state: State,
+) -> tuple[Float32, State]:
+    """The next model: trained tensors by the rule, statistics as the weighted mean of what clients measured.
+
+    A weighted mean of variances is never below 0: they arrive bit for bit, and nothing is subtracted.
+    """
+    n_trained = layout.size
+    updates = [Update(values[:n_trained], layout) for values in decoded]
+    stepped, state = rule.step(model[:n_trained], updates, weights, state)
+    if n_trained == len(model):
+        return stepped, state
+    measured = np.stack([values[n_trained:] for values in decoded])
+    mean = np.average(measured, axis=0, weights=weights)
+    return np.concatenate([stepped, mean.astype(np.float32)]), state
+
+
+def _score(problem: FederatedProblem, model: Float32, round: int, splits: Sequence[Split], facts: Facts) -> None:
+    for split in splits:
         with Stopwatch(facts).window(round, "evaluate"):
             scores = problem.evaluate(model, split)
         for metric, value in scores.items():

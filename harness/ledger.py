@@ -6,22 +6,28 @@ Facts are bytes, scores, seconds and what a meter said. Nothing here knows of J/
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from harness.core.errors import UsageError
-from harness.core.types import CodecTiming, ComputeWindow, EnergyReading, Score, Transfer
+from harness.core.types import CodecTiming, ComputeWindow, EnergyReading, Score, Shadow, Transfer, UpdateStatistic
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 ROUNDS_FILE = "rounds.jsonl"
 STATUS_FILE = "status.json"
-_TABLES = ("transfers", "windows", "scores")
+_TABLES: Mapping[str, type[Any]] = {
+    "transfers": Transfer,
+    "windows": ComputeWindow,
+    "scores": Score,
+    "shadows": Shadow,
+    "statistics": UpdateStatistic,
+}
 
 
 @dataclass
@@ -31,11 +37,16 @@ class Facts:
     transfers: list[Transfer] = field(default_factory=list)
     windows: list[ComputeWindow] = field(default_factory=list)
     scores: list[Score] = field(default_factory=list)
+    shadows: list[Shadow] = field(default_factory=list)
+    statistics: list[UpdateStatistic] = field(default_factory=list)
 
     codec_timings: list[CodecTiming] = field(default_factory=list)
 
     def digest(self) -> str:
-        """SHA-256 over bytes (with a digest per payload) and scores; seconds and joules stand outside."""
+        """SHA-256 over bytes (with a digest per payload) and scores.
+
+        Outside stand seconds, joules, what other codings would take and how updates are distributed.
+        """
         lines = [f"t {t.round} {t.client} {t.direction} {t.payload_bytes} {t.payload_digest}" for t in self.transfers]
         lines += [f"s {s.round} {s.split} {s.metric} {s.value!r}" for s in self.scores]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
@@ -70,7 +81,7 @@ class Ledger:
 
     Attributes:
         cell_id: content address of the cell.
-        cell: the plain spec that the cell ran from: ``task``, ``federation``, ``method``, ``seed``.
+        cell: the plain spec that the cell ran from: ``task``, ``federation``, ``method``, ``seed``, ``record``.
         facts_digest: see `Facts.digest`.
         reading: what the meter said about the whole cell.
         host: the machine it ran on.
@@ -79,6 +90,8 @@ class Ledger:
         transfers: a row per payload, columns of `Transfer`.
         windows: a row per compute window, columns of `ComputeWindow`.
         scores: a row per score, columns of `Score`.
+        shadows: a row per payload and other coding, columns of `Shadow`; often empty.
+        statistics: a row per recorded update and tensor, columns of `UpdateStatistic`; often empty.
     """
 
     cell_id: str
@@ -91,6 +104,8 @@ class Ledger:
     transfers: "pd.DataFrame"
     windows: "pd.DataFrame"
     scores: "pd.DataFrame"
+    shadows: "pd.DataFrame"
+    statistics: "pd.DataFrame"
 
 
 class LedgerWriter:
@@ -141,21 +156,22 @@ class LedgerWriter:
         write_json(self._folder / STATUS_FILE, status)
 
     def write_tables(self) -> None:
-        """Write the facts as one parquet file per kind."""
+        """Write the facts as one parquet file per kind, its columns there even if it has no rows."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        for name, rows in zip(_TABLES, self._rows(), strict=True):
+        types = {int: pa.int64(), float: pa.float64()}
+        for name, kind in _TABLES.items():
+            hints = get_type_hints(kind)
+            schema = pa.schema([(column, types.get(hint, pa.string())) for column, hint in hints.items()])
+            rows = [vars(row) for row in getattr(self._facts, name)]
             path = self._folder / f"{name}.parquet"
-            pq.write_table(pa.Table.from_pylist([vars(row) for row in rows]), path, compression="zstd")
+            pq.write_table(pa.Table.from_pylist(rows, schema=schema), path, compression="zstd")
             _sync(path)
 
     def close(self) -> None:
         """Close the file of a cell that will not finish."""
         self._file.close()
-
-    def _rows(self) -> Sequence[Sequence[Transfer | ComputeWindow | Score]]:
-        return self._facts.transfers, self._facts.windows, self._facts.scores
 
 
 def read_ledger(folder: Path) -> Ledger:
@@ -175,7 +191,6 @@ def _read_ledger(folder: Path) -> Ledger:
     import pandas as pd
 
     status = read_status(folder)
-    transfers, windows, scores = (pd.read_parquet(folder / f"{name}.parquet") for name in _TABLES)
     return Ledger(
         cell_id=status["cell_id"],
         cell=status["cell"],
@@ -184,9 +199,7 @@ def _read_ledger(folder: Path) -> Ledger:
         host=Host(**status["host"]),
         code=status["code"],
         codec_timings=tuple(CodecTiming(**timing) for timing in status["codec_timings"]),
-        transfers=transfers,
-        windows=windows,
-        scores=scores,
+        **{name: pd.read_parquet(folder / f"{name}.parquet") for name in _TABLES},
     )
 
 

@@ -43,7 +43,7 @@ def print_list(what: str | None, name: str | None = None) -> None:
 
 def names(what: str) -> list[str]:
     """The names in a list, without loading what they name."""
-    return registry.names(_TABLES[what]) if what in _TABLES else [row[0] for row in rows(what)]
+    return registry.choices(_TABLES[what]) if what in _TABLES else [row[0] for row in rows(what)]
 
 
 def rows(what: str) -> Sequence[tuple[str, ...]]:
@@ -56,12 +56,16 @@ def rows(what: str) -> Sequence[tuple[str, ...]]:
         places = sorted(carbon.table().items())
         return [(code, place.name, f"{place.g_per_kwh:g} gCO2e/kWh", str(place.year)) for code, place in places]
     table = _TABLES[what]
-    return [(name, _first_line(registry.load(table, name))) for name in registry.names(table)]
+    parts = [(name, _first_line(registry.load(table, name))) for name in registry.names(table)]
+    return [*parts, *((name, _preset_line(table, name)) for name in registry.PRESETS.get(table, ()))]
 
 
 def _print_part(console: Console, what: str, name: str) -> None:
     if what not in _TABLES:
         raise UsageError(f"{what} have no settings; leave {name} out")
+    if name in registry.PRESETS.get(_TABLES[what], ()):
+        console.print(Text(f"{name}: {_preset_line(_TABLES[what], name)}"))
+        name = registry.preset(_TABLES[what], name)["kind"]
     part = registry.load(_TABLES[what], name)
     table = _table(f"{name}: {_first_line(part)}")
     texts = attribute_texts(part)
@@ -70,6 +74,12 @@ def _print_part(console: Console, what: str, name: str) -> None:
     console.print(table)
     if not dataclasses.fields(part):
         console.print("no settings")
+
+
+def _preset_line(table: str, name: str) -> str:
+    settings = registry.preset(table, name)
+    said = ", ".join(f"{key}: {value}" for key, value in settings.items() if key != "kind")
+    return f"{settings['kind']} with {said}"
 
 
 def _default(field: "dataclasses.Field[object]") -> str:

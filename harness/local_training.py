@@ -1,7 +1,7 @@
 """Local training: a global model and a client's examples in, a trained model out. All torch of a cell is here."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -30,32 +30,45 @@ class LocalTraining:
 
 
 class FlatModel:
-    """A module whose parameters and gradients are views of one flat vector, in the order of its layout."""
+    """A module whose parameters, gradients and statistics are views of flat vectors, in the order of its layout.
+
+    Parameters come first. Float buffers, such as the running mean and variance of a batch norm, stand behind them as
+    statistics: they travel, but have no gradient. Integer buffers stay where they are: the ``num_batches_tracked`` of a
+    batch norm counts batches and enters nothing while its momentum is set.
+    """
 
     def __init__(self, module: nn.Module) -> None:
-        """Move the parameters of `module` into a flat vector.
+        """Move the parameters and float buffers of `module` into a flat vector.
 
         Raises:
-            ValueError: the module has buffers, which would not travel with the parameters.
+            ValueError: a buffer is neither float32 nor integer, or a batch norm without momentum averages over its
+                count of batches, which does not travel.
         """
-        if any(True for _ in module.buffers()):
-            raise ValueError("modules with buffers (e.g. batch norm) are not supported: their state would not travel")
-        named = list(module.named_parameters())
+        parameters, statistics = list(module.named_parameters()), _statistics_of(module)
         self.module = module
-        self.layout = Layout(tuple(TensorSpec(name, tuple(p.shape)) for name, p in named))
+        self.layout = Layout(
+            (
+                *(TensorSpec(name, tuple(p.shape)) for name, p in parameters),
+                *(TensorSpec(name, tuple(buffer.shape), is_statistic=True) for name, buffer in statistics),
+            )
+        )
+        n_trained = self.layout.trained.size
         self._values = torch.empty(self.layout.size)
-        self._gradient = torch.zeros(self.layout.size)
-        for (_, parameter), (_, place) in zip(named, self.layout.slices(), strict=True):
-            self._values[place] = parameter.data.reshape(-1)
-            parameter.data = self._values[place].view_as(parameter)
-            parameter.grad = self._gradient[place].view_as(parameter)
+        self._trained = self._values[:n_trained]
+        self._gradient = torch.zeros(n_trained)
+        tensors = [tensor for _, tensor in (*parameters, *statistics)]
+        for tensor, (spec, place) in zip(tensors, self.layout.slices(), strict=True):
+            self._values[place] = tensor.data.reshape(-1)
+            tensor.data = self._values[place].view(spec.shape)
+            if not spec.is_statistic:
+                tensor.grad = self._gradient[place].view(spec.shape)
 
     def load(self, values: Float32) -> None:
-        """Overwrite the parameters with `values`, float32 of shape (d,)."""
+        """Overwrite parameters and statistics with `values`, float32 of shape (d,)."""
         self._values.copy_(torch.from_numpy(values))
 
     def values(self) -> Float32:
-        """A copy of the parameters, float32 of shape (d,)."""
+        """A copy of parameters and statistics, float32 of shape (d,)."""
         return self._values.numpy().copy()
 
     def fit(self, examples: tuple[torch.Tensor, torch.Tensor], settings: LocalTraining, seed: int) -> int:
@@ -78,7 +91,7 @@ class FlatModel:
             for batch in order.split(settings.batch_size):
                 self._gradient.zero_()
                 functional.cross_entropy(self.module(images[batch]), labels[batch]).backward()
-                self._values.add_(self._gradient, alpha=-settings.lr)
+                self._trained.add_(self._gradient, alpha=-settings.lr)
                 steps += 1
         return steps
 
@@ -117,8 +130,8 @@ class TorchProblem:
             splits: examples to score on, by split name.
             training: settings of local training.
             seed: evaluation seed of the cell.
-            pretrained: tensors by parameter name, put in place of the random weights; parameters that it leaves out
-                stay random.
+            pretrained: tensors by name of parameter or buffer, put in place of the random weights; those that it
+                leaves out stay as they are.
         """
         torch.manual_seed(torch_seed(seed, "init"))
         module = make_module()
@@ -136,16 +149,31 @@ class TorchProblem:
         self.n_examples = [len(positions) for positions in clients]
 
     def initial_model(self) -> Float32:
-        """Initial global parameters, float32 of shape (d,)."""
+        """Initial global model, float32 of shape (d,), statistics included."""
         return self._initial.copy()
 
-    def train(self, model: Float32, client: int, round: int) -> tuple[Float32, int]:
-        """Local training of `client` from `model`: trained parameters, and optimiser steps done."""
+    def train(self, model: Float32, client: int, round: int, lr_scale: float = 1.0) -> tuple[Float32, int]:
+        """Local training of `client` from `model`: the trained model, and optimiser steps done."""
         self._model.load(model)
-        steps = self._model.fit(self._clients[client], self._training, torch_seed(self._seed, "batches", round, client))
+        settings = replace(self._training, lr=self._training.lr * lr_scale)
+        steps = self._model.fit(self._clients[client], settings, torch_seed(self._seed, "batches", round, client))
         return self._model.values(), steps
 
     def evaluate(self, model: Float32, split: Split) -> Mapping[Metric, float]:
         """Accuracy (0 to 1) and loss (nats) of `model` on ``validation`` or ``test``."""
         self._model.load(model)
         return self._model.score(self._splits[split])
+
+
+def _statistics_of(module: nn.Module) -> list[tuple[str, torch.Tensor]]:
+    """The buffers of `module` that travel, by name."""
+    found = []
+    for name, buffer in module.named_buffers():
+        if buffer.dtype == torch.float32:
+            found.append((name, buffer))
+        elif buffer.dtype.is_floating_point or buffer.dtype.is_complex or buffer.dtype == torch.bool:
+            raise ValueError(f"buffer {name} is {buffer.dtype}; only float32 buffers travel, and integers stay local")
+    for name, part in module.named_modules():
+        if getattr(part, "track_running_stats", False) and getattr(part, "momentum", 0.0) is None:
+            raise ValueError(f"{name or 'module'}: a batch norm needs a momentum; its count of batches does not travel")
+    return found

@@ -22,25 +22,33 @@ BITS = (
 """Columns of ``cells.csv`` that are compared as ratios."""
 
 _SCORES = ("test_accuracy", "validation_accuracy")
-_RADIO_COMPONENTS = ("uplink", "downlink")
+_ROUND_COMPONENTS = ("uplink", "downlink")
+_RADIO_COMPONENTS = ("provisioning", *_ROUND_COMPONENTS)
 
 
-def pair_rows(cells: pd.DataFrame, breakdown: pd.DataFrame, references: Mapping[str, str]) -> list[dict[str, Any]]:
+def pair_rows(
+    cells: pd.DataFrame, breakdown: pd.DataFrame, shadows: pd.DataFrame, references: Mapping[str, str]
+) -> list[dict[str, Any]]:
     """One row per method, quantity and scenario, over the seeds that a method and its reference both have.
 
     Args:
         cells: as in ``cells.csv``.
         breakdown: as in ``breakdown.csv``.
+        shadows: as in ``shadows.csv``.
         references: for each method, what it is compared with.
     """
     facts = cells.set_index(["method", "seed"])
     joules = _energy_by_cell(breakdown)
-    rows = []
+    saved = (shadows["sent_bits"] - shadows["shadow_bits"]).groupby(
+        [shadows[column] for column in ("coding", "method", "seed")]
+    ).sum()  # fmt: skip
+    rows: list[dict[str, Any]] = []
     for method, other in references.items():
         seeds = sorted({seed for name, seed in facts.index if name == method and (other, seed) in facts.index})
         if not seeds:
             continue
         pairing = _Pairing(method, other, seeds)
+        rows += _shadow_pair_rows(pairing, saved, facts["total_bits"])
         rows += [pairing.row(name, "ratio", statistics.paired_ratio, facts[name]) for name in BITS]
         rows += [pairing.row(name, "difference", statistics.paired_difference, facts[name]) for name in _SCORES]
         rows += _energy_pair_rows(pairing, joules, facts["total_bits"])
@@ -89,11 +97,24 @@ class _Pairing:
         }
 
 
+def _shadow_pair_rows(
+    pairing: _Pairing, saved: "pd.Series[Any]", total_bits: "pd.Series[Any]"
+) -> Iterable[dict[str, Any]]:
+    """Total bits with the indices of a method coded in another way, beside its reference as sent."""
+    for coding in dict.fromkeys(saved.index.get_level_values("coding")):
+        of_coding = saved[coding]
+        if all((pairing.method, seed) in of_coding.index for seed in pairing.seeds):
+            less = of_coding[[(pairing.method, seed) for seed in pairing.seeds]]
+            otherwise = total_bits.sub(less, fill_value=0)
+            yield pairing.row(f"total_bits_as_{coding}", "ratio", statistics.paired_ratio, otherwise)
+
+
 def _energy_by_cell(breakdown: pd.DataFrame) -> pd.DataFrame:
-    is_radio = breakdown["component"].isin(_RADIO_COMPONENTS)
+    is_radio, is_round = (breakdown["component"].isin(parts) for parts in (_RADIO_COMPONENTS, _ROUND_COMPONENTS))
     by_cell = ["radio", "grid", "method", "seed"]
     return pd.DataFrame(
         {
+            "round_energy_j": breakdown[is_round].groupby(by_cell, sort=False)["energy_j"].sum(),
             "radio_energy_j": breakdown[is_radio].groupby(by_cell, sort=False)["energy_j"].sum(),
             "device_energy_j": breakdown.groupby(by_cell, sort=False)["energy_j"].sum(),
             "carbon_g": breakdown.groupby(by_cell, sort=False)["carbon_g"].sum(),
@@ -115,5 +136,6 @@ def _energy_pair_rows(
         seen.add(radio)
         for quantity in ("radio_energy_j", "device_energy_j"):
             yield pairing.row(quantity, "ratio", statistics.paired_ratio, here[quantity], radio)
-        interval = statistics.pass_through(*pairing.values(here["radio_energy_j"]), *pairing.values(total_bits))
+        # Joules and bits of the rounds: what clients were given before round 1 is in neither.
+        interval = statistics.pass_through(*pairing.values(here["round_energy_j"]), *pairing.values(total_bits))
         yield pairing.row_of("pass_through", "ratio", interval, radio)

@@ -4,7 +4,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from harness import registry
@@ -20,14 +20,16 @@ class Cell:
     Attributes:
         task: kind and settings of the task; its ``init`` is the method's.
         federation: settings of the federation.
-        method: ``uplink``, ``downlink``, ``server`` and ``init``.
+        method: ``uplink``, ``downlink``, ``server``, ``init`` and ``also_code``.
         seed: evaluation seed, at least 0.
+        record: what is kept of the updates themselves.
     """
 
     task: Mapping[str, Any]
     federation: Mapping[str, Any]
     method: Mapping[str, Any]
     seed: int
+    record: Mapping[str, Any] = field(default_factory=dict)
 
 
 def expand(spec: BenchmarkSpec) -> tuple[Cell, ...]:
@@ -36,10 +38,11 @@ def expand(spec: BenchmarkSpec) -> tuple[Cell, ...]:
     Cells that are compared at one seed thus finish together. Methods that differ in name only give equal cells.
     """
     resolved = spec.resolved()
+    federations = [spec.federation_of(method).model_dump(mode="json") for method in spec.methods]
     return tuple(
-        Cell(_task_of(resolved["task"], method), resolved["federation"], _without_name(method), seed)
+        Cell(_task_of(resolved["task"], method), federation, _run_settings(method), seed, resolved["record"])
         for seed in resolved["seeds"]
-        for method in resolved["methods"]
+        for method, federation in zip(resolved["methods"], federations, strict=True)
     )
 
 
@@ -63,5 +66,5 @@ def _task_of(task: Mapping[str, Any], method: Mapping[str, Any]) -> dict[str, An
     return {**task, "init": method["init"]} if "init" in task else dict(task)
 
 
-def _without_name(method: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in method.items() if key != "name"}
+def _run_settings(method: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in method.items() if key not in ("name", "federation")}

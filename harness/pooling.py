@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from harness.ledger import Ledger
 
@@ -71,7 +72,8 @@ class ComputeCosts:
         training = phase == "local_training"
         windows.loc[training, "cpu_seconds"] = windows.loc[training, "n_steps"] * self.step(ledger).cpu_s
         windows.loc[is_client & (phase == "encode"), "cpu_seconds"] = self.call(ledger, "uplink", "encode").cpu_s
-        windows.loc[is_client & (phase == "decode"), "cpu_seconds"] = self.call(ledger, "downlink", "decode").cpu_s
+        decode, call_s = is_client & (phase == "decode"), self.call(ledger, "downlink", "decode").cpu_s
+        windows.loc[decode, "cpu_seconds"] = call_s * _payloads(windows[decode], ledger.transfers)
         return windows
 
 
@@ -96,6 +98,17 @@ def pool(ledgers: Sequence[Ledger]) -> ComputeCosts:
         {key: _cost(samples) for key, samples in codec.items()},
         {machine: statistics.median(found) for machine, found in rates.items()},
     )
+
+
+def _payloads(windows: pd.DataFrame, transfers: pd.DataFrame) -> NDArray[np.float64]:
+    """Payloads per decode window: a client that sat out decodes each difference that it missed.
+
+    A whole model that stands in for many differences counts as one call of the downlink's codec.
+    """
+    key = ["round", "client"]
+    received = transfers[transfers["direction"] == "downlink"].groupby(key).size()
+    each = (received / windows.groupby(key).size()).reindex(pd.MultiIndex.from_frame(windows[key]))
+    return np.asarray(each.fillna(1.0), dtype=np.float64)
 
 
 def _cost(samples: Sequence[tuple[float, float]]) -> Cost:

@@ -11,8 +11,11 @@ import time
 from dataclasses import dataclass, replace
 
 from harness.cell import run_once
+from harness.core.protocols import state_bytes
+from harness.core.units import BITS_PER_MBIT
 from harness.ledger import Facts
 from harness.plan import Cell
+from harness.schedule import Budget
 
 FEW_ROUNDS, MANY_ROUNDS = 3, 30
 """Rounds of a probe; the larger number where the smaller takes less than a second, and says little."""
@@ -34,17 +37,20 @@ class Probe:
 
 
 def probe_cell(cell: Cell) -> Probe:
-    """Run a few rounds of `cell`, write nothing, and extrapolate."""
-    rounds = int(cell.federation["rounds"])
-    run = _Run(cell, min(FEW_ROUNDS, rounds))
-    if run.seconds < 1 and rounds > FEW_ROUNDS:
-        run = _Run(cell, min(MANY_ROUNDS, rounds))
+    """Run a few rounds of `cell`, write nothing, and extrapolate.
+
+    Updates and their distribution are not recorded: their time is not in it.
+    """
+    most = int(cell.federation["rounds"])
+    run = _Run(cell, min(FEW_ROUNDS, most))
+    if run.seconds < 1 and most > FEW_ROUNDS:
+        run = _Run(cell, min(MANY_ROUNDS, most))
+    rounds = run.expected_rounds(cell)
     n_scores = rounds // int(cell.federation["score_every"]) + 2 + len(cell.federation["test_rounds"])
     seconds = run.setup_s + run.round_s * rounds + n_scores * run.score_s
     channel = run.channel
     clients = int(cell.task["clients"])
-    states = [state for state in channel.states() if state is not None]
-    residual = max((state.nbytes for state in states), default=0) * clients
+    residual = max(map(state_bytes, channel.states()), default=0) * clients
     return Probe(seconds, _peak_bytes(), residual)
 
 
@@ -53,6 +59,7 @@ class _Run:
 
     def __init__(self, cell: Cell, rounds: int) -> None:
         facts, ends = Facts(), [time.perf_counter()]
+        self._facts, self._rounds = facts, rounds
         self.channel = run_once(_shortened(cell, rounds), facts, lambda round: ends.append(time.perf_counter()))
         self.seconds = ends[-1] - ends[0]
         scoring = [(window.round, window.seconds) for window in facts.windows if window.phase == "evaluate"]
@@ -65,10 +72,18 @@ class _Run:
         ]
         self.round_s = statistics.fmean(each)
 
+    def expected_rounds(self, cell: Cell) -> int:
+        """Rounds that the whole cell will run: fewer than planned if rounds like these use up its budget."""
+        most, budget = int(cell.federation["rounds"]), cell.federation.get("budget")
+        if budget is None:
+            return most
+        each = Budget(**budget).bits(self._facts.transfers) / self._rounds
+        return max(1, min(most, int(budget["mbit"] * BITS_PER_MBIT // each)))
+
 
 def _shortened(cell: Cell, rounds: int) -> Cell:
     federation = {**cell.federation, "rounds": rounds, "score_every": min(rounds, cell.federation["score_every"])}
-    return replace(cell, federation=federation | {"test_rounds": []})
+    return replace(cell, federation=federation | {"test_rounds": [], "budget": None}, record={})
 
 
 def _peak_bytes() -> int:

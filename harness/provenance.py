@@ -23,7 +23,7 @@ def describe_host() -> Host:
     """The machine this process runs on, with the arithmetic rate of one thread (takes about a tenth of a second)."""
     return Host(
         machine=hashlib.sha256(socket.gethostname().encode()).hexdigest()[:12],
-        cpu_model=_cpu_model(),
+        cpu_model=cpu_model(),
         n_threads=os.cpu_count() or 1,
         is_virtual=is_virtual_machine(),
         gemm_gflops=gemm_gflops(),
@@ -68,7 +68,8 @@ def _git(root: Path, *arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """Name of the processor, as the system tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
     except OSError:

@@ -26,10 +26,23 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "signsgd": "baselines.signsgd:ScaledSign",
         "topk": "baselines.topk:TopK",
         "error_feedback": "baselines.error_feedback:ErrorFeedback",
+        "qsgd": "baselines.qsgd:Qsgd",
+        "terngrad": "baselines.terngrad:TernGrad",
+        "nuqsgd": "baselines.nuqsgd:Nuqsgd",
+        "sign": "baselines.sign:Sign",
+        "ef21": "baselines.ef21:Ef21",
+        "stc": "baselines.stc:SparseTernary",
+        "powersgd": "baselines.powersgd:PowerSgd",
+        "drive": "baselines.drive:Drive",
+        "eden": "baselines.eden:Eden",
         "quantfl": "quantfl.codec:QuantFL",
     },
     "server": {
         "mean": "harness.server_rules:Mean",
+        "fedavgm": "harness.server_rules:FedAvgM",
+        "fedadam": "harness.server_rules:FedAdam",
+        "majority_vote": "harness.server_rules:MajorityVote",
+        "ef21": "harness.server_rules:EF21",
     },
     "task": {
         "digits": "harness.tasks.digits:Digits",
@@ -50,6 +63,13 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     },
 }
 
+PRESETS: Mapping[str, Mapping[str, str]] = {
+    "codec": {
+        "quantfl-paper": "quantfl.presets:PAPER",
+    },
+}
+"""Names for settings worth a name: each leads to a mapping with the ``kind`` of a part and some of its settings."""
+
 _TABLE_OF_PROTOCOL: Mapping[object, str] = {
     Codec: "codec",
     ServerRule: "server",
@@ -64,6 +84,16 @@ def names(table: str) -> list[str]:
     return list(TABLES[table])
 
 
+def choices(table: str) -> list[str]:
+    """What may stand as a ``kind``: the names in a table, then its presets."""
+    return [*names(table), *PRESETS.get(table, ())]
+
+
+def preset(table: str, name: str) -> dict[str, Any]:
+    """The settings that a preset stands for, ``kind`` among them."""
+    return dict(_imported(table, name, PRESETS[table][name]))
+
+
 def load(table: str, kind: str) -> type[Any]:
     """The class behind a name. Its module, and no other, is imported.
 
@@ -73,13 +103,7 @@ def load(table: str, kind: str) -> type[Any]:
     """
     if kind not in TABLES[table]:
         raise UsageError(f"{table} {choice(kind, names(table))}")
-    module, _, class_name = TABLES[table][kind].partition(":")
-    try:
-        return typing.cast(type[Any], getattr(importlib.import_module(module), class_name))
-    except (ImportError, OSError) as error:
-        raise EnvironmentLacksError(
-            f"{table} {kind} cannot be loaded: {error}. Is the package it needs installed?"
-        ) from error
+    return typing.cast(type[Any], _imported(table, kind, TABLES[table][kind]))
 
 
 def build(table: str, mapping: object) -> Any:
@@ -124,12 +148,24 @@ def validated(table: str, value: object) -> Any:
         text = f"{shown(value)} is no {table}; a name or a mapping is needed, e.g. {{kind: {names(table)[0]}}}"
         raise rejection(table, [((), text)])
     if "kind" not in settings:
-        raise rejection(table, [(("kind",), f"missing; one of {', '.join(names(table))}")])
+        raise rejection(table, [(("kind",), f"missing; one of {', '.join(choices(table))}")])
     kind = settings["kind"]
-    if not isinstance(kind, str) or kind not in TABLES[table]:
-        raise rejection(table, [((() if isinstance(value, str) else ("kind",)), choice(kind, names(table)))])
+    if not isinstance(kind, str) or kind not in choices(table):
+        raise rejection(table, [((() if isinstance(value, str) else ("kind",)), choice(kind, choices(table)))])
     rest = {key: entry for key, entry in settings.items() if key != "kind"}
+    if kind in PRESETS.get(table, ()):
+        return validated(table, preset(table, kind) | rest)
     return construct(load(table, kind), rest, _validated_as)
+
+
+def _imported(table: str, name: str, path: str) -> Any:
+    module, _, attribute = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, OSError) as error:
+        raise EnvironmentLacksError(
+            f"{table} {name} cannot be loaded: {error}. Is the package it needs installed?"
+        ) from error
 
 
 def _validated_as(protocol: object, value: object) -> Any:

@@ -15,7 +15,8 @@ from pydantic import BaseModel
 
 from harness import carbon, devices, registry
 from harness.core.protocols import Codec, RadioModel, ServerRule, Task
-from harness.spec import BenchmarkSpec, CustomGrid
+from harness.scenarios import CustomGrid
+from harness.spec import BenchmarkSpec
 
 _TABLE_OF: Mapping[object, str] = {Codec: "codec", ServerRule: "server", Task: "task", RadioModel: "radio"}
 _SIMPLE: Mapping[object, dict[str, Any]] = {
@@ -54,7 +55,7 @@ def _any_of_table(table: str) -> dict[str, Any]:
         schema["properties"] = {"kind": {"const": name}, **schema["properties"]}
         schema["required"] = ["kind", *schema["required"]]
         parts.append(schema)
-    return {"anyOf": [{"enum": registry.names(table)}, *parts]}
+    return {"anyOf": [{"enum": registry.choices(table)}, *parts]}
 
 
 def _mapping(cls: type[Any]) -> dict[str, Any]:

@@ -14,6 +14,12 @@ _SOURCES_IN_HARNESS = (
     "federation.py",
     "channel.py",
     "local_training.py",
+    "broadcast.py",
+    "link.py",
+    "schedule.py",
+    "stopwatch.py",
+    "recoding.py",
+    "recording.py",
     "server_rules.py",
     "ledger.py",
 )

@@ -62,11 +62,14 @@ def _deployment_table(rows: pd.DataFrame, priced: Priced, radio: Mapping[str, An
     energy_factor, energy_unit = numbers.scale(joules.sum(axis=1), "J")
     carbon_factor, carbon_unit = numbers.scale(grams.to_numpy().ravel(), "g")
     table = _table(f"Deployed on {radio['title']} and {priced.context['device']['title']} (projected), whole fleet")
-    headings = [f"{name}\n{energy_unit}" for name in ("compute", "up", "down", "total")]
+    is_charged = "provisioning" in joules.columns
+    names = ("compute", "up", "down", *(["round 0"] if is_charged else []), "total")
+    headings = [f"{name}\n{energy_unit}" for name in names]
     _columns(table, "method", [*headings, *(f"{grid}\n{carbon_unit}" for grid in grids)])
     for method in joules.index:
         parts = joules.loc[method]
-        values = [parts["local_training"] + parts["codec"], parts["uplink"], parts["downlink"], parts.sum()]
+        values = [parts["local_training"] + parts["codec"], parts["uplink"], parts["downlink"]]
+        values += [parts["provisioning"], parts.sum()] if is_charged else [parts.sum()]
         table.add_row(
             Text(str(method)),
             *(numbers.significant(value / energy_factor, numbers.ESTIMATE_DIGITS) for value in values),

@@ -4,14 +4,14 @@ Nothing is priced or trained here. An unknown number stays empty; it is never 0.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from harness import pairs, statistics
-from harness.accounting import COMPONENTS, NOTHING, Bounds, CellResult, Component, RadioResult, carbon_g
+from harness import budgets, contrasts, pairs, shadows, statistics, update_statistics
+from harness.accounting import NOTHING, Bounds, CellResult, Component, RadioResult, carbon_g
 from harness.core.units import BITS_PER_BYTE, bits_from_bytes
 from harness.ledger import Ledger
 from harness.pooling import ComputeCosts
@@ -46,7 +46,11 @@ class PricedCell:
 
 
 def tabulate(
-    priced: Sequence[PricedCell], references: Mapping[str, str], costs: ComputeCosts | None = None
+    priced: Sequence[PricedCell],
+    references: Mapping[str, str],
+    costs: ComputeCosts | None = None,
+    reference: str = "",
+    named: Sequence[contrasts.Contrast] = (),
 ) -> dict[str, pd.DataFrame]:
     """All tables, by name.
 
@@ -54,28 +58,60 @@ def tabulate(
         priced: the finished cells, in the order of the spec.
         references: for each method, what it is compared with.
         costs: the pooled costs of computing that the cells were priced with; None leaves that table empty.
+        reference: the method whose bits budgets are shares of; without it, that table is empty.
+        named: the contrasts that the definition names.
     """
-    cells = pd.DataFrame([_cell_row(cell) for cell in priced])
-    breakdown = pd.DataFrame(list(itertools.chain.from_iterable(map(_breakdown_rows, priced))))
+    cells = _frame(priced, lambda cell: [_cell_row(cell)])
+    trajectories, breakdown = _frame(priced, _trajectory_rows), _frame(priced, _breakdown_rows)
+    coded = _frame(priced, lambda cell: shadows.shadow_rows(cell.key, cell.result.ledger), shadows.COLUMNS)
+    measured = _statistics(priced)
+    inits = update_statistics.init_pairs(measured, [cell.result.ledger for cell in priced])
     return {
         "cells": cells,
-        "trajectories": pd.DataFrame(list(itertools.chain.from_iterable(map(_trajectory_rows, priced)))),
+        "trajectories": trajectories,
         "breakdown": breakdown,
-        "usage": pd.DataFrame(list(itertools.chain.from_iterable(map(_usage_rows, priced)))),
+        "usage": _frame(priced, _usage_rows),
         "methods": pd.DataFrame(_method_rows(cells), columns=_METHODS_COLUMNS),
-        "pairs": pd.DataFrame(pairs.pair_rows(cells, breakdown, references), columns=pairs.COLUMNS),
-        "footprint": pd.DataFrame(list(itertools.chain.from_iterable(map(_footprint_rows, priced)))),
+        "pairs": pd.DataFrame(pairs.pair_rows(cells, breakdown, coded, references), columns=pairs.COLUMNS),
+        "footprint": _frame(priced, _footprint_rows),
         "compute": pd.DataFrame(_compute_rows(priced, costs), columns=_COMPUTE_COLUMNS),
+        "budgets": pd.DataFrame(budgets.budget_rows(cells, trajectories, reference), columns=budgets.COLUMNS),
+        "contrasts": pd.DataFrame(contrasts.contrast_rows(cells, named), columns=contrasts.COLUMNS),
+        "shadows": coded,
+        "provisioning": _frame(priced, _provisioning_rows, _PROVISIONING_COLUMNS),
+        "statistics": measured,
+        "initialisations": pd.DataFrame(inits, columns=update_statistics.PAIR_COLUMNS),
     }
+
+
+def _frame(
+    priced: Sequence[PricedCell],
+    rows: Callable[[PricedCell], Sequence[Mapping[str, Any]]],
+    columns: list[str] | None = None,
+) -> pd.DataFrame:
+    """The rows of all cells; `columns` are needed where there may be none."""
+    return pd.DataFrame(list(itertools.chain.from_iterable(map(rows, priced))), columns=columns)
+
+
+def _statistics(priced: Sequence[PricedCell]) -> pd.DataFrame:
+    recorded = [cell for cell in priced if len(cell.result.ledger.statistics)]
+    if not recorded:
+        return pd.DataFrame(columns=update_statistics.COLUMNS)
+    frames = [update_statistics.statistic_rows(cell.key, cell.result.ledger) for cell in recorded]
+    return pd.concat(frames, ignore_index=True)
 
 
 _METHODS_COLUMNS = ["method", "quantity", "radio", "grid", "n", "mean", "low", "high", "note"]
 _COMPUTE_COLUMNS = ["method", "operation", "machine", "n_cells", "cpu_s", "spread_share"]
+_PROVISIONING_COLUMNS = [
+    *("cell_id", "method", "seed", "radio", "n_clients", "bits", "energy_j", "energy_low_j", "energy_high_j"),
+]
 
 
 def _cell_row(cell: PricedCell) -> dict[str, Any]:
     ledger, reading = cell.result.ledger, cell.result.ledger.reading
-    transfers, scores = ledger.transfers, ledger.scores
+    is_round, scores = ledger.transfers["round"] > 0, ledger.scores
+    transfers, given = ledger.transfers[is_round], ledger.transfers[~is_round]
     sent = transfers.groupby("direction")["payload_bytes"].sum() * BITS_PER_BYTE
     cpu_s = ledger.windows.groupby("phase")["cpu_seconds"].sum()
     phases = {f"{phase}_cpu_s": float(cpu_s.get(phase, 0.0)) for phase in _PHASES}
@@ -96,6 +132,7 @@ def _cell_row(cell: PricedCell) -> dict[str, Any]:
         "multicast_total_bits": int(sent["uplink"]) + _multicast_bits(transfers),
         "reference_bits": bits_from_bytes(int(transfers["reference_bytes"].sum())),
         "frame_bits": bits_from_bytes(int(transfers["frame_bytes"].sum())),
+        "provisioning_bits": bits_from_bytes(int(given["payload_bytes"].sum())),
         "initial_accuracy": float(validation["value"].iloc[0]),
         "validation_accuracy": float(trained["value"].iloc[-_LAST_SCORES:].mean()),
         "test_accuracy": float(test["value"].iloc[-1]),
@@ -118,12 +155,15 @@ def _cell_row(cell: PricedCell) -> dict[str, Any]:
 def _multicast_bits(transfers: pd.DataFrame) -> int:
     """Downlink bits if a payload that several clients of a round receive alike is on the air once."""
     down = transfers[transfers["direction"] == "downlink"]
-    return bits_from_bytes(int(down.drop_duplicates(["round", "payload_digest"])["payload_bytes"].sum()))
+    # Two payloads of one client are two, even if they are equal.
+    down = down.assign(copy=down.groupby(["round", "client", "payload_digest"]).cumcount())
+    return bits_from_bytes(int(down.drop_duplicates(["round", "payload_digest", "copy"])["payload_bytes"].sum()))
 
 
 def _trajectory_rows(cell: PricedCell) -> list[dict[str, Any]]:
     ledger = cell.result.ledger
-    sent = ledger.transfers.pivot_table("payload_bytes", "round", "direction", "sum", fill_value=0) * BITS_PER_BYTE
+    transfers = ledger.transfers[ledger.transfers["round"] > 0]
+    sent = transfers.pivot_table("payload_bytes", "round", "direction", "sum", fill_value=0) * BITS_PER_BYTE
     so_far = sent.cumsum()
     scores = ledger.scores.pivot_table("value", ["round", "split"], "metric").sort_index()
     rows = []
@@ -148,24 +188,44 @@ def _trajectory_rows(cell: PricedCell) -> list[dict[str, Any]]:
 
 def _breakdown_rows(cell: PricedCell) -> list[dict[str, Any]]:
     rows = []
-    for radio, grid, component in itertools.product(cell.result.radios, cell.result.assumptions.grids, COMPONENTS):
-        energy = radio.joules[component]
-        carbon = carbon_g(energy, grid)
-        rows.append(
-            {
-                **cell.key,
-                "radio": radio.radio.kind,
-                "grid": grid.iso3 or grid.name,
-                "component": component,
-                "energy_j": energy.typical,
-                "energy_low_j": energy.low,
-                "energy_high_j": energy.high,
-                "carbon_g": carbon.typical,
-                "carbon_low_g": carbon.low,
-                "carbon_high_g": carbon.high,
-            }
-        )
+    for radio, grid in itertools.product(cell.result.radios, cell.result.assumptions.grids):
+        for component, energy in radio.joules.items():
+            carbon = carbon_g(energy, grid)
+            rows.append(
+                {
+                    **cell.key,
+                    "radio": radio.radio.kind,
+                    "grid": grid.iso3 or grid.name,
+                    "component": component,
+                    "energy_j": energy.typical,
+                    "energy_low_j": energy.low,
+                    "energy_high_j": energy.high,
+                    "carbon_g": carbon.typical,
+                    "carbon_low_g": carbon.low,
+                    "carbon_high_g": carbon.high,
+                }
+            )
     return rows
+
+
+def _provisioning_rows(cell: PricedCell) -> list[dict[str, Any]]:
+    """What clients were given before round 1, and its joules over the air; none where nothing was given."""
+    given = cell.result.ledger.transfers.query("round == 0")
+    if given.empty:
+        return []
+    n_clients, bits = int(given["client"].nunique()), bits_from_bytes(int(given["payload_bytes"].sum()))
+    return [
+        {
+            **cell.key,
+            "radio": radio.radio.kind,
+            "n_clients": n_clients,
+            "bits": bits,
+            "energy_j": radio.provisioning.typical,
+            "energy_low_j": radio.provisioning.low,
+            "energy_high_j": radio.provisioning.high,
+        }
+        for radio in cell.result.radios
+    ]
 
 
 def _usage_rows(cell: PricedCell) -> list[dict[str, Any]]:
@@ -182,7 +242,7 @@ def _usage_rows(cell: PricedCell) -> list[dict[str, Any]]:
 def _method_rows(cells: pd.DataFrame) -> list[dict[str, Any]]:
     rows = []
     for method, group in cells.groupby("method", sort=False):
-        for quantity in (*pairs.BITS, "reference_bits", "frame_bits", *_SCORES):
+        for quantity in (*pairs.BITS, "reference_bits", "frame_bits", "provisioning_bits", *_SCORES):
             is_counted = quantity not in _SCORES
             interval = statistics.mean_interval(group[quantity].astype(float).tolist(), is_counted=is_counted)
             if not is_counted:
@@ -225,7 +285,7 @@ def _footprint_rows(cell: PricedCell) -> list[dict[str, Any]]:
 
 
 def _joules_by_round(radio: RadioResult, rounds: Sequence[int]) -> dict[int, Bounds]:
-    """Joules up to and including each of `rounds`; nothing in round 0, before which nothing was sent."""
+    """Joules up to and including each of `rounds`; in round 0, what came over the air before the first."""
     return {
         number: sum((entry.joules for entry in radio.rounds if entry.round <= number), NOTHING) for number in rounds
     }

@@ -1,7 +1,8 @@
 """When each transfer of a cell happens in a deployment: order and work from the ledger, pace from the assumptions.
 
 A round starts when the slowest client of the round before is done, plus a pause. Every client goes through downlink,
-decode, local training, encode and uplink, one after the other. What the server does takes no time here.
+decode, local training, encode and uplink, one after the other. What the server does takes no time here. What clients
+were given before round 1 happens before the timeline begins.
 """
 
 import numpy as np
@@ -33,7 +34,7 @@ def device_seconds(ledger: Ledger, device: Device) -> pd.DataFrame:
         ValueError: the host's matrix rate or the CPU seconds of a window are not known.
     """
     windows = ledger.windows
-    at_client = windows[(windows["client"] >= 0) & windows["phase"].isin(CLIENT_PHASES)]
+    at_client = windows[(windows["round"] > 0) & (windows["client"] >= 0) & windows["phase"].isin(CLIENT_PHASES)]
     if not np.isfinite(at_client["cpu_seconds"]).all():
         raise ValueError(f"cell {ledger.cell_id}: a compute window has no CPU seconds")
     cpu_s = at_client.pivot_table(index=["round", "client"], columns="phase", values="cpu_seconds", aggfunc="sum")
@@ -41,7 +42,7 @@ def device_seconds(ledger: Ledger, device: Device) -> pd.DataFrame:
 
 
 def timeline(ledger: Ledger, device: Device, radio: RadioModel, pause_s: float = 0.0) -> list[RadioTransfer]:
-    """All transfers of a cell in time.
+    """All transfers of the rounds of a cell in time; those of round 0 are in `provisioning`.
 
     Args:
         ledger: a finished cell. Payloads of one client, round and direction count as one transfer.
@@ -68,11 +69,30 @@ def timeline(ledger: Ledger, device: Device, radio: RadioModel, pause_s: float =
     ]
 
 
+def provisioning(ledger: Ledger, radio: RadioModel) -> list[RadioTransfer]:
+    """What clients were given before round 1, as if each had fetched it over the air in a session of its own.
+
+    Args:
+        ledger: a finished cell.
+        radio: what the clients receive with.
+
+    Returns:
+        One downlink transfer of round 0 per client that was given something, each at 0 s; apart from the timeline.
+    """
+    given = ledger.transfers[ledger.transfers["round"] == 0]
+    bits = BITS_PER_BYTE * given.groupby("client")["payload_bytes"].sum()
+    seconds = {size: radio.transfer_s(int(size), "downlink") for size in bits.unique()}
+    return [
+        RadioTransfer(client, 0, "downlink", 0.0, seconds[size], size)
+        for client, size in zip(bits.index.tolist(), bits.tolist(), strict=True)
+    ]
+
+
 def _bits(ledger: Ledger) -> pd.DataFrame:
     """Bits per (round, client) and direction; NaN where nothing was sent."""
-    sent = ledger.transfers
-    if (sent["client"] < 0).any():
+    if (ledger.transfers["client"] < 0).any():
         raise ValueError(f"cell {ledger.cell_id}: a transfer names no client; the ledger has a row per receiver")
+    sent = ledger.transfers[ledger.transfers["round"] > 0]
     n_bytes = sent.pivot_table(index=["round", "client"], columns="direction", values="payload_bytes", aggfunc="sum")
     return BITS_PER_BYTE * n_bytes.reindex(columns=["downlink", "uplink"]).astype(float)
 

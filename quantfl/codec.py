@@ -1,133 +1,159 @@
-"""QuantFL's bucket codec, after the abstract: equal-width buckets over a range per tensor, indices packed.
+"""QuantFL's bucket codec, after the abstract: every reading of it, and what a bucket codec can be at its best.
 
-The paper's full text was not available. Range rule, reconstruction and wire format are choices made here, offered as
-settings; "BU" is read as bucket-uniform.
+The paper's full text was not available; its range rule, reconstruction, rounding and coding are unknown, so that they
+are settings here. "BU" is read as bucket-uniform (``buckets: width``), with an equal-mass sibling (``mass``). With
+`levels` there is a fixed number of buckets over a range; `quantfl.buckets` has the wire format. With `step`, buckets
+have one common width and no end; `quantfl.steps` has the wire format. Without either, a common step that we chose.
 
-Wire format, little-endian. With L levels, an index has ``b = ceil(log2 L)`` bits; L, rule and reconstruction are
-agreed beforehand and not sent.
-1. For each tensor, in model order, float32 numbers:
-   ``centre``: low, high (8 bytes); bucket i is decoded as ``low + (i + 1/2) (high - low) / L``;
-   ``mean``: a codebook of L numbers (4 L bytes); bucket i is decoded as entry i, so that no range is needed.
-   A tensor of n entries that would not get shorter (``32 n <= 8 * bytes above + b n``) goes as its n entries instead.
-   Both ends know this from the layout; an empty tensor so costs nothing.
-2. The indices of all other entries, in model order, packed in one run at b bits (`harness.wire.packing`).
-
-Bias: deterministic (nearest bucket); no error feedback, no state. Error of an entry, for ``min_max``: at most
-``(high - low) / (2 L)`` with ``centre``, below ``(high - low) / L`` with ``mean``, plus the rounding to float32. With
-``percentile``, entries outside the range have no bound. ``mean`` keeps the sum of each tensor.
+Bias, error of an entry (plus rounding to float32 and, of the largest magnitude, 2**-22):
+nearest, centre: deterministic; at most ``(high - low) / (2 L)``, or ``step / 2`` (``dead_zone * step`` within the zero
+bucket), step in units of the entries. Mean: below ``(high - low) / L`` or ``step``; with levels it keeps the sum of
+each group. Equal mass: within its bucket, below ``high - low``.
+trellis: deterministic; below ``2 dead_zone + 1`` steps, mean square a fifteenth of a squared step at high rates.
+stochastic: unbiased for entries within the range; below ``(high - low) / (L - 1)`` or ``step``.
+dither: unbiased likewise, with an error that does not depend on the entry: uniform, at most half of that, mean square
+a twelfth of its square. Entries beyond a range of ``sigma`` or ``percentile`` have no bound.
+No error feedback, no state.
 
 References:
     Herath, Rahulamathavan, De Silva, Lambotharan, "QuantFL: Sustainable Federated Learning for Edge IoT via
     Pre-Trained Model Quantisation", arXiv 2603.17507, 2026 (abstract).
+    Gish, Pierce, "Asymptotically Efficient Quantizing", IEEE Trans. Inf. Theory 14(5), 1968 (one step, entropy coded,
+    is within 0.255 bit of the bound).
+    Sullivan, "Efficient Scalar Quantization of Exponential and Laplacian Random Variables", IEEE Trans. Inf. Theory
+    42(5), 1996 (even thresholds with a dead zone, reconstruction at the means).
 """
 
-from collections.abc import Iterator
+import math
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal
 
 import numpy as np
 
-from harness.core.errors import PayloadError
 from harness.core.protocols import State
-from harness.core.types import Agreed, Float32, Layout, TensorSpec, Update
-from harness.wire.body import BodyReader, check_finite, float32_bytes
-from harness.wire.packing import bits_for, pack
-from quantfl.quantizer import bucket_centres, bucket_means, min_max_range, nearest_buckets, percentile_range
+from harness.core.seeds import stream
+from harness.core.types import Agreed, Float32, Layout, Update
+from harness.wire.body import check_finite
+from harness.wire.packing import bits_for
+from quantfl import presets
+from quantfl.buckets import Buckets
+from quantfl.checks import check
+from quantfl.steps import Steps
 
 
 @dataclass(frozen=True)
 class QuantFL:
-    """QuantFL's bucket-uniform quantiser: equal-width buckets per tensor, indices packed.
+    """QuantFL's bucket quantiser: levels over a range or one common step, packed or entropy coded.
 
     Attributes:
-        levels: buckets per tensor, 2 to 65536; any number, though only a power of two fills its bits.
-        range_rule: ``min_max`` spans all entries; ``percentile`` the central ones, and clips the rest.
-        percentile: share of the entries within the range, in %, above 50 and below 100; only with ``percentile``.
-        reconstruction: ``centre`` of the bucket, or ``mean`` of its entries, sent as a codebook.
+        levels: buckets over a range, 2 to 65536; any number, though only a power of two fills packed bits.
+        step: width of all buckets, in root mean squares of all coded entries of the update, 0.001 to 100. Without
+            `levels` and `step`, a step of 1.
+        buckets: ``width`` for buckets of equal width (BU), ``mass`` for equally full ones (BQ); with levels.
+        range_rule: ``min_max`` spans all entries, ``absmax`` as far to both sides of 0; ``sigma`` and ``percentile``
+            clip what is beyond. With levels of equal width.
+        percentile: share of the entries within the range, in %, above 50 and below 100; with that rule.
+        sigmas: how far the range reaches from the mean, in standard deviations, above 0, at most 1000; with ``sigma``.
+        scope: what shares a range or codebook: a ``tensor``, a ``block`` of one, or all coded tensors of the
+            ``model``; with levels.
+        block_size: entries of a block, at least 2, the last block of a tensor may have fewer; with ``block``.
+        reconstruction: an entry is decoded to the ``centre`` of its bucket, or to the ``mean`` of the bucket's entries,
+            which is sent. The default is ``mean`` with a step or equal mass, else ``centre``.
+        rounding: to the ``nearest`` centre; ``trellis``, with a step: whole sequences to the nearest sequence, a
+            sixth of a bit an entry better, and slower to encode; ``stochastic``; or by a subtractive ``dither`` that
+            both ends agree on.
+        dead_zone: half-width of the zero bucket in steps, 0.5 (none) to 1; with a step and without randomness, 0.6 by
+            default.
+        coding: ``packed`` indices of ceil(log2 L) bits, or ``ans``: entropy coded, a model per tensor.
+        vectors: ``float32`` sends biases and other tensors of fewer than two dimensions as they are, ``coded`` not.
     """
 
-    levels: int = 64
-    range_rule: Literal["min_max", "percentile"] = "min_max"
+    levels: int | None = None
+    step: float | None = None
+    buckets: Literal["width", "mass"] = "width"
+    range_rule: Literal["min_max", "absmax", "sigma", "percentile"] = "min_max"
     percentile: float | None = None
-    reconstruction: Literal["centre", "mean"] = "centre"
+    sigmas: float | None = None
+    scope: Literal["tensor", "block", "model"] = "tensor"
+    block_size: int | None = None
+    reconstruction: Literal["centre", "mean"] | None = None
+    rounding: Literal["nearest", "trellis", "stochastic", "dither"] = "nearest"
+    dead_zone: float | None = None
+    coding: Literal["packed", "ans"] = "ans"
+    vectors: Literal["float32", "coded"] = "float32"
 
     kind: ClassVar[str] = "quantfl"
     wire_id: ClassVar[int] = 6
 
     def __post_init__(self) -> None:
-        """Refuse settings out of range, and a percentile that would be ignored or is missing."""
-        if not 2 <= self.levels <= 65536:
-            raise ValueError(f"levels must be 2 to 65536 (got {self.levels})")
-        if self.range_rule not in ("min_max", "percentile"):
-            raise ValueError(f"range_rule must be min_max or percentile (got {self.range_rule})")
-        if self.reconstruction not in ("centre", "mean"):
-            raise ValueError(f"reconstruction must be centre or mean (got {self.reconstruction})")
-        if self.range_rule == "min_max" and self.percentile is not None:
-            raise ValueError(f"percentile is for range_rule: percentile only (got {self.percentile} with min_max)")
-        if self.range_rule == "percentile" and (self.percentile is None or not 50 < self.percentile < 100):
-            raise ValueError(f"percentile must be above 50 and below 100, e.g. 99.9 (got {self.percentile})")
+        """Refuse settings out of range, and settings that others leave without effect."""
+        check(self)
+
+    def nominal_bits(self, layout: Layout) -> float:
+        """``ceil(log2 L)``; with a step, that of the indices up to eight root mean squares (our choice).
+
+        >>> QuantFL(levels=64).nominal_bits(Layout(())), QuantFL(step=1.0).nominal_bits(Layout(()))
+        (6.0, 5.0)
+        """
+        return float(bits_for(self.levels or 2 * math.ceil(8 / self._step) + 1))
 
     def init(self, layout: Layout) -> State:
         """No state."""
         return None
 
     def encode(self, update: Update, state: State, rng: np.random.Generator, agreed: Agreed) -> tuple[bytes, State]:
-        """Body of `update`; its length depends on the layout only. See `harness.core.protocols.Codec`."""
+        """Body of `update`; see `harness.core.protocols.Codec`."""
         check_finite(update)
-        numbers: list[Float32] = []
-        indices = [np.zeros(0, dtype=np.uint32)]
-        for _, place, is_coded in self._plan(update.layout):
-            values = update.values[place]
-            if not is_coded:
-                numbers.append(values)
-                continue
-            low, high = self._range(values)
-            buckets = nearest_buckets(values, low, high, self.levels)
-            indices.append(buckets)
-            if self.reconstruction == "mean":
-                numbers.append(bucket_means(values, buckets, low, high, self.levels))
-            else:
-                numbers.append(np.array([low, high], dtype=np.float32))
-        return b"".join(map(float32_bytes, numbers)) + pack(np.concatenate(indices), bits_for(self.levels)), state
+        is_agreed = self.rounding == "dither"
+        if self.levels is not None:
+            return self._bucketed.encode(update, _dither(agreed) if is_agreed else partial(_uniform, rng)), state
+        return self._stepped.encode(
+            update, partial(_dither, agreed) if is_agreed else lambda number: partial(_uniform, rng)
+        ), state
 
     def decode(self, body: bytes, layout: Layout, agreed: Agreed) -> Update:
         """The update with every entry replaced by its bucket's value; see `harness.core.protocols.Codec`."""
-        reader = BodyReader(body)
-        values = np.empty(layout.size, dtype=np.float32)
-        codebooks: list[tuple[slice, Float32]] = []
-        for tensor, place, is_coded in self._plan(layout):
-            if is_coded:
-                codebooks.append((place, self._read_codebook(reader, tensor)))
-            else:
-                values[place] = reader.float32(tensor.size, f"entries of {tensor.name}")
-        n_indices = sum(place.stop - place.start for place, _ in codebooks)
-        indices = reader.packed(n_indices, bits_for(self.levels), "indices")
-        reader.finish()
-        if n_indices and int(indices.max()) >= self.levels:
-            raise PayloadError(f"index {int(indices.max())} in the body, expected 0 to {self.levels - 1}")
-        start = 0
-        for place, codebook in codebooks:
-            stop = start + place.stop - place.start
-            values[place] = codebook[indices[start:stop]]
-            start = stop
-        return Update(values, layout)
+        if self.levels is not None:
+            return self._bucketed.decode(body, layout, _dither(agreed))
+        return self._stepped.decode(body, layout, partial(_dither, agreed))
 
-    def _plan(self, layout: Layout) -> Iterator[tuple[TensorSpec, slice, bool]]:
-        """Each tensor with its place, and whether it is coded or goes as its float32 entries."""
-        header_bits = 32 * (self.levels if self.reconstruction == "mean" else 2)
-        for tensor, place in layout.slices():
-            yield tensor, place, 32 * tensor.size > header_bits + bits_for(self.levels) * tensor.size
+    @property
+    def _step(self) -> float:
+        return presets.STEP if self.step is None else self.step
 
-    def _range(self, values: Float32) -> tuple[float, float]:
-        if self.percentile is None:
-            return min_max_range(values)
-        return percentile_range(values, self.percentile)
+    @property
+    def _is_mean(self) -> bool:
+        if self.reconstruction is None:
+            return self.buckets == "mass" or (self.levels is None and self.rounding in ("nearest", "trellis"))
+        return self.reconstruction == "mean"
 
-    def _read_codebook(self, reader: BodyReader, tensor: TensorSpec) -> Float32:
-        """What each index stands for, float32, shape (levels,)."""
-        if self.reconstruction == "mean":
-            return reader.float32(self.levels, f"codebook of {tensor.name}")
-        low, high = reader.float32(2, f"range of {tensor.name}").tolist()
-        if low > high:
-            raise PayloadError(f"tensor {tensor.name}: range from {low} to {high}")
-        return bucket_centres(low, high, self.levels)
+    @property
+    def _bucketed(self) -> Buckets:
+        assert self.levels is not None and self.rounding != "trellis"  # noqa: S101 - for the type checker
+        return Buckets(
+            levels=self.levels,
+            is_mass=self.buckets == "mass",
+            range_rule=self.range_rule,
+            range_parameter=self.sigmas if self.range_rule == "sigma" else self.percentile,
+            scope=self.scope,
+            block_size=self.block_size,
+            is_mean=self._is_mean,
+            rounding=self.rounding,
+            coding=self.coding,
+            vectors=self.vectors,
+        )
+
+    @property
+    def _stepped(self) -> Steps:
+        dead_zone = presets.DEAD_ZONE if self.dead_zone is None else self.dead_zone
+        return Steps(self._step, dead_zone, self._is_mean, self.rounding, self.vectors)
+
+
+def _dither(agreed: Agreed, *keys: int) -> partial[Float32]:
+    generator = stream(agreed.seed, f"dither-{agreed.direction}", agreed.round, agreed.client, *keys)
+    return partial(_uniform, generator)
+
+
+def _uniform(generator: np.random.Generator, count: int) -> Float32:
+    return generator.random(count, dtype=np.float32)

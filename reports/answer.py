@@ -5,6 +5,7 @@ from reports.document import Highlight, Highlights, Paragraph
 from reports.lookup import Estimate
 from reports.numbers import ESTIMATE_DIGITS, NBSP, percent, percent_estimate, shorten, signed, significant
 from reports.schema import Tables
+from reports.sections.provisioning import is_charged
 
 _LONGEST_NAME = 60
 _LEAST_CHANGE = 5e-4
@@ -123,7 +124,7 @@ def _highlight(tables: Tables, method: str, radio: str) -> Highlight:
     bits = lookup.pair(tables, method, "total_bits")
     cell = phrases.quotient(quotient)
     detail = cell.detail
-    if joules and bits and joules.value is not None and bits.value is not None:
+    if not is_charged(tables) and joules and bits and joules.value is not None and bits.value is not None:
         saved = f"{percent_estimate(1 - joules.value)} of joules for {percent(1 - bits.value)} of bits"
         detail = f"{saved}; {cell.detail}" if cell.detail else saved
     return Highlight(radio, lookup.radio_title(tables, radio), cell.text, detail)

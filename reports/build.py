@@ -9,17 +9,21 @@ from reports.sections.accuracy import accuracy
 from reports.sections.assumptions import assumptions
 from reports.sections.bits import bits
 from reports.sections.carbon import carbon
+from reports.sections.contrasts import contrasts
 from reports.sections.deployment import deployment
 from reports.sections.headline import headline
 from reports.sections.method import method
 from reports.sections.missing import missing
 from reports.sections.provenance import provenance
 from reports.sections.testbed import testbed
+from reports.sections.update_statistics import update_statistics
 
-SECTIONS: tuple[Callable[[Tables], Section], ...] = (
+SECTIONS: tuple[Callable[[Tables], Section | None], ...] = (
     headline,
     bits,
     accuracy,
+    contrasts,
+    update_statistics,
     deployment,
     carbon,
     testbed,
@@ -28,7 +32,7 @@ SECTIONS: tuple[Callable[[Tables], Section], ...] = (
     missing,
     provenance,
 )
-"""The order of a report. A new section is one module and one line here."""
+"""The order of a report. A new section is one module and one line here; one that has nothing to say gives None."""
 
 
 def build_report(tables_folder: Path) -> Report:
@@ -45,5 +49,5 @@ def report_of(tables: Tables) -> Report:
     return Report(
         title=str(tables.context["name"]),
         subtitle="Federated learning in bits, joules, grams and accuracy",
-        sections=tuple(section(tables) for section in SECTIONS),
+        sections=tuple(built for section in SECTIONS if (built := section(tables))),
     )

@@ -159,12 +159,14 @@ class Curve:
         slot: colour and marker, from 0 (`REFERENCE_SLOT`).
         points: (x, y) in order of x.
         repeats: the single runs behind it, drawn faint.
+        is_rule: whether it is theory rather than data: a thin line without markers.
     """
 
     label: str
     slot: int
     points: tuple[tuple[float, float], ...]
     repeats: tuple[tuple[tuple[float, float], ...], ...] = ()
+    is_rule: bool = False
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from reports.document import Bars, Curves, Figure
 from reports.figures_bars import PART_COLOURS, draw_bars
-from reports.figures_curves import draw_curves, name_curves
+from reports.figures_curves import draw_curves, legend_in, name_curves
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -105,9 +105,10 @@ def _draw(figure: Figure, width_in: float) -> "Canvas":
 
 def _height_in(figure: Figure, n_rows: int, is_wide: bool) -> float:
     if not figure.panels or isinstance(figure.panels[0], Curves):
-        if len(figure.panels) > 1:
-            return 0.55 + (2.6 if is_wide else 2.2) * n_rows
-        return 3.75 if is_wide else 3.4
+        curves = [panel for panel in figure.panels if isinstance(panel, Curves)]
+        if len(curves) > 1:
+            return 0.3 + (2.6 if is_wide else 2.2) * n_rows + legend_in(curves, is_wide=is_wide)
+        return (3.55 if is_wide else 3.2) + legend_in(curves, is_wide=is_wide)
     n_bars = max(len(panel.bars) for panel in figure.panels if isinstance(panel, Bars))
     return 0.35 + n_rows * (0.75 + 0.4 * n_bars) + (0.0 if is_wide else 0.2)
 

@@ -8,8 +8,8 @@ from reports.numbers import shorten
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-PART_COLOURS = ("#22262e", "#e69f00", "#0072b2", "#56b4e9")
-"""Dark to light in a fixed order, so that parts differ in grey as well."""
+PART_COLOURS = ("#22262e", "#e69f00", "#0072b2", "#56b4e9", "#cc79a7")
+"""In a fixed order in which neighbours differ in grey as well; the fifth is seldom needed."""
 
 _HEIGHT = 0.42
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reports.document import Curves
-from reports.numbers import shorten, significant
+from reports.document import Curve, Curves
+from reports.numbers import MINUS, shorten, significant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,11 +14,20 @@ if TYPE_CHECKING:
     from matplotlib.text import Annotation
 
 SERIES_COLOURS = ("#22262e", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+RULE_COLOUR = "#5b6472"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 """One more than colours, so that the pair tells 56 lines apart."""
 
 DASHES = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)))
 MOST_DIRECT_LABELS = 6
+_CROWDED = 12
+"""Lines above which lines, markers and names are smaller and the legend stands below."""
+_FONT_PT = {False: 8.5, True: 7.5}
+"""Size of names in a legend, by whether it is crowded."""
+_LABEL_SPACING = 0.35
+"""Space between the lines of a legend, in units of its font."""
+MOST_DECADES_WITH_STEPS = 1e4
+"""Ratio of the ends of a log axis from which only whole powers of ten have ticks."""
 
 _PLACES = (
     (7, 0, "left", "center"),
@@ -41,7 +50,7 @@ def draw_curves(axis: "Axes", panel: Curves) -> None:
         colour = SERIES_COLOURS[curve.slot % len(SERIES_COLOURS)]
         for repeat in curve.repeats:
             axis.plot(*_columns(repeat), color=colour, alpha=0.28, linewidth=0.9, solid_capstyle="round")
-        axis.plot(*_columns(curve.points), **_look(curve.slot))
+        axis.plot(*_columns(curve.points), **_look(curve, is_crowded=len(panel.curves) > _CROWDED))
     _axes(axis, panel)
 
 
@@ -49,26 +58,53 @@ def name_curves(canvas: "Canvas", axes: "Sequence[Axes]", panels: Sequence[Curve
     """Name what was drawn: beside the lines if one wide panel has room for it, else in one legend for all panels."""
     from matplotlib.lines import Line2D
 
-    curves = list({curve.slot: curve for panel in panels for curve in panel.curves}.values())
+    curves = _named(panels)
     if not curves:
         return
     is_direct = is_wide and len(panels) == 1 and len(curves) <= MOST_DIRECT_LABELS
     if is_direct and _label_directly(canvas, axes[0], panels[0]):
         return
-    handles = [Line2D([], [], **_look(curve.slot)) for curve in curves]
+    is_crowded = len(curves) > _CROWDED
+    handles = [Line2D([], [], **_look(curve, is_crowded=is_crowded)) for curve in curves]
     labels = [shorten(curve.label) for curve in curves]
-    columns = _legend_columns(labels, is_wide)
-    legend = canvas.legend(handles, ["-"] * len(labels), loc="outside upper left", ncols=columns, handlelength=2.6)
+    legend = canvas.legend(
+        handles,
+        ["-"] * len(labels),
+        loc="outside lower left" if is_crowded else "outside upper left",
+        ncols=_legend_columns(labels, is_wide=is_wide),
+        handlelength=2.6,
+        fontsize=_FONT_PT[is_crowded],
+        labelspacing=_LABEL_SPACING,
+        columnspacing=1.4,
+    )
     for text, label in zip(legend.get_texts(), labels, strict=True):
         text.set_text(label)  # given as a label, a name that starts with "_" would be left out
 
 
-def _legend_columns(labels: list[str], is_wide: bool) -> int:
+def legend_in(panels: Sequence[Curves], *, is_wide: bool) -> float:
+    """Height of the legend of some panels, inches: figures grow with it, so that their axes do not shrink."""
+    labels = [shorten(curve.label) for curve in _named(panels)]
+    if not labels:
+        return 0.0
+    n_rows = -(-len(labels) // _legend_columns(labels, is_wide=is_wide))
+    return n_rows * _FONT_PT[len(labels) > _CROWDED] * (1.2 + _LABEL_SPACING) / 72 + 0.05
+
+
+def _named(panels: Sequence[Curves]) -> list[Curve]:
+    """One curve for each name, in the order of the panels."""
+    return list({(curve.slot, curve.is_rule): curve for panel in panels for curve in panel.curves}.values())
+
+
+def _legend_columns(labels: list[str], *, is_wide: bool) -> int:
     widest = max(len(label) for label in labels) + 9
-    return max(1, min(len(labels), (104 if is_wide else 46) // widest))
+    room = (104 if is_wide else 46) * _FONT_PT[False] / _FONT_PT[len(labels) > _CROWDED]
+    return max(1, min(len(labels), int(room) // widest))
 
 
-def _look(slot: int) -> dict[str, Any]:
+def _look(curve: Curve, *, is_crowded: bool = False) -> dict[str, Any]:
+    slot = curve.slot
+    if curve.is_rule:
+        return {"color": RULE_COLOUR, "linestyle": DASHES[slot % len(DASHES)], "linewidth": 1.1, "zorder": 2}
     dashes = DASHES[slot // len(SERIES_COLOURS) % len(DASHES)]
     return {
         "color": SERIES_COLOURS[slot % len(SERIES_COLOURS)],
@@ -76,7 +112,8 @@ def _look(slot: int) -> dict[str, Any]:
         "linestyle": dashes,
         "markeredgecolor": "#ffffff",
         "markeredgewidth": 0.6,
-        "markersize": 5.5,
+        "markersize": 4.0 if is_crowded else 5.5,
+        "linewidth": 1.2 if is_crowded else 1.8,
         "zorder": 3 + slot / 100,
     }
 
@@ -93,7 +130,9 @@ def _axes(axis: "Axes", panel: Curves) -> None:
     axis.set_ylim(bottom, top + 0.05 * (top - bottom))  # room for names above the lines
     axis.grid(visible=False, axis="x")
     if panel.is_x_log:
-        axis.xaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
+        first, last = axis.get_xlim()
+        subs = (1.0, 2.0, 5.0) if last < MOST_DECADES_WITH_STEPS * first else (1.0,)
+        axis.xaxis.set_major_locator(LogLocator(base=10, subs=subs))
         axis.xaxis.set_minor_locator(NullLocator())
         axis.xaxis.set_minor_formatter(NullFormatter())
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
@@ -101,7 +140,9 @@ def _axes(axis: "Axes", panel: Curves) -> None:
 
 
 def _tick(value: float) -> str:
-    """At most four digits, no trailing zeros, no floating-point crumbs."""
+    """At most four digits, no trailing zeros, no floating-point crumbs; a power of ten below a ten-thousandth."""
+    if 0 < value < 0.99e-4:
+        return f"{value:.0e}".replace("e-0", "e-").replace("-", MINUS)
     text = significant(round(value, 9), 4)
     return text.rstrip("0").rstrip(".") if "." in text else text
 
@@ -122,7 +163,7 @@ def _label_directly(canvas: "Canvas", axis: "Axes", panel: Curves) -> bool:
                 textcoords="offset points",
                 ha=horizontal,
                 va=vertical,
-                color=SERIES_COLOURS[curve.slot % len(SERIES_COLOURS)],
+                color=_look(curve)["color"],
                 fontweight="bold",
                 fontsize=8,
             )

@@ -93,7 +93,7 @@ def _figure(block: Figure, prefix: str) -> str:
         rf"% Across both columns: figure* with {file_stem(block.key)}.pdf, 7.2 inches wide.",
         r"\begin{figure}[tbp]",
         r"  \centering",
-        rf"  \includegraphics[width=\harnesswidth]{{{path}}}",
+        rf"  \includegraphics[width=\harnesswidth,height=.8\textheight,keepaspectratio]{{{path}}}",
         rf"  \caption{{{escape(block.caption)}}}",
         rf"  \label{{fig:{prefix}-{block.key}}}",
         r"\end{figure}",

@@ -64,7 +64,7 @@ def reference(tables: Tables) -> str:
 
 
 def references(tables: Tables) -> set[str]:
-    """The reference, and what methods of other initialisations are compared with."""
+    """The reference, and what methods of other initialisations or cohorts are compared with."""
     return {reference(tables), *map(str, tables.pairs["reference"])}
 
 
@@ -75,12 +75,15 @@ def reference_of(tables: Tables, method: str) -> str:
 
 
 def compared_with(tables: Tables) -> str:
-    """What methods are compared with, in words: the reference, or one for each initialisation."""
+    """What methods are compared with, in words: the reference, or one for each initialisation and cohort."""
     others = sorted(references(tables) - {reference(tables)})
     if not others:
         return reference(tables)
-    named = ", ".join(f"{name} ({initialisation(tables, name)})" for name in [reference(tables), *others])
-    return f"the reference of their own initialisation: {named}"
+    names = [reference(tables), *others]
+    has_cohorts = len({cohort(tables, name) for name in names}) > 1
+    what = "initialisation and cohort" if has_cohorts else "initialisation"
+    named = ", ".join(f"{name} ({_start(tables, name, has_cohort=has_cohorts)})" for name in names)
+    return f"the reference of their own {what}: {named}"
 
 
 def challengers(tables: Tables) -> list[str]:
@@ -106,14 +109,28 @@ def initialisation(tables: Tables, method: str) -> str:
     return str(init) if init else "not recorded"
 
 
+def overrides(tables: Tables, method: str) -> Mapping[str, Any]:
+    """Settings of the federation that a method has otherwise; empty if none."""
+    settings = description(tables, method).get("federation")
+    return settings if isinstance(settings, Mapping) else {}
+
+
+def cohort(tables: Tables, method: str) -> int | None:
+    """Clients per round of a method; None if it is not recorded."""
+    federation = tables.context.get("federation")
+    shared = federation if isinstance(federation, Mapping) else {}
+    value = {**shared, **overrides(tables, method)}.get("cohort")
+    return value if isinstance(value, int) else None
+
+
 def radios(tables: Tables) -> list[str]:
     """Radios that were priced, in the order of the tables."""
-    return [name for name in _distinct(tables.breakdown["radio"]) if name]
+    return [name for name in tables.scenarios[0] if name]
 
 
 def grids(tables: Tables) -> list[str]:
     """Grids that were priced, in the order of the tables."""
-    return [name for name in _distinct(tables.breakdown["grid"]) if name]
+    return [name for name in tables.scenarios[1] if name]
 
 
 def radio_title(tables: Tables, radio: str) -> str:
@@ -156,7 +173,7 @@ def seeds_finished(tables: Tables, method: str) -> int:
 
 def energy(tables: Tables, method: str, radio: str) -> dict[str, Range]:
     """Deployment joules per component of one run of the whole fleet, mean over seeds; empty if nothing finished."""
-    first_grid = next(iter(_distinct(tables.breakdown["grid"])), "")
+    first_grid = next(iter(tables.scenarios[1]), "")
     rows = tables.breakdown_rows.get((method, radio, first_grid), [])
     return _ranges(rows, "energy_low_j", "energy_j", "energy_high_j")
 
@@ -183,6 +200,23 @@ def verdict(difference: Estimate | None) -> str:
     return "holds" if difference.low > HOLDS_ABOVE else "not resolved"
 
 
+def estimate_of(row: Mapping[str, Any], value: str, count: str) -> Estimate:
+    """The estimate in a row, whose columns `value` and `count` hold the number and the seeds behind it."""
+    n = int(row[count]) if is_known(row[count]) else 0
+    return Estimate(n, _known(row[value]), _known(row["low"]), _known(row["high"]), str(row["note"]))
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as mappings from column to value."""
+    return [{str(column): value for column, value in row.items()} for row in frame.to_dict("records")]
+
+
+def means(frame: pd.DataFrame, keys: Sequence[str], columns: Sequence[str]) -> dict[tuple[str, ...], list[float]]:
+    """Means of some columns over seeds, by the values of the key columns, in the order in which those occur."""
+    found = frame.groupby(list(keys), sort=False)[list(columns)].mean().reset_index()
+    return {tuple(str(row[key]) for key in keys): [float(row[column]) for column in columns] for row in records(found)}
+
+
 def mappings(value: Any) -> list[Mapping[str, Any]]:
     """The mappings in a list from ``context.json``, whatever else stands there."""
     return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, Sequence) else []
@@ -201,9 +235,13 @@ def _ranges(rows: Sequence[Mapping[str, Any]], low: str, typical: str, high: str
 def _estimate(rows: Sequence[Mapping[str, Any]], value: str, count: str) -> Estimate | None:
     if not rows:
         return None
-    row = rows[0]
-    n = int(row[count]) if is_known(row[count]) else 0
-    return Estimate(n, _known(row[value]), _known(row["low"]), _known(row["high"]), str(row["note"]))
+    return estimate_of(rows[0], value, count)
+
+
+def _start(tables: Tables, method: str, *, has_cohort: bool) -> str:
+    clients = cohort(tables, method)
+    words = f", {clients if clients is not None else 'unknown'} clients a round" if has_cohort else ""
+    return f"{initialisation(tables, method)}{words}"
 
 
 def _radio(tables: Tables, radio: str) -> Mapping[str, Any]:
@@ -214,7 +252,3 @@ def _radio(tables: Tables, radio: str) -> Mapping[str, Any]:
 
 def _known(value: Any) -> float | None:
     return float(value) if is_known(value) else None
-
-
-def _distinct(column: "pd.Series[Any]") -> list[str]:
-    return [str(value) for value in column.drop_duplicates()]

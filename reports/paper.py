@@ -7,10 +7,14 @@ from reports.bibliography import keys
 from reports.document import Block, Cell, Column, Paragraph, Report, Section, Table
 from reports.numbers import MINUS, TABLE_HEADROOM, absent, scale
 from reports.schema import Tables
+from reports.sections.budgets import budget_table
+from reports.sections.contrasts import contrast_table
 from reports.sections.deployment import energy_figure
 from reports.sections.method import boundary
 from reports.sections.methods_text import methods_text
+from reports.sections.shadows import shadow_table
 from reports.sections.trajectories import accuracy_against_bits, accuracy_against_carbon
+from reports.sections.update_statistics import statistics_figure
 
 _NONE = Cell("–", tone="muted")
 _BITS = ("uplink_bits", "downlink_bits", "total_bits", "multicast_total_bits")
@@ -19,9 +23,15 @@ _BITS = ("uplink_bits", "downlink_bits", "total_bits", "multicast_total_bits")
 def build_paper(tables: Tables) -> Report:
     """The neutral document of a paper: two tables of results, one of coefficients, the figures, the methods text."""
     results: list[Block] = [_results(tables)]
+    results += [table for table in (budget_table(tables), contrast_table(tables), shadow_table(tables)) if table]
     if lookup.radios(tables) and not tables.breakdown.empty:
         results.append(_deployment(tables))
-    drawn = (accuracy_against_bits(tables), energy_figure(tables), accuracy_against_carbon(tables))
+    drawn = (
+        accuracy_against_bits(tables),
+        statistics_figure(tables),
+        energy_figure(tables),
+        accuracy_against_carbon(tables),
+    )
     results += [figure for figure in drawn if figure]
     methods: list[Block] = [*methods_text(tables), Paragraph(" ".join(boundary(tables)))]
     coefficients = _coefficients(tables)
@@ -68,7 +78,7 @@ def _verdicts(tables: Tables) -> str:
     said: dict[str, list[str]] = {}
     for name in lookup.challengers(tables):
         said.setdefault(lookup.verdict(lookup.pair(tables, name, "test_accuracy")), []).append(name)
-    words = [f"{verdict} for {phrases.listing(names)}" for verdict, names in said.items()]
+    words = [f"{verdict} for {phrases.some(names)}" for verdict, names in said.items()]
     if not words:
         return ""
     return f"Accuracy (holds: lower end of the interval above {MINUS}0.5 points) {'; '.join(words)}."

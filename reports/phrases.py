@@ -23,6 +23,7 @@ NOT_PAIRED = "not paired"
 NOT_FINISHED = "no finished cell"
 _CLASSES = {"M": "measured", "E": "estimated", "P": "projected"}
 _DETERMINISTIC = "deterministic"
+_MOST_NAMES = 8
 
 
 def class_words(evidence: str) -> str:
@@ -173,6 +174,15 @@ def listing(words: list[str]) -> str:
     'a, b and c'
     """
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def some(names: list[str]) -> str:
+    """Methods by name in a sentence; only how many, where a table beside it names them better.
+
+    >>> some(["a", "b"]), some(["m"] * 20)
+    ('a and b', '20 methods')
+    """
+    return listing(names) if len(names) <= _MOST_NAMES else f"{len(names)} methods"
 
 
 def _points_ends(estimate: Estimate) -> tuple[str, str] | None:

@@ -4,12 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reports import lookup, phrases
+from reports.columns import METHOD_BITS
 from reports.document import Cell
 from reports.lookup import Estimate, Range
 from reports.numbers import MINUS, NBSP, TABLE_HEADROOM, is_known, scale
-from reports.schema import METHOD_BITS, Tables
+from reports.schema import Tables
+from reports.sections.contrasts import contrast_cell, named_contrasts
+from reports.sections.shadows import coding_name, codings
 
-_COUNTED = (*METHOD_BITS, "reference_bits", "frame_bits")
+_COUNTED = (*METHOD_BITS, "reference_bits", "frame_bits", "provisioning_bits")
 _SCORES = ("initial_accuracy", "validation_accuracy", "test_accuracy")
 _COMPARED_SCORES = ("validation_accuracy", "test_accuracy")
 _WORDS = {
@@ -20,6 +23,7 @@ _WORDS = {
     "multicast_total_bits": "total bits, multicast",
     "reference_bits": "the same vectors as raw float32, unicast",
     "frame_bits": "bits of frames, unicast",
+    "provisioning_bits": "bits given to clients before round 1",
     "initial_accuracy": "validation accuracy at round 0",
     "validation_accuracy": "mean of the last validation accuracies, at most five",
     "test_accuracy": "test accuracy of the final round",
@@ -56,15 +60,26 @@ def results(tables: Tables) -> Iterator[Result]:
     """All results that are known, method by method; what is not known has no entry."""
     counted = [lookup.mean(tables, name, key) for name in lookup.methods(tables) for key in _COUNTED]
     factor, unit = scale([estimate.value for estimate in counted if estimate], "bit")
+    joules = {radio: _joules(tables, radio) for radio in lookup.radios(tables)}
+    grams = {radio: _grams(tables, radio) for radio in lookup.radios(tables)}
+    yield from _contrasts(tables)
     for method in lookup.methods(tables):
         yield from _bits(tables, method, factor, unit)
         yield from _scores(tables, method)
         yield from _changes(tables, method)
         for radio in lookup.radios(tables):
             yield from _pass_through(tables, method, radio)
-            yield from _energy(tables, method, radio)
+            yield from _energy(tables, method, radio, joules[radio])
             for grid in lookup.grids(tables):
-                yield from _carbon(tables, method, radio, grid)
+                yield from _carbon(tables, method, (radio, grid), grams[radio])
+
+
+def _contrasts(tables: Tables) -> Iterator[Result]:
+    for contrast in named_contrasts(tables):
+        cell, estimate = contrast_cell(contrast), contrast.estimate
+        words = f"contrast in {contrast.quantity}: {contrast.formula}"
+        raw_unit = "(points)" if contrast.unit == "points" else "(factor)"
+        yield from _of_estimate(tables, (contrast.name, "contrast"), cell, estimate, "", raw_unit, words)
 
 
 def _bits(tables: Tables, method: str, factor: float, unit: str) -> Iterator[Result]:
@@ -89,6 +104,8 @@ def _scores(tables: Tables, method: str) -> Iterator[Result]:
 def _changes(tables: Tables, method: str) -> Iterator[Result]:
     for key in METHOD_BITS:
         yield from _ratio(tables, method, key, is_fact=True)
+    for coding in codings(tables, method):
+        yield from _ratio(tables, method, f"total_bits_as_{coding}", is_fact=True)
     for radio in lookup.radios(tables):
         for key in ("radio_energy_j", "device_energy_j"):
             yield from _ratio(tables, method, key, radio, is_fact=False)
@@ -103,7 +120,7 @@ def _ratio(
     estimate = lookup.pair(tables, method, key, radio, grid)
     cell = phrases.change(estimate, is_fact=is_fact)
     where = [part for part in (radio, grid) if part]
-    words = _WORDS[key] + (f" on {' and grid '.join(where)}" if where else "")
+    words = _words(key) + (f" on {' and grid '.join(where)}" if where else "")
     path = (method, f"{_quantity(key)} change", *where)
     yield from _of_estimate(tables, path, cell, estimate, "", "(ratio)", f"{words}, change to the reference")
     if cell.value is not None and cell.value < 0:
@@ -113,26 +130,40 @@ def _ratio(
         yield from _of_estimate(tables, path, saved, bare, "", "(ratio)", f"{words}, saving against the reference")
 
 
+def _words(key: str) -> str:
+    coded = key.removeprefix("total_bits_as_")
+    return _WORDS[key] if coded == key else f"total bits, unicast, with indices coded as {coding_name(coded)}"
+
+
 def _pass_through(tables: Tables, method: str, radio: str) -> Iterator[Result]:
     estimate = lookup.pair(tables, method, "pass_through", radio)
     path, words = (method, "pass-through", radio), f"share of radio joules saved / share of bits saved on {radio}"
     yield from _of_estimate(tables, path, phrases.quotient(estimate), estimate, "", "", words)
 
 
-def _energy(tables: Tables, method: str, radio: str) -> Iterator[Result]:
-    parts = {name: lookup.energy(tables, name, radio) for name in lookup.methods(tables)}
-    totals = [lookup.total(components) for components in parts.values()]
-    factor, unit = scale([amount.typical for amount in totals if amount], "J", TABLE_HEADROOM)
-    named = {f"{key} energy": amount for key, amount in parts[method].items()}
-    for quantity, amount in {"device energy": lookup.total(parts[method]), **named}.items():
+def _joules(tables: Tables, radio: str) -> tuple[float, str]:
+    """Factor and unit of joules with a radio, the same for all methods."""
+    totals = [lookup.total(lookup.energy(tables, name, radio)) for name in lookup.methods(tables)]
+    return scale([amount.typical for amount in totals if amount], "J", TABLE_HEADROOM)
+
+
+def _grams(tables: Tables, radio: str) -> tuple[float, str]:
+    """Factor and unit of grams with a radio, the same for all methods and grids."""
+    names = lookup.methods(tables)
+    every = [lookup.carbon(tables, name, radio, place) for name in names for place in lookup.grids(tables)]
+    return scale([amount.typical for amount in every if amount], "g")
+
+
+def _energy(tables: Tables, method: str, radio: str, scaled: tuple[float, str]) -> Iterator[Result]:
+    parts, (factor, unit) = lookup.energy(tables, method, radio), scaled
+    named = {f"{key} energy": amount for key, amount in parts.items()}
+    for quantity, amount in {"device energy": lookup.total(parts), **named}.items():
         words = f"{quantity.replace('_', ' ')} on {radio}, {phrases.PROJECTED}, typical"
         yield from _of_range(tables, (method, quantity, radio), amount, factor, (unit, "J"), words)
 
 
-def _carbon(tables: Tables, method: str, radio: str, grid: str) -> Iterator[Result]:
-    names = lookup.methods(tables)
-    every = [lookup.carbon(tables, name, radio, place) for name in names for place in lookup.grids(tables)]
-    factor, unit = scale([amount.typical for amount in every if amount], "g")
+def _carbon(tables: Tables, method: str, scenario: tuple[str, str], scaled: tuple[float, str]) -> Iterator[Result]:
+    (radio, grid), (factor, unit) = scenario, scaled
     words = f"device carbon on {radio} and grid {grid}, {phrases.PROJECTED}, typical"
     amount = lookup.carbon(tables, method, radio, grid)
     yield from _of_range(tables, (method, "carbon", radio, grid), amount, factor, (unit, "g"), words)

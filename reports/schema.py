@@ -1,4 +1,4 @@
-"""The tables that a report reads: the columns they must have, and what each column means.
+"""The tables that a report reads, and how a folder of them is checked; `reports.columns` says what is in them.
 
 A report reads a folder of CSV files and ``context.json`` and nothing else. A folder that lacks a file or a column is
 refused with one line.
@@ -14,176 +14,10 @@ from typing import Any
 import pandas as pd
 
 from harness.core.errors import UsageError
-from reports.document import Better
+from reports.columns import TABLES, Meaning
 
 SCHEMA_VERSION = 1
 
-
-@dataclass(frozen=True)
-class Meaning:
-    """What a column holds.
-
-    Attributes:
-        label: for headings.
-        unit: as stored; empty for text, counts and shares.
-        better: which direction is better, or empty.
-        digits: significant digits to print; 0 for text.
-    """
-
-    label: str
-    unit: str = ""
-    better: Better = ""
-    digits: int = 0
-
-    @property
-    def is_text(self) -> bool:
-        """Whether the column is read as text."""
-        return self.digits == 0
-
-
-def _text(label: str) -> Meaning:
-    return Meaning(label)
-
-
-_KEY = {"cell_id": _text("Cell"), "method": _text("Method"), "seed": Meaning("Seed", digits=12)}
-_SCENARIO = {"radio": _text("Radio"), "grid": _text("Grid")}
-_BITS = {
-    "uplink_bits": Meaning("Uplink", "bit", "lower", 4),
-    "downlink_bits": Meaning("Downlink", "bit", "lower", 4),
-    "total_bits": Meaning("Total", "bit", "lower", 4),
-}
-_MULTICAST_BITS = {
-    "multicast_downlink_bits": Meaning("Downlink", "bit", "lower", 4),
-    "multicast_total_bits": Meaning("Total", "bit", "lower", 4),
-}
-_SCORES = {
-    "initial_accuracy": Meaning("Initial validation accuracy", "share", "higher", 3),
-    "validation_accuracy": Meaning("Validation accuracy", "share", "higher", 3),
-    "test_accuracy": Meaning("Test accuracy", "share", "higher", 3),
-}
-_CPU_S = {
-    name: Meaning(label, "s", "lower", 3)
-    for name, label in {
-        "local_training_cpu_s": "Local training",
-        "encode_cpu_s": "Encode",
-        "decode_cpu_s": "Decode",
-        "aggregate_cpu_s": "Aggregate",
-        "evaluate_cpu_s": "Evaluate",
-        "setup_cpu_s": "Set-up",
-        "codec_timing_cpu_s": "Codec timing",
-        "other_cpu_s": "Other",
-        "cpu_s": "CPU time",
-        "wall_s": "Wall time",
-    }.items()
-}
-
-TABLES: Mapping[str, Mapping[str, Meaning]] = {
-    "cells": {
-        **_KEY,
-        "init": _text("Initialisation"),
-        "rounds": Meaning("Rounds", digits=12),
-        "clients_seen": Meaning("Clients seen", digits=12),
-        **_BITS,
-        **_MULTICAST_BITS,
-        "reference_bits": Meaning("As raw float32", "bit", "", 4),
-        "frame_bits": Meaning("Frames", "bit", "lower", 4),
-        **_SCORES,
-        **_CPU_S,
-        "testbed_cpu_j": Meaning("CPU energy on this host", "J", "lower", 2),
-        "testbed_method": _text("How"),
-        "testbed_scope": _text("Scope"),
-        "testbed_evidence": _text("Class"),
-        "meter": _text("Meter"),
-        "coverage_share": Meaning("Coverage", "share", "higher", 3),
-        "other_share": Meaning("Other", "share", "lower", 3),
-        "machine": _text("Machine"),
-        "facts_digest": _text("Facts digest"),
-    },
-    "trajectories": {
-        **_KEY,
-        "round": Meaning("Round", digits=12),
-        "split": _text("Split"),
-        "accuracy": Meaning("Accuracy", "share", "higher", 3),
-        "loss": Meaning("Loss", "nat", "lower", 3),
-        **_BITS,
-    },
-    "breakdown": {
-        **_KEY,
-        **_SCENARIO,
-        "component": _text("Component"),
-        "energy_j": Meaning("Energy", "J", "lower", 2),
-        "energy_low_j": Meaning("Energy, low", "J", "lower", 2),
-        "energy_high_j": Meaning("Energy, high", "J", "lower", 2),
-        "carbon_g": Meaning("Carbon", "g", "lower", 2),
-        "carbon_low_g": Meaning("Carbon, low", "g", "lower", 2),
-        "carbon_high_g": Meaning("Carbon, high", "g", "lower", 2),
-    },
-    "usage": {
-        **_KEY,
-        "radio": _text("Radio"),
-        "direction": _text("Direction"),
-        "sessions": Meaning("Sessions", "", "lower", 4),
-        "tail_s": Meaning("Tail", "s", "lower", 3),
-        "active_s": Meaning("On the air", "s", "lower", 3),
-        "mbit": Meaning("Carried", "Mbit", "lower", 4),
-    },
-    "footprint": {
-        **_KEY,
-        **_SCENARIO,
-        "round": Meaning("Round", digits=12),
-        "energy_j": Meaning("Energy", "J", "lower", 2),
-        "carbon_g": Meaning("Carbon", "g", "lower", 2),
-    },
-    "compute": {
-        "method": _text("Method"),
-        "operation": _text("Operation"),
-        "machine": _text("Machine"),
-        "n_cells": Meaning("Cells", digits=12),
-        "cpu_s": Meaning("CPU time", "s", "lower", 3),
-        "spread_share": Meaning("Scatter", "share", "lower", 2),
-    },
-    "pairs": {
-        "method": _text("Method"),
-        "reference": _text("Reference"),
-        "quantity": _text("Quantity"),
-        **_SCENARIO,
-        "kind": _text("Kind"),
-        "n_pairs": Meaning("Pairs", digits=12),
-        "estimate": Meaning("Estimate", digits=4),
-        "low": Meaning("Low", digits=4),
-        "high": Meaning("High", digits=4),
-        "note": _text("Note"),
-    },
-    "methods": {
-        "method": _text("Method"),
-        "quantity": _text("Quantity"),
-        **_SCENARIO,
-        "n": Meaning("Seeds", digits=12),
-        "mean": Meaning("Mean", digits=4),
-        "low": Meaning("Low", digits=4),
-        "high": Meaning("High", digits=4),
-        "note": _text("Note"),
-    },
-}
-"""Columns of each table. Text may be empty (no radio, no grid); an unknown number is empty, never 0."""
-
-METHOD_BITS = (*_BITS, *_MULTICAST_BITS)
-"""Bits on the air: per direction and in total; a downlink payload once per receiver, or once per broadcast."""
-
-METHOD_QUANTITIES = (*METHOD_BITS, "reference_bits", "frame_bits", *_SCORES)
-"""Quantities that a report looks up in ``methods.csv``; more rows are welcome."""
-
-PAIR_QUANTITIES = (
-    *_BITS,
-    *_MULTICAST_BITS,
-    "test_accuracy",
-    "validation_accuracy",
-    "radio_energy_j",
-    "device_energy_j",
-    "carbon_g",
-    "pass_through",
-)
-"""Quantities that a report looks up in ``pairs.csv``; a missing row prints as "not paired"."""
 
 CONTEXT_KEYS = ("schema_version", "name", "spec", "reference", "methods", "scenarios", "cells")
 """Keys that ``context.json`` must have; the others print as "not recorded" where they are missing."""
@@ -198,8 +32,9 @@ class Tables:
     """A folder of tables, read.
 
     Attributes:
-        cells, trajectories, breakdown, usage, footprint, compute, pairs, methods: data frames with the columns of
-            `TABLES`.
+        cells, trajectories, breakdown, usage, footprint, compute, pairs, methods, budgets, contrasts, shadows,
+            provisioning, statistics, initialisations: data frames with the columns of `TABLES`. The last six have no
+            rows where a definition asks for none.
         context: the content of ``context.json``.
     """
 
@@ -211,6 +46,12 @@ class Tables:
     compute: pd.DataFrame
     pairs: pd.DataFrame
     methods: pd.DataFrame
+    budgets: pd.DataFrame
+    contrasts: pd.DataFrame
+    shadows: pd.DataFrame
+    provisioning: pd.DataFrame
+    statistics: pd.DataFrame
+    initialisations: pd.DataFrame
     context: Mapping[str, Any]
 
     @cached_property
@@ -224,17 +65,15 @@ class Tables:
         return _indexed(self.methods, ("method", "quantity", "radio", "grid"))
 
     @cached_property
+    def scenarios(self) -> tuple[list[str], list[str]]:
+        """Radios and grids that were priced, in the order of `breakdown`; one that is empty stands for none."""
+        radios, grids = (self.breakdown[column].drop_duplicates().tolist() for column in ("radio", "grid"))
+        return radios, grids
+
+    @cached_property
     def breakdown_rows(self) -> Rows:
         """Rows of `breakdown` by method, radio and grid."""
         return _indexed(self.breakdown, ("method", "radio", "grid"))
-
-
-def meaning(column: str) -> Meaning:
-    """What a column means, whichever table it stands in."""
-    for columns in TABLES.values():
-        if column in columns:
-            return columns[column]
-    raise KeyError(column)
 
 
 def read_tables(folder: Path) -> Tables:

@@ -1,10 +1,12 @@
 """Tiny layouts and updates as functions. Everything is seeded; nothing touches a disk or a network."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from harness import registry
 from harness.core.protocols import Codec, State
 from harness.core.types import Agreed, Layout, TensorSpec, Update
 
@@ -38,8 +40,9 @@ def update_of(*tensors: ArrayLike) -> Update:
 
 
 def encode(codec: Codec, update: Update, state: State = None, seed: int = 0) -> tuple[bytes, State]:
-    """Body and new state, with a fresh stream."""
-    return codec.encode(update, state, np.random.default_rng(seed), AGREED)
+    """Body and new state, with a fresh stream; without `state`, that of a client that has not sent anything yet."""
+    before = codec.init(update.layout) if state is None else state
+    return codec.encode(update, before, np.random.default_rng(seed), AGREED)
 
 
 def round_trip(codec: Codec, update: Update) -> Update:
@@ -55,3 +58,33 @@ def rounds(codec: Codec, updates: Iterable[Update]) -> tuple[list[Update], State
         body, state = encode(codec, update, state)
         decoded.append(codec.decode(body, update.layout, AGREED))
     return decoded, state
+
+
+def settings_bytes(codec: Codec) -> bytes:
+    """What both ends of a frame agree on: the settings of the codec."""
+    return json.dumps(registry.describe(codec), sort_keys=True).encode()
+
+
+_LARGEST = np.finfo(np.float32).max
+_SMALLEST = np.finfo(np.float32).smallest_subnormal
+
+HOSTILE_UPDATES: Mapping[str, Callable[[], Update]] = {
+    "no_tensors": update_of,
+    "empty": lambda: update_of(np.zeros((0,)), np.zeros((3, 0))),
+    "empty_between": lambda: update_of([1.0, -2.0], np.zeros((0, 4)), [[3.0]]),
+    "scalar": lambda: update_of(0.25),
+    "one_element": lambda: update_of([-0.25]),
+    "constant": lambda: update_of(np.full((7, 9), -0.3), np.full(40, 1e-8)),
+    "constant_matrix": lambda: update_of(np.full((24, 20), 1e-3)),
+    "all_zero": lambda: update_of(np.zeros((6, 11)), np.zeros(3)),
+    "negative_zero": lambda: update_of(np.full(33, -0.0)),
+    "huge": lambda: update_of(np.resize([3e38, -3e38, 1.0], 50), np.full(9, _LARGEST)),
+    "huge_matrix": lambda: update_of(np.resize([_LARGEST, -_LARGEST, 1.0, 0.0, 3e38], (24, 20))),
+    "denormal": lambda: update_of(np.resize([_SMALLEST, -3 * _SMALLEST, 0.0], 50)),
+    "denormal_matrix": lambda: update_of(np.resize([_SMALLEST, -3 * _SMALLEST, 0.0, 7 * _SMALLEST], (24, 20))),
+    "mixed_magnitudes": lambda: update_of(np.logspace(-44, 38, 100), -np.logspace(-44, 38, 77)),
+    "one_outlier": lambda: update_of(np.concatenate([np.full(479, 1e-38), [1e38]]).reshape(24, 20)),
+    "odd_sizes": lambda: make_update(make_layout((3, 5), (1,), (13,), (2, 3, 7))),
+    "digits": lambda: make_update(digits_layout()),
+}
+"""Updates that a codec must carry without harm, by name, each made afresh."""

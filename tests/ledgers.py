@@ -6,7 +6,17 @@ from typing import Any
 
 import pandas as pd
 
-from harness.core.types import SERVER, ComputeWindow, Direction, EnergyReading, Phase, Score, Transfer
+from harness.core.types import (
+    SERVER,
+    ComputeWindow,
+    Direction,
+    EnergyReading,
+    Phase,
+    Score,
+    Shadow,
+    Transfer,
+    UpdateStatistic,
+)
 from harness.ledger import Host, Ledger
 
 HOST_GFLOPS = 23.778
@@ -23,6 +33,8 @@ def make_ledger(
     windows: Iterable[ComputeWindow] | None = None,
     transfers: Iterable[Transfer] | None = None,
     gemm_gflops: float = HOST_GFLOPS,
+    shadows: Iterable[Shadow] = (),
+    statistics: Iterable[UpdateStatistic] = (),
 ) -> Ledger:
     """A cell in which every client takes part in every round.
 
@@ -34,6 +46,8 @@ def make_ledger(
         windows: replaces all compute windows.
         transfers: replaces all transfers.
         gemm_gflops: matrix rate of the host.
+        shadows: lengths of payloads with another coding.
+        statistics: what was recorded of the updates.
     """
     pairs = [(number, client) for number in range(1, rounds + 1) for client in range(clients)]
     if transfers is None:
@@ -63,7 +77,20 @@ def make_ledger(
         transfers=_frame(Transfer, transfers),
         windows=_frame(ComputeWindow, windows),
         scores=_frame(Score, [Score(0, "validation", "accuracy", 0.5)]),
+        shadows=_frame(Shadow, shadows),
+        statistics=_frame(UpdateStatistic, statistics),
     )
+
+
+def provisioned(clients: int = 2, n_bytes: int = 1_000_000) -> list[Transfer]:
+    """What every client is given before round 1."""
+    return [Transfer(0, client, "downlink", n_bytes, 12, "f" * 16, 4_000_000) for client in range(clients)]
+
+
+def recorded_transfers(ledger: Ledger) -> list[Transfer]:
+    """The transfers of a ledger, as records."""
+    rows: Any = ledger.transfers.to_dict("records")
+    return [Transfer(**row) for row in rows]
 
 
 def server_windows(seconds: float) -> list[ComputeWindow]:

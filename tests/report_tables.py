@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness import statistics
-from reports.schema import METHOD_BITS, TABLES
+from harness import budgets, statistics
+from reports.columns import METHOD_BITS, METHOD_QUANTITIES, TABLES
 
 NAMES = ("fp32", "QuantFL 6-bit", "QuantFL both ways", "EF-SignSGD")
 RADIOS = {"lte": "LTE handset 2012", "wifi": "Wi-Fi handset 2012"}
@@ -70,6 +70,8 @@ def write_tables(
     rows["compute"] = _compute(names if n_seeds else (), len(names) * n_seeds)
     frames = {name: pd.DataFrame(rows[name], columns=list(columns)) for name, columns in TABLES.items()}
     frames["methods"] = _methods(frames["cells"])
+    reached = budgets.budget_rows(frames["cells"], frames["trajectories"], names[0])
+    frames["budgets"] = pd.DataFrame(reached, columns=list(TABLES["budgets"]))
     frames["pairs"] = _pairs(frames["cells"], frames["breakdown"], names, radios)
     for name, frame in frames.items():
         frame.to_csv(folder / f"{name}.csv", index=False)
@@ -127,6 +129,7 @@ def _add_cell(
             "multicast_total_bits": up + down // 10,
             "reference_bits": 2 * 8 * _TRANSFERS * _RAW,
             "frame_bits": 2 * 8 * _TRANSFERS * _FRAME_BYTES,
+            "provisioning_bits": 0,
             "initial_accuracy": curve[0][1],
             "validation_accuracy": float(np.mean([a for _, a in curve[-5:]])),
             "test_accuracy": test,
@@ -185,21 +188,9 @@ def _compute(names: Sequence[str], n_cells: int) -> list[dict[str, Any]]:
 
 
 def _methods(cells: pd.DataFrame) -> pd.DataFrame:
-    quantities = [
-        "uplink_bits",
-        "downlink_bits",
-        "total_bits",
-        "multicast_downlink_bits",
-        "multicast_total_bits",
-        "reference_bits",
-        "frame_bits",
-        "initial_accuracy",
-        "validation_accuracy",
-        "test_accuracy",
-    ]
     rows = []
     for name, group in cells.groupby("method", sort=False):
-        for quantity in quantities:
+        for quantity in METHOD_QUANTITIES:
             interval = statistics.mean_interval(group[quantity].astype(float).tolist())
             ends = {"mean": interval.estimate, "low": interval.low, "high": interval.high}
             rows.append({"method": name, "quantity": quantity, "radio": "", "grid": "", "n": interval.n, **ends})

@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
-from harness.accounting import COMPONENTS, Assumptions, Bounds, CellResult, account
+from harness.accounting import COMPONENTS, NOTHING, Assumptions, Bounds, CellResult, account
 from harness.carbon import grid
-from harness.core.types import Coefficient, ComputeWindow
+from harness.core.types import CodecTiming, Coefficient, ComputeWindow, Transfer
 from harness.devices import device
+from harness.pooling import pool
 from radio_models.lte import LteHandset2012
 from radio_models.nbiot import NbIotModule
 from radio_models.wifi import WifiHandset2012
-from tests.ledgers import make_ledger, server_windows
+from tests.ledgers import make_ledger, provisioned, recorded_transfers, server_windows
 
 PI = device("raspberry_pi_4")
 RADIO = LteHandset2012(rate_up_mbps=4, rate_down_mbps=8)
@@ -121,6 +122,41 @@ def test_bounds_are_all_low_and_all_high() -> None:
             + use.mbit * getattr(prices["uplink_j_per_mbit"], end)
         )
         assert getattr(result.joules["uplink"], end) == pytest.approx(expected)
+
+
+def test_what_comes_before_round_1_has_both_prices_and_counts_in_one() -> None:
+    """Two clients, 8 Mbit each in a session of its own: promotion, 1 s on the air, and a whole tail."""
+    plain = make_ledger()
+    given = make_ledger(transfers=[*provisioned(), *recorded_transfers(plain)])
+    assumed = Assumptions((RADIO,), (grid("NOR"),), PI)
+    (base,), (factory,) = (account(ledger, assumed).radios for ledger in (plain, given))
+    (charged,) = account(given, replace(assumed, provisioning="over_the_air")).radios
+    each_j = 0.31490307 + 1.28804 + 11.576 * 1.075505 + 8 * 0.05197
+    assert factory.provisioning.typical == pytest.approx(2 * each_j)
+    assert factory.provisioning.low < factory.provisioning.typical < factory.provisioning.high
+    assert base.provisioning == NOTHING
+    assert replace(factory, provisioning=NOTHING) == base
+    assert charged.provisioning == factory.provisioning == charged.joules["provisioning"]
+    assert charged.total().typical == pytest.approx(factory.total().typical + 2 * each_j)
+    assert (charged.rounds[0].round, charged.rounds[0].component) == (0, "provisioning")
+    assert (charged.usage, charged.duration_s) == (factory.usage, factory.duration_s)
+    assert account(plain, replace(assumed, provisioning="over_the_air")).radios[0].joules["provisioning"] == NOTHING
+
+
+def test_a_client_that_sat_out_decodes_every_payload_it_missed() -> None:
+    """One call costs 0.5 s; client 1 has three payloads in round 2 and one in round 1."""
+    codec = {"uplink": {}, "downlink": {"codec": {}}}
+    missed = [Transfer(2, 1, "downlink", 1000, 12, digest * 16, 4_000_000) for digest in "ab"]
+    ledger = make_ledger()
+    ledger = replace(
+        make_ledger(transfers=[*recorded_transfers(ledger), *missed]),
+        cell={"task": {}, "federation": {"batch_size": 16}, "method": codec, "seed": 0},
+        codec_timings=(CodecTiming("uplink", "encode", 10, 2.0), CodecTiming("downlink", "decode", 10, 5.0)),
+    )
+    windows = pool([ledger]).pooled(ledger).windows
+    decode = windows[windows["phase"] == "decode"].set_index(["round", "client"])["cpu_seconds"]
+    assert decode.to_dict() == pytest.approx({(1, 0): 0.5, (1, 1): 0.5, (2, 0): 0.5, (2, 1): 1.5})
+    assert set(windows[windows["phase"] == "encode"]["cpu_seconds"]) == {0.2}
 
 
 def test_the_server_and_the_benchmark_stand_outside() -> None:

@@ -3,16 +3,18 @@
 import numpy as np
 import pytest
 
-from baselines.error_feedback import ErrorFeedback
 from baselines.float16 import Float16
 from baselines.linear8 import Linear8
+from baselines.nuqsgd import Nuqsgd
+from baselines.qsgd import Qsgd
+from baselines.sign import Sign
 from baselines.signsgd import ScaledSign
+from baselines.terngrad import TernGrad
 from baselines.topk import TopK
 from baselines.uncompressed import Float32
-from harness.core.errors import PayloadError, UpdateError
+from harness.core.errors import PayloadError
 from harness.wire.body import float32_bytes
-from quantfl.codec import QuantFL
-from tests.factories import AGREED, digits_layout, encode, make_layout, make_update, round_trip, rounds, update_of
+from tests.factories import AGREED, digits_layout, encode, make_layout, make_update, round_trip, update_of
 
 
 def test_scaled_sign_by_hand():
@@ -100,22 +102,12 @@ def test_linear8_keeps_the_ends_of_the_range_and_a_constant():
 
 
 def test_a_range_upside_down_is_refused():
-    for codec in (Linear8(), QuantFL(levels=256)):
-        body = float32_bytes(np.array([1.0, -1.0])) + bytes(5)
-        with pytest.raises(PayloadError, match=r"range from 1\.0 to -1\.0"):
-            codec.decode(body, make_layout((5,)), AGREED)
+    body = float32_bytes(np.array([1.0, -1.0])) + bytes(5)
+    with pytest.raises(PayloadError, match=r"range from 1\.0 to -1\.0"):
+        Linear8().decode(body, make_layout((5,)), AGREED)
 
 
-def test_quantfl_refuses_an_index_beyond_its_levels():
-    body = float32_bytes(np.array([0.0, 1.0])) + bytes([0b11_00_01_10])
-    assert QuantFL(levels=4).decode(body, make_layout((4,)), AGREED).values.tolist() == [0.625, 0.375, 0.125, 0.875]
-    with pytest.raises(PayloadError, match="index 3 in the body, expected 0 to 2"):
-        QuantFL(levels=3).decode(body, make_layout((4,)), AGREED)
-
-
-@pytest.mark.parametrize(
-    "codec", [Float32(), Linear8(), ScaledSign(), QuantFL(levels=4, reconstruction="mean")], ids=repr
-)
+@pytest.mark.parametrize("codec", [Float32(), Linear8(), ScaledSign(), Qsgd(), TernGrad(), Nuqsgd()], ids=repr)
 @pytest.mark.parametrize("broken", [np.nan, np.inf])
 def test_numbers_that_are_not_finite_are_refused(codec, broken):
     layout = make_layout((20,))
@@ -129,54 +121,167 @@ def test_a_negative_mean_magnitude_is_refused():
         ScaledSign().decode(float32_bytes(np.array([-1.0])) + bytes(1), make_layout((3,)), AGREED)
 
 
-def test_error_feedback_sends_the_payload_of_its_inner_codec():
-    update = make_update(digits_layout())
-    wrapped = ErrorFeedback(ScaledSign())
-    assert encode(wrapped, update)[0] == encode(ScaledSign(), update)[0]
-    assert wrapped.wire_id == ScaledSign.wire_id
+def test_sign_by_hand():
+    update = update_of([1.0, -2.0, 3e-45], [-0.5, 5.0])
+    body, _ = encode(Sign(), update)
+    assert body == bytes([0b01010])
+    assert Sign().decode(body, update.layout, AGREED).values.tolist() == [1.0, -1.0, 1.0, -1.0, 1.0]
 
 
-def test_error_feedback_by_hand():
-    wrapped = ErrorFeedback(TopK(ratio=0.5))
-    decoded, residual = rounds(wrapped, [update_of([4.0, 3.0]), update_of([1.0, 3.0])])
-    # Round 1 sends 4 and keeps [0, 3]; round 2 has [1, 6], sends 6 and keeps [1, 0].
-    assert [update.values.tolist() for update in decoded] == [[4.0, 0.0], [0.0, 6.0]]
-    assert residual.tolist() == [1.0, 0.0]
+def test_the_sign_of_zero_is_a_fair_coin_and_the_signs_of_others_are_not():
+    update = update_of(np.resize([0.0, -0.0, 1.0, -1.0], 4000))
+    decoded = round_trip(Sign(), update).values.reshape(-1, 4)
+    # A thousand tosses of each zero: 32 is one standard deviation of their sum.
+    assert np.abs(decoded[:, :2].sum(axis=0)).max() < 5 * 32
+    assert (decoded[:, 2] == 1).all() and (decoded[:, 3] == -1).all()
+    other, _ = encode(Sign(), update, seed=1)
+    assert other != encode(Sign(), update)[0]
 
 
-def test_error_feedback_catches_up_with_what_a_codec_without_it_never_sends():
-    constant = update_of([1.0, 0.4, 0.3, 0.2])
-    plain, _ = rounds(TopK(ratio=0.25), [constant] * 40)
-    corrected, _ = rounds(ErrorFeedback(TopK(ratio=0.25)), [constant] * 40)
-    np.testing.assert_array_equal(np.mean([u.values for u in plain], axis=0)[1:], 0.0)
-    np.testing.assert_allclose(np.mean([u.values for u in corrected], axis=0), constant.values, atol=0.1)
+def test_terngrad_by_hand():
+    codec = TernGrad(clip_sigmas=None)
+    body, _ = encode(codec, update_of([2.0, -2.0, 0.0, 2.0, 2.0, -2.0], [-0.5]))
+    # Every entry is zero or the largest, so that nothing is left to chance: digits 2 0 1 2 2 | 0 0.
+    assert body == float32_bytes(np.array([2.0, 0.5])) + bytes([2 + 0 + 9 + 2 * 27 + 2 * 81, 0])
+    layout = make_layout((6,), (1,))
+    assert codec.decode(body, layout, AGREED).values.tolist() == [2.0, -2.0, 0.0, 2.0, 2.0, -2.0, -0.5]
 
 
-def test_a_residual_survives_rounds_in_which_its_client_sits_out():
-    wrapped = ErrorFeedback(ScaledSign())
-    layout = digits_layout()
-    assert wrapped.init(layout) is None
-    table = {}
-    for round_, cohort in enumerate([(0, 1), (1,), (1,), (0, 1)]):
-        for client in cohort:
-            _, table[client] = encode(wrapped, make_update(layout, seed=10 * round_ + client), table.get(client))
-    _, expected = rounds(wrapped, [make_update(layout, seed=0), make_update(layout, seed=30)])
-    np.testing.assert_array_equal(table[0], expected)
-    assert table[0].dtype == np.float32
+def test_terngrad_clips_at_root_mean_squares_and_leaves_equal_entries_alone():
+    update = update_of([100.0, *[1.0] * 99], [3.0] * 5)
+    body, _ = encode(TernGrad(clip_sigmas=2.5), update)
+    root_mean_square = np.sqrt((100**2 + 99) / 100)
+    np.testing.assert_allclose(np.frombuffer(body[:8], dtype="<f4"), [2.5 * root_mean_square, 3.0], rtol=1e-6)
+    assert round_trip(TernGrad(), update).values[100:].tolist() == [3.0] * 5
 
 
-def test_error_feedback_refuses_itself_and_a_codec_with_state():
-    class Counting(Float32):
-        def encode(self, update, state, rng, agreed):
-            return super().encode(update, state, rng, agreed)[0], update.values
-
-    with pytest.raises(ValueError, match="inner must be a codec without a residual of its own"):
-        ErrorFeedback(ErrorFeedback(ScaledSign()))
-    with pytest.raises(ValueError, match="needs an inner codec without state, float32 keeps one"):
-        encode(ErrorFeedback(Counting()), make_update(digits_layout()))
+def entropy_bits(values):
+    shares = np.unique(values, return_counts=True)[1] / values.size
+    return float(-(shares * np.log2(shares)).sum())
 
 
-def test_a_residual_that_overflows_is_refused_by_tensor_name():
-    state = np.full(3, 3e38, dtype=np.float32)
-    with pytest.raises(UpdateError, match="tensor t0: 3 of 3"):
-        encode(ErrorFeedback(ScaledSign()), update_of([3e38] * 3), state)
+@pytest.mark.parametrize(("name", "error", "entropy"), [("normal", 1.01, 1.22), ("laplace", 0.88, 1.12)])
+def test_terngrad_has_the_known_error_and_entropy(name, error, entropy):
+    x = getattr(np.random.default_rng(1), name)(size=500_000).astype(np.float32)
+    update = update_of(x)
+    decoded = round_trip(TernGrad(), update).values.astype(np.float64)
+    assert np.sum((decoded - x) ** 2) / np.sum(x.astype(np.float64) ** 2) == pytest.approx(error, rel=0.01)
+    assert entropy_bits(decoded) == pytest.approx(entropy, rel=0.01)
+    body, _ = encode(TernGrad(coding="ans"), update)
+    assert 8 * len(body) / x.size == pytest.approx(entropy, rel=0.015)
+    np.testing.assert_array_equal(round_trip(TernGrad(coding="ans"), update).values, decoded)
+
+
+def test_terngrad_without_clipping_keeps_the_mean():
+    update = make_update(make_layout((50,)))
+    codec = TernGrad(clip_sigmas=None)
+    bodies = [encode(codec, update, seed=seed)[0] for seed in range(400)]
+    decoded = np.mean([codec.decode(body, update.layout, AGREED).values for body in bodies], axis=0, dtype=np.float64)
+    share = np.abs(update.values) / np.abs(update.values).max()
+    deviations = np.abs(update.values).max() * np.sqrt(share * (1 - share) / 400)
+    assert (np.abs(decoded - update.values) <= 4.5 * deviations + 1e-7).all()
+
+
+@pytest.mark.parametrize(
+    ("tail", "text"),
+    [(bytes([243, 0]), "byte 243 in the body is no five ternary digits"), (bytes([0, 3]), "after the last entry")],
+)
+def test_terngrad_refuses_what_is_no_digits(tail, text):
+    with pytest.raises(PayloadError, match=text):
+        TernGrad().decode(float32_bytes(np.array([1.0])) + tail, make_layout((6,)), AGREED)
+
+
+@pytest.mark.parametrize("codec", [TernGrad(), Nuqsgd()], ids=repr)
+def test_a_negative_scale_is_refused(codec):
+    body, _ = encode(codec, update_of([1.0, -2.0]))
+    with pytest.raises(PayloadError, match="in the body is negative"):
+        codec.decode(float32_bytes(np.array([-1.0])) + body[4:], make_layout((2,)), AGREED)
+
+
+@pytest.mark.parametrize("clip", [0.0, -1.0, float("nan"), float("inf")])
+def test_terngrad_refuses_a_clip_that_leaves_nothing_or_everything(clip):
+    with pytest.raises(ValueError, match=r"^clip_sigmas must be above 0 and at most 1000, or empty \(got"):
+        TernGrad(clip_sigmas=clip)
+
+
+def test_nuqsgd_by_hand():
+    codec = Nuqsgd(levels=3, bucket=None)
+    # The norm is 4, and all entries are on levels: 2, -1, 0 and the norm times 1/2, 1/4, 0 and so on.
+    update = update_of([2.0, -1.0, 0.0, 2.0, -2.0, 1.0, 1.0, 1.0])
+    body, _ = encode(codec, update)
+    # Levels 2 -1 0 2 -2 1 1 1, each plus 3, in 3 bits.
+    bits = "".join(f"{symbol:03b}"[::-1] for symbol in (5, 2, 3, 5, 1, 4, 4, 4))
+    assert body == float32_bytes(np.array([4.0])) + int(bits[::-1], 2).to_bytes(3, "little")
+    np.testing.assert_array_equal(codec.decode(body, update.layout, AGREED).values, update.values)
+
+
+@pytest.mark.parametrize(
+    ("name", "bucket", "error", "entropy"),
+    [
+        ("normal", 512, 0.087, 3.0),
+        ("laplace", 512, 0.089, 3.0),
+        ("normal", 8192, 0.34, 1.7),
+        ("laplace", 8192, 0.33, 1.7),
+    ],
+)
+def test_nuqsgd_has_the_known_error_and_entropy(name, bucket, error, entropy):
+    x = getattr(np.random.default_rng(1), name)(size=64 * 8192).astype(np.float32)
+    update, codec = update_of(x), Nuqsgd(levels=7, bucket=bucket)
+    decoded = round_trip(codec, update).values.astype(np.float64)
+    assert np.sum((decoded - x) ** 2) / np.sum(x.astype(np.float64) ** 2) == pytest.approx(error, rel=0.02)
+    norms = np.frombuffer(encode(codec, update)[0][: 4 * x.size // bucket], dtype="<f4").astype(np.float64)
+    assert entropy_bits(decoded / np.repeat(norms, bucket)) == pytest.approx(entropy, rel=0.04)
+
+
+@pytest.mark.parametrize("levels", [1, 2, 7, 32])
+def test_nuqsgd_keeps_the_mean_and_stays_between_its_neighbours(levels):
+    update = make_update(make_layout((60,)))
+    codec = Nuqsgd(levels=levels, bucket=40)
+    bodies = [encode(codec, update, seed=seed)[0] for seed in range(400)]
+    decoded = np.array([codec.decode(body, update.layout, AGREED).values for body in bodies], dtype=np.float64)
+    norm = np.repeat([np.linalg.norm(update.values[:40]), np.linalg.norm(update.values[40:])], [40, 20])
+    size = np.abs(update.values.astype(np.float64))
+    lowest = norm * 2.0 ** (1 - levels)
+    below = np.where(size < lowest, 0, norm * 2.0 ** np.floor(np.log2(size / norm)))
+    above = np.where(size < lowest, lowest, 2 * below)
+    assert (np.abs(decoded) >= below * (1 - 1e-6)).all() and (np.abs(decoded) <= above * (1 + 1e-6)).all()
+    deviations = np.sqrt((size - below) * (above - size) / 400)
+    assert (np.abs(decoded.mean(axis=0) - update.values) <= 4.5 * deviations + 1e-6 * norm).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"levels": 0}, r"levels must be 1 to 32 \(got 0\)"),
+        ({"levels": 33}, r"levels must be 1 to 32 \(got 33\)"),
+        ({"bucket": 0}, r"bucket must be at least 1, or empty for one per tensor \(got 0\)"),
+        ({"coding": "zip"}, r"coding must be packed, elias or ans \(got zip\)"),
+    ],
+)
+def test_nuqsgd_refuses_settings_out_of_range(settings, text):
+    with pytest.raises(ValueError, match=f"^{text}$"):
+        Nuqsgd(**settings)
+
+
+@pytest.mark.parametrize(("name", "error"), [("normal", 0.363), ("laplace", 0.5)])
+def test_scaled_sign_has_the_known_error(name, error):
+    x = getattr(np.random.default_rng(1), name)(size=500_000).astype(np.float32)
+    decoded = round_trip(ScaledSign(), update_of(x)).values.astype(np.float64)
+    assert np.sum((decoded - x) ** 2) / np.sum(x.astype(np.float64) ** 2) == pytest.approx(error, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("codec", "bits"),
+    [
+        (Float32(), 32),
+        (Float16(), 16),
+        (Linear8(), 8),
+        (ScaledSign(), 1),
+        (Sign(), 1),
+        (TernGrad(), 1.585),
+        (Nuqsgd(levels=7), 4),
+    ],
+    ids=repr,
+)
+def test_nominal_bits_are_those_of_the_literature(codec, bits):
+    assert codec.nominal_bits(digits_layout()) == pytest.approx(bits, abs=5e-4)

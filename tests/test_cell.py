@@ -5,18 +5,20 @@ import multiprocessing
 import os
 import re
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from harness import cell as cell_module
-from harness.cell import describe_failure, run_cell, run_pretraining, worker_host, worker_meter, write_cell
+from harness.cell import describe_failure, run_cell, run_once, run_pretraining, worker_host, worker_meter, write_cell
 from harness.core.errors import EnvironmentLacksError, HarnessError
-from harness.ledger import read_ledger
+from harness.ledger import Facts, read_ledger
 from harness.meters.cpu_time import Window
-from harness.store import Store
+from harness.probe import probe_cell
+from harness.recording import UPDATES_FOLDER
+from harness.store import Store, read_rounds
 from tests.faults import fault
 from tests.runs import BOTH_WAYS, DIVERGES, FP32, SIGN, planned, run_here, tiny
 
@@ -143,3 +145,77 @@ def test_pretraining_tells_why_it_failed(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))  # nothing was prepared here
     failure = run_pretraining({"kind": "digits", "init": "pretrained"}, "cpu_time")
     assert failure.error.startswith("FileNotFoundError")
+
+
+DELTA = {"name": "delta", "uplink": SIGN["uplink"], "downlink": {"codec": {"kind": "signsgd"}, "mode": "delta"}}
+
+
+def test_a_delta_downlink_starts_with_a_model_for_each_client_of_the_population(tmp_path: Path) -> None:
+    (cell,) = planned(tiny([DELTA], federation={"rounds": 6, "cohort": 30, "score_every": 6}))
+    assert run_here(cell, tmp_path) is None
+    transfers = Store(tmp_path).ledger(cell.cell_id).transfers
+    first = transfers[transfers["round"] == 0]
+    assert first["client"].tolist() == list(range(90)) and set(first["direction"]) == {"downlink"}
+    assert set(first["payload_bytes"]) == {4 * 9610 + 12} and first["payload_digest"].nunique() == 1
+    down = transfers[(transfers["direction"] == "downlink") & (transfers["round"] > 0)]
+    assert set(down["payload_bytes"]) == {12 + 4 * 4 + 1202}  # 9610 signs, 4 scales
+    last = dict.fromkeys(range(90), 0)
+    for (number, client), count in down.groupby(["round", "client"]).size().items():
+        assert count == number - last[client]
+        last[client] = number
+
+
+def test_facts_repeat_under_every_new_setting(tmp_path: Path) -> None:
+    """What a cell sends and scores follows from its settings alone; what is logged beside changes neither."""
+    (cell,) = planned(
+        tiny([DELTA], federation={"lr_schedule": "cosine", "budget": {"direction": "total", "mbit": 0.2}})
+    )
+    recorded = replace(cell.cell, record={"statistics_every": 1, "clients": 1, "step": 1e-3, "updates_at": [1]})
+    digests = []
+    for run in (cell.cell, cell.cell, recorded):
+        facts = Facts()
+        run_once(run, facts, lambda round: None, tmp_path)
+        digests.append(facts.digest())
+    assert len(set(digests)) == 1
+
+
+def test_what_is_recorded_is_published_with_the_ledger(tmp_path: Path) -> None:
+    record = {"updates_at": (1, 3), "clients": 1, "statistics_every": 2}
+    (cell,) = planned(tiny([SIGN]) | {"record": record})
+    assert run_here(cell, tmp_path) is None
+    ledger = Store(tmp_path).ledger(cell.cell_id)
+    folder = tmp_path / "cells" / cell.cell_id / "ledger" / UPDATES_FOLDER
+    first = ledger.transfers.groupby("round")["client"].min()
+    assert sorted(path.name for path in folder.iterdir()) == [
+        f"round-{number:04d}-client-{first[number]:04d}.safetensors" for number in (1, 3)
+    ]
+    rows = ledger.statistics
+    assert rows["round"].tolist() == [number for number in (1, 2, 3) for _ in range(4)]
+    assert rows["size"].tolist()[:4] == [8192, 128, 1280, 10]
+    assert ledger.cell["record"]["updates_at"] == [1, 3]
+
+
+def test_lines_of_a_running_cell_hold_what_is_logged_beside(tmp_path: Path) -> None:
+    (cell,) = planned(tiny([SIGN]) | {"record": {"statistics_every": 1}})
+    write_cell(cell.cell, cell.cell_id, tmp_path, worker_meter("cpu_time"), worker_host())
+    lines = read_rounds(tmp_path)
+    assert [len(line["statistics"]) for line in lines] == [0, 8, 8, 8]
+    assert all(line["shadows"] == [] for line in lines)
+
+
+def test_a_spent_budget_ends_a_cell_and_is_foreseen(tmp_path: Path) -> None:
+    """Two float32 updates a round are 0.615 Mbit: three rounds fit into 2 Mbit, of 50."""
+    budget = {"direction": "uplink", "mbit": 2.0}
+    plan = tiny(federation={"rounds": 50, "budget": budget, "score_every": 50})
+    (cell,), (whole,) = planned(plan), planned(tiny(federation={"rounds": 50, "score_every": 50}))
+    assert run_here(cell, tmp_path) is None
+    ledger = Store(tmp_path).ledger(cell.cell_id)
+    assert ledger.transfers["round"].max() == 3
+    assert ledger.scores.groupby("split")["round"].max().to_dict() == {"test": 3, "validation": 3}
+    assert probe_cell(cell.cell).seconds < probe_cell(whole.cell).seconds
+
+
+def test_states_of_any_shape_are_foreseen() -> None:
+    """Error feedback keeps an update for each of 90 clients."""
+    (cell,) = planned(tiny([SIGN]))
+    assert probe_cell(cell.cell).residual_bytes == 90 * 4 * 9610

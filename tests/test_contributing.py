@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from harness.wire.frame import VERSION
+
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 ROOMS = ("harness", "baselines", "quantfl", "radio_models", "reports", "tests")
@@ -105,7 +107,15 @@ def passed(output: str) -> int:
 @pytest.mark.parametrize(
     ("title", "paths"),
     [
-        ("A codec", ["baselines/truncated.py", "harness/registry.py", "baselines/references.bib"]),
+        (
+            "A codec",
+            [
+                "baselines/truncated.py",
+                "harness/registry.py",
+                "baselines/references.bib",
+                "tests/contracts/promises.py",
+            ],
+        ),
         (
             "A radio",
             [
@@ -146,12 +156,12 @@ def test_the_examples_are_clean(run: Run) -> None:
 
 
 def test_the_codec_passes_the_battery(run: Run, copy: Path) -> None:
-    golden = copy / "tests" / "golden" / "payloads.json"
+    golden = copy / "tests" / "golden" / f"v{VERSION}" / "payloads.json"
     before = json.loads(golden.read_text(encoding="utf-8"))
     run("-m", "tests.contracts.codec_examples")
     after = json.loads(golden.read_text(encoding="utf-8"))
     assert set(after) - set(before) == {"truncated"} and after.items() >= before.items()
-    battery = ("tests/contracts/test_codecs.py", "tests/test_registry.py")
+    battery = ("tests/contracts/test_codecs.py", "tests/contracts/test_mutated_payloads.py", "tests/test_registry.py")
     options = ("-n0", "-k", "truncated or every_registered_codec or wire_ids")
     assert passed(run("-m", "pytest", *battery, *options)) > 70
 

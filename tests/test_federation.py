@@ -1,6 +1,8 @@
 """The round loop, on a problem so small that every number can be worked out."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -10,9 +12,12 @@ from baselines.signsgd import ScaledSign
 from baselines.uncompressed import Float32
 from harness.channel import Channel
 from harness.core.errors import UpdateError
-from harness.core.protocols import Codec
-from harness.federation import Schedule, draw_cohort, run_rounds
+from harness.core.protocols import Codec, ServerRule, State
+from harness.core.types import Layout, TensorSpec, Update
+from harness.federation import draw_cohort, run_rounds
 from harness.ledger import Facts
+from harness.recording import Recorder, RecordSettings
+from harness.schedule import Budget, Course, Schedule
 from harness.server_rules import Mean
 from quantfl.codec import QuantFL
 from tests.factories import make_layout
@@ -31,12 +36,14 @@ class Quadratic:
     def __init__(self) -> None:
         self.received: list[np.ndarray] = []
         self.scored: list[tuple[str, np.ndarray]] = []
+        self.lr_scales: list[float] = []
 
     def initial_model(self) -> np.ndarray:
         return np.linspace(-1, 1, 6, dtype=np.float32)
 
-    def train(self, model: np.ndarray, client: int, round: int) -> tuple[np.ndarray, int]:
+    def train(self, model: np.ndarray, client: int, round: int, lr_scale: float = 1.0) -> tuple[np.ndarray, int]:
         self.received.append(model)
+        self.lr_scales.append(lr_scale)
         return model + np.float32(LR) * (TARGETS[client] - model), 3
 
     def evaluate(self, model: np.ndarray, split: str) -> Mapping[str, float]:
@@ -47,7 +54,7 @@ class Quadratic:
 class OneStep(Quadratic):
     """Every client adds one to every parameter of what it received."""
 
-    def train(self, model: np.ndarray, client: int, round: int) -> tuple[np.ndarray, int]:
+    def train(self, model: np.ndarray, client: int, round: int, lr_scale: float = 1.0) -> tuple[np.ndarray, int]:
         self.received.append(model)
         return model + np.float32(1), 1
 
@@ -59,7 +66,7 @@ class BreaksAt(Quadratic):
         super().__init__()
         self.at = (round, client)
 
-    def train(self, model: np.ndarray, client: int, round: int) -> tuple[np.ndarray, int]:
+    def train(self, model: np.ndarray, client: int, round: int, lr_scale: float = 1.0) -> tuple[np.ndarray, int]:
         trained, steps = super().train(model, client, round)
         if (round, client) == self.at:
             trained[3] = np.nan
@@ -74,15 +81,44 @@ class Diverges(Quadratic):
         return {"accuracy": 0.5, "loss": float("inf") if len(self.scored) > 2 else 1.0}
 
 
+class Normed(Quadratic):
+    """The first four entries are trained as ever; the last two are statistics, and client c measures c and 10 c."""
+
+    layout = Layout((TensorSpec("weight", (2, 2)), TensorSpec("norm.var", (2,), is_statistic=True)))
+
+    def train(self, model: np.ndarray, client: int, round: int, lr_scale: float = 1.0) -> tuple[np.ndarray, int]:
+        trained, steps = super().train(model, client, round)
+        trained[4:] = [client, 10 * client]
+        return trained, steps
+
+
+class Watched(Mean):
+    """The mean, and what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[tuple[np.ndarray, list[Update], np.ndarray]] = []
+
+    def step(
+        self, model: np.ndarray, decoded: list[Update], weights: np.ndarray, state: State
+    ) -> tuple[np.ndarray, State]:
+        self.given.append((model, decoded, weights))
+        return super().step(model, decoded, weights, state)
+
+
 def run(
     problem: Quadratic,
     uplink: Codec | None = None,
     downlink: Codec | None = None,
     schedule: Schedule | None = None,
     seed: int = 0,
+    rule: ServerRule | None = None,
+    mode: Literal["model", "delta"] = "model",
+    on_round: Callable[[int], None] = lambda round: None,
 ) -> tuple[np.ndarray, Facts]:
-    channel = Channel(uplink or Float32(), downlink or Float32(), problem.layout, seed, Facts())
-    model = run_rounds(problem, channel, Mean(), schedule or Schedule(4, 3), lambda round: None)
+    channel = Channel(uplink or Float32(), downlink or Float32(), problem.layout, seed, Facts(), mode)
+    recorder = Recorder(RecordSettings(), problem.layout, channel.facts)
+    model = run_rounds(problem, channel, rule or Mean(), schedule or Schedule(4, 3), recorder, on_round)
     return model, channel.facts
 
 
@@ -169,9 +205,7 @@ def test_the_model_of_a_round_is_scored_after_its_update() -> None:
 
 def test_every_finished_round_is_told() -> None:
     told: list[int] = []
-    problem = Quadratic()
-    channel = Channel(Float32(), Float32(), problem.layout, 0, Facts())
-    run_rounds(problem, channel, Mean(), Schedule(3, 2), told.append)
+    run(Quadratic(), schedule=Schedule(3, 2), on_round=told.append)
     assert told == [0, 1, 2, 3]
 
 
@@ -197,3 +231,83 @@ def test_a_seed_repeats_its_facts() -> None:
         return run(Quadratic(), ErrorFeedback(ScaledSign()), seed=seed)[1].digest()
 
     assert digest(0) == digest(0) != digest(1)
+
+
+def test_weights_are_shares_of_the_examples_of_all_clients() -> None:
+    rule = Watched()
+    _, facts = run(Quadratic(), schedule=Schedule(3, 2), rule=rule)
+    for number, (_, _, weights) in enumerate(rule.given, start=1):
+        cohort = [t.client for t in facts.transfers if t.round == number and t.direction == "uplink"]
+        np.testing.assert_allclose(weights, [N_EXAMPLES[client] / 15 for client in cohort], rtol=1e-12)
+
+
+@pytest.mark.parametrize("mode", ["model", "delta"])
+def test_statistics_are_averaged_outside_the_rule(mode: Literal["model", "delta"]) -> None:
+    """sum(n c) / sum(n) = (0 + 2 + 6 + 12 + 20) / 15 = 8 / 3, however coarse the codecs."""
+    rule, problem = Watched(), Normed()
+    model, _ = run(problem, ErrorFeedback(ScaledSign()), QuantFL(levels=2), Schedule(2, 5), rule=rule, mode=mode)
+    assert model[4:] == pytest.approx([8 / 3, 80 / 3], rel=1e-6)
+    for given, decoded, _ in rule.given:
+        assert given.shape == (4,)
+        assert {update.layout for update in decoded} == {problem.layout.trained}
+    for received in problem.received[5:]:
+        assert received[4:].tobytes() == model[4:].tobytes()
+
+
+def test_a_mean_of_variances_is_never_below_zero() -> None:
+    problem = Normed()
+    problem.n_examples = (10**9, 1, 1, 1, 1)
+    model, _ = run(problem, schedule=Schedule(1, 5))
+    assert (model[4:] >= 0).all() and model[5] == pytest.approx(1e-7, rel=1e-6)
+
+
+def test_a_constant_learning_rate_is_one() -> None:
+    problem = Quadratic()
+    run(problem)
+    assert set(problem.lr_scales) == {1.0}
+
+
+def test_a_cosine_falls_over_the_rounds() -> None:
+    problem = Quadratic()
+    run(problem, schedule=Schedule(4, 1, lr_schedule="cosine"))
+    assert problem.lr_scales == pytest.approx([0.5 * (1 + math.cos(math.pi * r / 4)) for r in range(4)])
+
+
+MESSAGE_MBIT = 8 * (4 * 6 + 12) / 1e6
+"""A float32 payload of the problem: 36 bytes, 288 bits."""
+
+
+def test_a_budget_ends_a_run_before_it_is_exceeded() -> None:
+    """Two clients send 576 bits a round: three rounds are 1728 bits, a fourth would make 2304."""
+    problem = Quadratic()
+    schedule = Schedule(9, 2, score_every=5, budget=Budget("uplink", 7.5 * MESSAGE_MBIT), lr_schedule="cosine")
+    _, facts = run(problem, schedule=schedule)
+    assert [t.round for t in facts.transfers if t.direction == "uplink"] == [1, 1, 2, 2, 3, 3]
+    spent = np.repeat([0, 2 / 7.5, 4 / 7.5], 2)
+    assert problem.lr_scales == pytest.approx(0.5 * (1 + np.cos(np.pi * spent)))
+    scored = [(score.round, score.split) for score in facts.scores if score.metric == "loss"]
+    assert scored == [(0, "validation"), (3, "validation"), (3, "test")]
+
+
+@pytest.mark.parametrize(("messages", "rounds"), [(0.5, 1), (3.99, 1), (4, 2), (5.9, 2), (6, 3), (1e6, 5)])
+def test_a_budget_of_exactly_some_rounds_is_used_up(messages: float, rounds: int) -> None:
+    """The first round always runs; one that fits exactly runs too."""
+    _, facts = run(Quadratic(), schedule=Schedule(5, 2, budget=Budget("uplink", messages * MESSAGE_MBIT)))
+    assert max(t.round for t in facts.transfers) == rounds
+
+
+def test_a_total_budget_counts_both_directions_and_missed_differences_but_not_round_0() -> None:
+    transfers = run(Quadratic(), QuantFL(levels=4), QuantFL(levels=4), Schedule(6, 2), mode="delta")[1].transfers
+    bits = [sum(8 * t.payload_bytes for t in transfers if t.round == number) for number in range(7)]
+    budget = Budget("total", (sum(bits[1:4]) + bits[3] - 1) / 1e6)
+    _, facts = run(Quadratic(), QuantFL(levels=4), QuantFL(levels=4), Schedule(6, 2, budget=budget), mode="delta")
+    assert max(t.round for t in facts.transfers) == 3 and bits[0] > 0
+    assert budget.bits(transfers) == sum(bits[1:])
+
+
+def test_the_rounds_drive_the_cosine_where_they_end_first() -> None:
+    course = Course(Schedule(2, 1, lr_schedule="cosine", budget=Budget("uplink", 1e6)))
+    course.finish([])
+    assert course.lr_scale() == pytest.approx(0.5) and not course.is_over
+    course.finish([])
+    assert course.is_over

@@ -1,5 +1,6 @@
 """What goes into a paper: it compiles, says what the tables say, and cites what it uses."""
 
+import math
 import os
 import re
 import shutil
@@ -24,6 +25,7 @@ from reports.macros import macros, render_macros
 from reports.paper import build_paper
 from reports.results import results
 from reports.schema import Tables, read_tables
+from tests.report_extras import CONTRAST_NAMES, add_extras
 from tests.report_tables import NAMES, write_tables
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,7 +57,7 @@ def tables(folder: Path) -> Tables:
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Rendered reports of methods that try to break out of their table."""
     folder = tmp_path_factory.mktemp("hostile")
-    render(write_tables(folder / "tables", names=HOSTILE, context={"name": "a_b.c-1"}), folder)
+    render(add_extras(write_tables(folder / "tables", names=HOSTILE, context={"name": "a_b.c-1"})), folder)
     return folder
 
 
@@ -197,6 +199,24 @@ def test_every_macro_prints_its_raw_number(tables: Tables) -> None:
         assert value == pytest.approx(raw, rel=0.051, abs=6e-4), name
 
 
+def test_contrasts_have_macros_in_points_and_factors(tmp_path: Path) -> None:
+    folder = add_extras(write_tables(tmp_path))
+    found = parsed(render_macros(read_tables(folder)))
+    rows = pd.read_csv(folder / "contrasts.csv").set_index("name")
+    assert found["QuickstartInteractionContrast"][2] == pytest.approx(rows.loc["interaction", "estimate"])
+    assert found["QuickstartInteractionContrastHigh"][2] == pytest.approx(rows.loc["interaction", "high"])
+    text, meaning, raw = found["QuickstartUplinkContrast"]
+    assert (text, raw) == ("0.190", pytest.approx(math.exp(rows.loc["uplink", "estimate"])))
+    assert "contrast in uplink bits: QuantFL 6-bit ÷ fp32" in meaning
+    assert found["QuickstartQuantFLSixBitTotalBitsAsAnsChange"][2] == pytest.approx(
+        0.9 * (11.7152 + 61.64) / 123.28, rel=0.01
+    )
+    paper = render_latex(build_paper(read_tables(folder)))
+    for label in ("tab:quickstart-contrasts", "tab:quickstart-budgets", "tab:quickstart-shadows"):
+        assert rf"\label{{{label}}}" in paper
+    assert r"\label{fig:quickstart-update_statistics}" in paper
+
+
 def test_macro_names_hold_letters_and_stay_when_methods_come_and_go(folder: Path, tmp_path: Path) -> None:
     every = {macro.name for macro in macros(read_tables(folder))}
     fewer = write_tables(tmp_path, names=NAMES[:2])
@@ -209,7 +229,7 @@ def test_names_that_would_collide_get_letters_of_their_own(hostile: Path) -> Non
     found = [macro.name for macro in macros(tables)]
     assert len(found) == len(set(found))
     assert all(re.fullmatch("[A-Za-z]+", name) for name in found)
-    assert {result.path[1] for result in results(tables)} == set(HOSTILE)
+    assert {result.path[1] for result in results(tables)} == {*HOSTILE, *CONTRAST_NAMES}
     totals = [name for name in found if re.match("ABCOneQuantFLSixBitX[a-z]{5}TotalBits$", name)]
     assert len(totals) == 2
 

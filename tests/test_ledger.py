@@ -2,15 +2,16 @@
 
 import errno
 import json
+import math
 import os
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import pytest
 
 from harness.cell import describe_failure
 from harness.core.errors import UsageError
-from harness.core.types import ComputeWindow, EnergyReading, Score, Transfer
+from harness.core.types import SERVER, ComputeWindow, EnergyReading, Score, Shadow, Transfer, UpdateStatistic
 from harness.ledger import (
     SCHEMA_VERSION,
     STATUS_FILE,
@@ -40,6 +41,8 @@ def make_facts() -> Facts:
         ],
         windows=[ComputeWindow(1, "local_training", 0, 0.5, 0.25, 7)],
         scores=[Score(0, "validation", "accuracy", 0.1), Score(1, "validation", "accuracy", 1 / 3)],
+        shadows=[Shadow(1, SERVER, "downlink", "ans", 70)],
+        statistics=[UpdateStatistic(1, 0, "bias", 10, 0.5, 3.25, 2.0, 4.5, 1e-3, 1.75)],
     )
 
 
@@ -60,15 +63,36 @@ def test_a_finished_ledger_reads_back_as_it_was(tmp_path: Path) -> None:
         (ledger.transfers, facts.transfers),
         (ledger.windows, facts.windows),
         (ledger.scores, facts.scores),
+        (ledger.shadows, facts.shadows),
+        (ledger.statistics, facts.statistics),
     ):
         assert table.to_dict("records") == [vars(row) for row in rows]
+
+
+def test_tables_without_rows_have_their_columns(tmp_path: Path) -> None:
+    write(tmp_path, Facts())
+    ledger = read_ledger(tmp_path)
+    for table, kind in ((ledger.shadows, Shadow), (ledger.statistics, UpdateStatistic), (ledger.transfers, Transfer)):
+        assert list(table.columns) == [field.name for field in fields(kind)] and table.empty
+    assert ledger.statistics["sigma"].dtype == "float64" and ledger.shadows["payload_bytes"].dtype == "int64"
+
+
+def test_what_has_no_value_stays_so(tmp_path: Path) -> None:
+    facts = make_facts()
+    facts.statistics[0] = UpdateStatistic(1, 0, "bias", 10, 0.0, math.nan, math.nan, 0.0, 1e-3, 0.0)
+    write(tmp_path, facts)
+    (row,) = read_ledger(tmp_path).statistics.to_dict("records")
+    assert math.isnan(row["kurtosis"]) and math.isnan(row["absmax_sigmas"]) and row["sigma"] == 0
+    (line,) = read_rounds(tmp_path)
+    assert math.isnan(line["statistics"][0]["kurtosis"])
 
 
 def test_a_finished_ledger_is_tables_and_a_status_beside_its_lines(tmp_path: Path) -> None:
     """The lines go when the ledger is published; until then they say what the attempt cost."""
     write(tmp_path, make_facts())
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["rounds.jsonl", "scores.parquet", "status.json", "transfers.parquet", "windows.parquet"]
+    tables = ["scores.parquet", "shadows.parquet", "statistics.parquet", "transfers.parquet", "windows.parquet"]
+    assert names == sorted(["rounds.jsonl", "status.json", *tables])
 
 
 def test_each_line_holds_what_came_in_since_the_last(tmp_path: Path) -> None:
@@ -77,10 +101,12 @@ def test_each_line_holds_what_came_in_since_the_last(tmp_path: Path) -> None:
     facts.scores.append(Score(0, "validation", "accuracy", 0.1))
     writer.append(0, 0.25)
     facts.transfers += make_facts().transfers
+    facts.shadows += make_facts().shadows
     writer.append(1, 0.75)
     first, second = read_rounds(tmp_path)  # while the file is still open
     assert (first["round"], first["cpu_seconds"], second["round"], second["cpu_seconds"]) == (0, 0.25, 1, 0.75)
-    assert (len(first["scores"]), len(first["transfers"])) == (1, 0)
+    assert (len(first["scores"]), len(first["transfers"]), len(first["shadows"])) == (1, 0, 0)
+    assert second["shadows"] == [asdict(shadow) for shadow in facts.shadows] != []
     assert second["transfers"] == [asdict(transfer) for transfer in facts.transfers] and second["scores"] == []
     writer.close()
 
@@ -111,6 +137,7 @@ def test_the_digest_changes_with_every_fact_and_with_nothing_else() -> None:
     slower = make_facts()
     slower.windows[0] = ComputeWindow(1, "local_training", 0, 50.0, 25.0, 7)
     assert slower.digest() == digest
+    assert Facts(transfers=slower.transfers, scores=slower.scores).digest() == digest
 
 
 def test_another_schema_is_refused_with_what_to_do(tmp_path: Path) -> None:
@@ -118,11 +145,11 @@ def test_another_schema_is_refused_with_what_to_do(tmp_path: Path) -> None:
     status = json.loads((tmp_path / STATUS_FILE).read_text())
     write_json(tmp_path / STATUS_FILE, status | {"schema_version": SCHEMA_VERSION + 1})
     for read in (read_ledger, read_status):
-        with pytest.raises(UsageError, match=r"status\.json: ledger schema 2, this version reads 1; use the version"):
+        with pytest.raises(UsageError, match=r"status\.json: ledger schema 3, this version reads 2; use the version"):
             read(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["rounds.jsonl", "transfers.parquet", "windows.parquet", "scores.parquet"])
+@pytest.mark.parametrize("name", ["rounds.jsonl", "transfers.parquet", "scores.parquet", "statistics.parquet"])
 def test_a_full_disk_is_told_as_one(tmp_path: Path, name: str) -> None:
     """The kernel's own full device in place of each file."""
     (tmp_path / name).symlink_to(FULL_DISK)

@@ -1,12 +1,21 @@
 """Local training against SGD written out in numpy."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from baselines.signsgd import ScaledSign
+from harness.channel import Channel
 from harness.core.types import Examples
+from harness.federation import run_rounds
+from harness.ledger import Facts
 from harness.local_training import FlatModel, LocalTraining, TorchProblem
+from harness.recording import Recorder, RecordSettings
+from harness.schedule import Schedule
+from harness.server_rules import Mean
 
 N, FEATURES, CLASSES = 23, 4, 3
 RNG = np.random.default_rng(5)
@@ -110,14 +119,111 @@ def test_values_are_a_copy() -> None:
     assert model.values().tolist() == START.tolist()
 
 
-def test_a_module_with_buffers_is_refused() -> None:
-    with pytest.raises(ValueError, match="buffers"):
-        FlatModel(nn.BatchNorm1d(3))
+def normed(momentum: float | None = 0.1) -> nn.Module:
+    """A convolution with a batch norm: 2 x 1 x 2 x 2 + 2, 2 + 2, and 2 x 4 x 3 + 3 parameters; 4 statistics."""
+    return nn.Sequential(
+        nn.Unflatten(1, (1, 2, 2)),
+        nn.Conv2d(1, 2, 2, padding=1),
+        nn.BatchNorm2d(2, momentum=momentum),
+        nn.Flatten(),
+        nn.Linear(18, CLASSES),
+    )
 
 
-def make_problem(seed: int = 0, pretrained: dict[str, torch.Tensor] | None = None) -> TorchProblem:
+def test_float_buffers_are_statistics_behind_the_parameters() -> None:
+    module = normed()
+    layout = FlatModel(module).layout
+    assert [tensor.name for tensor in layout.tensors if tensor.is_statistic] == ["2.running_mean", "2.running_var"]
+    assert layout.trained.size == 10 + 4 + 57 and layout.size == 75
+    assert [tensor.is_statistic for tensor in layout.tensors] == [False] * 6 + [True] * 2
+
+
+def test_statistics_are_measured_and_not_stepped() -> None:
+    """torch's own optimiser on torch's own module: parameters and statistics agree."""
+    torch.manual_seed(0)
+    module, model = normed(), FlatModel(normed())
+    start = torch.cat([tensor.detach().reshape(-1) for tensor in (*module.parameters(), *module.buffers())])
+    start = start[: model.layout.size].numpy()  # but for the count of batches
+    model.load(start)
+    model.fit(tensors(), LocalTraining(1, N, 0.1), seed=0)
+    order = torch.randperm(N, generator=torch.Generator().manual_seed(0))
+    optimiser = torch.optim.SGD(module.parameters(), lr=0.1)
+    nn.functional.cross_entropy(module(tensors()[0][order]), tensors()[1][order]).backward()
+    optimiser.step()
+    expected = torch.cat([tensor.detach().reshape(-1) for tensor in (*module.parameters(), *module.buffers())])
+    np.testing.assert_allclose(model.values(), expected[: model.layout.size].numpy(), rtol=0, atol=1e-6)
+    assert np.abs(model.values() - start)[-4:].min() > 1e-5
+
+
+def test_statistics_that_are_loaded_are_scored_with() -> None:
+    model = FlatModel(normed())
+    values = model.values()
+    before = model.score(EXAMPLES)
+    values[-2:] = 1e-4
+    model.load(values)
+    assert model.score(EXAMPLES)["loss"] != pytest.approx(before["loss"], rel=0.01)
+
+
+def test_a_count_of_batches_stays_local_and_enters_nothing() -> None:
+    def trained(n_batches: int) -> list[float]:
+        torch.manual_seed(0)
+        module = normed()
+        module[2].num_batches_tracked += n_batches
+        model = FlatModel(module)
+        model.fit(tensors(), LocalTraining(1, 8, 0.1), seed=0)
+        return model.values().tolist()
+
+    assert trained(0) == trained(1000)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: normed(momentum=None), "2: a batch norm needs a momentum"),
+        (lambda: nn.BatchNorm1d(3).double(), "buffer running_mean is torch.float64; only float32 buffers travel"),
+        (lambda: buffered(torch.zeros(2, dtype=torch.bool)), "buffer extra is torch.bool; only float32 buffers travel"),
+    ],
+)
+def test_buffers_that_cannot_travel_are_refused(make: Callable[[], nn.Module], text: str) -> None:
+    with pytest.raises(ValueError, match=f"^{text}"):
+        FlatModel(make())
+
+
+def buffered(buffer: torch.Tensor) -> nn.Module:
+    module = linear()
+    module.register_buffer("extra", buffer)
+    return module
+
+
+def test_coarse_codecs_leave_statistics_exact_through_a_whole_run() -> None:
+    """One-bit payloads both ways, round after round: what clients measured is what the server averages."""
+    problem = make_problem(make_module=normed)
+    facts, measured = Facts(), {}
+    original = problem.train
+
+    def train(model: np.ndarray, client: int, round: int, lr_scale: float = 1.0) -> tuple[np.ndarray, int]:
+        trained, steps = original(model, client, round, lr_scale)
+        measured[round, client] = trained[-4:]
+        return trained, steps
+
+    problem.train = train
+    channel = Channel(ScaledSign(), ScaledSign(), problem.layout, 0, facts, "delta")
+    recorder = Recorder(RecordSettings(), problem.layout, facts)
+    model = run_rounds(problem, channel, Mean(), Schedule(3, 2), recorder, lambda round: None)
+    expected = np.average([measured[3, 0], measured[3, 1]], axis=0, weights=[8, 15]).astype(np.float32)
+    assert model[-4:].tobytes() == expected.tobytes()
+    assert (model[-2:] > 0).all() and not np.array_equal(model[-4:], problem.initial_model()[-4:])
+    assert {t.payload_bytes for t in facts.transfers if t.direction == "uplink"} == {12 + 6 * 4 + 9 + 4 * 4}
+    assert {t.reference_bytes for t in facts.transfers} == {4 * 75}
+
+
+def make_problem(
+    seed: int = 0,
+    pretrained: dict[str, torch.Tensor] | None = None,
+    make_module: Callable[[], nn.Module] = linear,
+) -> TorchProblem:
     return TorchProblem(
-        make_module=linear,
+        make_module=make_module,
         clients=[np.arange(0, 8), np.arange(8, N)],
         train=EXAMPLES,
         splits={"validation": EXAMPLES, "test": EXAMPLES},
@@ -155,3 +261,12 @@ def test_training_starts_from_the_model_it_is_given() -> None:
     again, _ = problem.train(START, 1, round=2)
     assert again.tolist() == first.tolist()
     assert steps == 4
+
+
+def test_the_learning_rate_is_scaled() -> None:
+    """One step of half the length."""
+    settings = LocalTraining(local_epochs=1, batch_size=N, lr=0.5)
+    problem = TorchProblem(linear, [np.arange(N)], EXAMPLES, {}, settings, seed=0, pretrained=None)
+    whole, half, again = (problem.train(START, 0, 1, scale)[0] - START for scale in (1.0, 0.5, 1.0))
+    np.testing.assert_allclose(half, whole / 2, rtol=0, atol=1e-6)
+    assert again.tolist() == whole.tolist()

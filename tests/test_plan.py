@@ -43,9 +43,23 @@ def test_cells_come_seed_by_seed_in_the_order_of_the_methods():
 
 def test_a_cell_is_plain_and_survives_json():
     for cell in expand(BenchmarkSpec.model_validate(FULL)):
-        assert set(cell.method) == {"uplink", "downlink", "server", "init"}
+        assert set(cell.method) == {"uplink", "downlink", "server", "init", "also_code"}
         again = plan.Cell(**json.loads(json.dumps(vars(cell))))
         assert again == cell and cell_id(again) == cell_id(cell)
+
+
+def test_a_method_runs_in_its_own_federation_and_is_another_cell_for_it():
+    values = copy.deepcopy(FULL)
+    values["methods"] = [{"name": "fp32"}, {"name": "twice", "federation": {"local_epochs": 7}}]
+    first, second = expand(BenchmarkSpec.model_validate(values))[:2]
+    assert (first.federation["local_epochs"], second.federation["local_epochs"]) == (3, 7)
+    assert cell_id(first) != cell_id(second)
+
+
+def test_what_is_recorded_is_part_of_a_cell():
+    with_record = FULL | {"record": {"statistics_every": 2}}
+    assert expand(BenchmarkSpec.model_validate(with_record))[0].record["statistics_every"] == 2
+    assert not set(ids(with_record)) & set(ids(FULL))
 
 
 def test_an_id_is_16_hexadecimal_digits():

@@ -15,11 +15,13 @@ import pytest
 from harness.core.errors import EnvironmentLacksError, UsageError
 from reports import figures, lookup
 from reports.build import SECTIONS, build_report
+from reports.columns import METHOD_QUANTITIES, PAIR_QUANTITIES, TABLES
 from reports.document import Curves, Report, Table
 from reports.figure_files import write_figures
 from reports.html import render_html, write_html
 from reports.markdown import render_markdown, write_markdown
-from reports.schema import METHOD_QUANTITIES, PAIR_QUANTITIES, TABLES, read_tables
+from reports.schema import read_tables
+from tests.report_extras import CONTRAST_NAMES, GIVEN_BITS, add_extras
 from tests.report_tables import NAMES, RADIOS, write_tables
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,6 +47,8 @@ CASES = {
     "hostile": {"names": HOSTILE, "n_seeds": 2, "failed": [(HOSTILE[2], 1)], "coverage": 0.8, "other": 0.3},
     "bare context": {"context": dict.fromkeys(OPTIONAL)},
 }
+EXTRAS = ("full", "one seed", "failed reference", "no radio", "many methods", "hostile")
+"""Cases that are tried once more with what only some definitions ask for."""
 
 
 @pytest.fixture(scope="module")
@@ -205,12 +209,22 @@ def test_no_case_breaks_a_writer(case: str, tmp_path: Path) -> None:
     report = build_report(write_tables(tmp_path / "tables", **CASES[case]))  # type: ignore[arg-type]
     page = render_html(report)
     write_markdown(report, tmp_path / "report.md")
-    assert len(report.sections) == len(SECTIONS)
+    assert len(report.sections) == len(SECTIONS) - 2  # nothing was named and nothing was recorded
     assert "nan" not in " ".join(Page(page).text).split()
     keys = [block.key for block in [*report.tables(), *report.figures()]]
     assert len(keys) == len(set(keys))
     ids = [value for name, value in Page(page).attributes if name == "id"]
     assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("case", EXTRAS)
+def test_no_case_breaks_what_only_some_ask_for(case: str, tmp_path: Path) -> None:
+    report = build_report(add_extras(write_tables(tmp_path, **CASES[case])))  # type: ignore[arg-type]
+    page = render_html(report)
+    render_markdown(report)
+    assert "nan" not in " ".join(Page(page).text).split()
+    keys = [block.key for block in [*report.tables(), *report.figures()]]
+    assert len(keys) == len(set(keys))
 
 
 @pytest.mark.parametrize(
@@ -299,29 +313,29 @@ def test_quantfl_is_after_the_abstract_and_nothing_is_significant(report: Report
 
 
 def test_the_bits_axis_is_logarithmic_only_if_the_range_asks(folder: Path, tmp_path: Path) -> None:
-    def axis(tables: Path) -> Curves:
-        panel = next(iter(build_report(tables).figures())).panels[0]
-        assert isinstance(panel, Curves)
-        return panel
+    def axes(tables: Path) -> list[Curves]:
+        panels = next(iter(build_report(tables).figures())).panels
+        assert all(isinstance(panel, Curves) for panel in panels)
+        return list(panels)  # type: ignore[arg-type]
 
-    assert not axis(folder).is_x_log
-    wide = write_tables(tmp_path)
-    rows = pd.read_csv(wide / "trajectories.csv")
-    rows.loc[rows["method"] == "EF-SignSGD", "total_bits"] //= 100
-    rows.to_csv(wide / "trajectories.csv", index=False)
-    panel = axis(wide)
-    assert panel.is_x_log
-    assert min(x for curve in panel.curves for x, _ in curve.points) > 0
+    # One method sends a thirtieth of the uplink bits: both axes are logarithmic, so that they can be compared.
+    assert [panel.is_x_log for panel in axes(folder)] == [True, True]
+    assert min(x for panel in axes(folder) for curve in panel.curves for x, _ in curve.points) > 0
+    near = axes(write_tables(tmp_path, names=NAMES[:2]))
+    assert [panel.is_x_log for panel in near] == [False, False]
+    assert [panel.curves[0].points[0][0] for panel in near] == [0, 0]
 
 
 def test_the_curve_is_the_mean_over_seeds(folder: Path, report: Report) -> None:
     rows = pd.read_csv(folder / "trajectories.csv")
     mine = rows[(rows["method"] == "QuantFL 6-bit") & (rows["split"] == "validation") & (rows["round"] == 20)]
-    panel = next(iter(report.figures())).panels[0]
-    assert isinstance(panel, Curves)
-    curve = next(curve for curve in panel.curves if curve.label == "QuantFL 6-bit")
-    assert curve.points[4] == pytest.approx((mine["total_bits"].mean() / 1e6, 100 * mine["accuracy"].mean()))
-    assert len(curve.repeats) == 3
+    panels = next(iter(report.figures())).panels
+    for key, panel in zip(("uplink_bits", "total_bits"), panels, strict=True):
+        assert isinstance(panel, Curves)
+        curve = next(curve for curve in panel.curves if curve.label == "QuantFL 6-bit")
+        # Round 0 is outside the logarithmic axis.
+        assert curve.points[3] == pytest.approx((mine[key].mean() / 1e6, 100 * mine["accuracy"].mean()))
+        assert len(curve.repeats) == 3
 
 
 def test_text_of_a_figure_stays_text(report: Report) -> None:
@@ -430,6 +444,178 @@ def test_accuracy_against_carbon_is_drawn_from_the_footprint(folder: Path, repor
     curve = next(curve for curve in panel.curves if curve.label == "EF-SignSGD")
     assert curve.points[0][0] == 0
     assert curve.points[-1][0] == pytest.approx(1e6 * mine[mine["round"] == 40]["carbon_g"].mean())
+
+
+# --- What only some definitions ask for ---
+
+MANY = tuple(f"method {number} of an ablation" for number in range(48))
+
+
+@pytest.fixture(scope="module")
+def extras(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return add_extras(write_tables(tmp_path_factory.mktemp("extras")))
+
+
+def test_contrasts_stand_as_a_sentence_and_a_row_each(extras: Path) -> None:
+    report = build_report(extras)
+    section = next(section for section in report.sections if section.key == "contrasts")
+    sentences = plain(str(section.blocks[1]))
+    cells = pd.read_csv(extras / "cells.csv").set_index(["method", "seed"])["test_accuracy"]
+    mean = 100 * (cells["QuantFL 6-bit"] - cells["fp32"]).mean()
+    assert f"coded less fp32: test accuracy of QuantFL 6-bit - fp32 is {mean:+.2f} points (95 % CI " in sentences
+    assert "(QuantFL both ways + QuantFL 6-bit - EF-SignSGD - fp32) / 2" in sentences
+    assert "uplink: uplink bits of QuantFL 6-bit ÷ fp32 is a factor of 0.190 (deterministic; 3 seeds)." in sentences
+    assert [row[0].text for row in table(report, "contrasts").rows] == list(CONTRAST_NAMES)
+    assert "contrasts" not in [section.key for section in build_report(write_tables(extras.parent / "bare")).sections]
+
+
+def test_a_contrast_without_seeds_says_why(tmp_path: Path) -> None:
+    add_extras(write_tables(tmp_path, n_seeds=1, failed=[("EF-SignSGD", 0)]))
+    sheet = render_markdown(build_report(tmp_path))
+    assert "is not known (no seed that all its methods have finished)." in sheet
+    assert "(one seed: no interval; 1 seed)." in sheet
+
+
+def test_another_coding_is_told_beside_what_was_sent(extras: Path) -> None:
+    report = build_report(extras)
+    assert set(texts(report, "shadows", "uplink_saved")) == {"QuantFL 6-bit", "QuantFL both ways"}
+    assert plain(texts(report, "shadows", "uplink_saved")["QuantFL 6-bit"]) == "20.0 %"
+    sent, recoded = (float(texts(report, "shadows", f"uplink_{key}")["QuantFL 6-bit"]) for key in ("sent", "shadow"))
+    assert recoded == pytest.approx(0.8 * sent, rel=1e-3)
+    pairs = pd.read_csv(extras / "pairs.csv").query("method == 'QuantFL 6-bit' and quantity == 'total_bits_as_ans'")
+    change = texts(report, "shadows", "shadow_change")["QuantFL 6-bit"]
+    assert plain(change) == f"{100 * (pairs['estimate'].item() - 1):+.1f} %"
+
+
+@pytest.mark.parametrize(
+    ("provisioning", "said", "has_component"),
+    [("factory", "no joule and no gram of this report includes it", False),
+     ("over_the_air", "the joules and grams of this report include it", True)],
+)  # fmt: skip
+def test_both_prices_are_printed_and_the_one_in_the_totals_is_named(
+    provisioning: str, said: str, has_component: bool, tmp_path: Path
+) -> None:
+    report = build_report(add_extras(write_tables(tmp_path), provisioning))
+    assert said in render_markdown(report)
+    printed = table(report, "provisioning")
+    assert [row[0].text for row in printed.rows] == ["QuantFL 6-bit", "QuantFL both ways"]
+    assert float(texts(report, "provisioning", "bits")["QuantFL 6-bit"]) == pytest.approx(GIVEN_BITS / 1e6, rel=1e-3)
+    assert texts(report, "provisioning", "wifi")["QuantFL 6-bit"] == "12"
+    keys = [column.key for column in table(report, "energy_1").columns]
+    assert ("provisioning" in keys) == has_component
+    # What is charged makes the first screen's quotient one of the rounds: no shares that do not divide to it.
+    highlights = str(report.sections[0].blocks)
+    assert ("of joules for" in highlights) != has_component
+
+
+def test_statistics_are_drawn_by_initialisation_and_told_with_their_intervals(extras: Path) -> None:
+    report = build_report(extras)
+    figure = next(figure for figure in report.figures() if figure.key == "update_statistics")
+    rows = pd.read_csv(extras / "statistics.csv")
+    for panel, measure in zip(figure.panels, ("kurtosis", "absmax_sigmas", "entropy_bits"), strict=False):
+        assert isinstance(panel, Curves)
+        assert [curve.label for curve in panel.curves] == ["random", "pretrained"]
+        mine = rows.query("init == 'pretrained' and round == 10 and tensor == 'head.weight'")[measure]
+        # The largest tensor has most of the entries, so the weighted median is one of its values.
+        assert any(panel.curves[1].points[1][1] == pytest.approx(value) for value in mine)
+        assert len(panel.curves[0].repeats) == 3
+    said = str(next(section for section in report.sections if section.key == "update_statistics").blocks[1])
+    pairs = pd.read_csv(extras / "initialisations.csv").set_index("quantity")
+    sigma = pairs.loc["sigma"]
+    assert (
+        f"standard deviation {sigma['estimate']:.3f} times (95 % CI {sigma['low']:.3f} to {sigma['high']:.3f})" in said
+    )
+    assert [row[0].text for row in table(report, "layers").rows][:2] == ["conv.weight", "conv.weight"]
+
+
+def test_the_last_round_of_one_short_run_is_no_point_of_a_line(tmp_path: Path) -> None:
+    rows = pd.read_csv(add_extras(write_tables(tmp_path)) / "statistics.csv")
+    odd = rows[(rows["init"] == "random") & (rows["seed"] == 0) & (rows["round"] == 1)].assign(round=13, kurtosis=999.0)
+    pd.concat([rows, odd]).to_csv(tmp_path / "statistics.csv", index=False)
+    figure = next(figure for figure in build_report(tmp_path).figures() if figure.key == "update_statistics")
+    panel = figure.panels[0]
+    assert isinstance(panel, Curves)
+    assert [x for x, _ in panel.curves[0].points] == [1, 10, 20, 40]
+
+
+def test_a_deep_model_names_its_largest_tensors_and_counts_the_rest(tmp_path: Path) -> None:
+    report = build_report(add_extras(write_tables(tmp_path, n_seeds=1), n_tensors=40))
+    printed = table(report, "layers")
+    assert len(printed.rows) == 2 * 24
+    assert "head.bias" not in [row[0].text for row in printed.rows]
+    assert "the other 20 are in statistics.csv" in printed.notes[1]
+
+
+def test_a_budget_prints_the_accuracy_within_or_that_none_was_scored(folder: Path, report: Report) -> None:
+    rows = pd.read_csv(folder / "trajectories.csv").query("split == 'validation' and round > 0")
+    cells = pd.read_csv(folder / "cells.csv")
+    budget = 0.2 * cells[cells["method"] == "fp32"]["uplink_bits"].mean()
+    within = rows[(rows["uplink_bits"] <= budget) & (rows["method"] == "EF-SignSGD")]
+    best = within.groupby("seed")["accuracy"].max().mean()
+    assert plain(texts(report, "budgets", "uplink_bits_2")["EF-SignSGD"]) == f"{100 * best:.1f} %"
+    assert texts(report, "budgets", "uplink_bits_0")["fp32"] == "no score within"
+    column = table(report, "budgets").columns[3]
+    assert (plain(column.label), plain(column.unit)) == ("Uplink, 20 %", f"{budget / 1e6:.2f} Mbit")
+
+
+def test_a_line_ends_at_the_mean_of_where_its_seeds_ended(tmp_path: Path) -> None:
+    """A budget of bits ends one seed at round 35 and the others at 40."""
+    rows = pd.read_csv(write_tables(tmp_path) / "trajectories.csv")
+    rows = rows[(rows["method"] != "EF-SignSGD") | (rows["seed"] != 1) | (rows["round"] < 40)]
+    rows.to_csv(tmp_path / "trajectories.csv", index=False)
+    panel = next(iter(build_report(tmp_path).figures())).panels[0]
+    assert isinstance(panel, Curves)
+    points = next(curve for curve in panel.curves if curve.label == "EF-SignSGD").points
+    mine = rows[(rows["method"] == "EF-SignSGD") & (rows["split"] == "validation")].sort_values("round")
+    ends = mine.groupby("seed").tail(1)
+    assert points[-1] == pytest.approx((ends["uplink_bits"].mean() / 1e6, 100 * ends["accuracy"].mean()))
+    assert len(points) == 8  # rounds 5 to 35, which all have, and the end
+    assert [x for x, _ in points] == sorted(x for x, _ in points)
+
+
+def test_cohorts_are_named_where_references_differ_in_them(tmp_path: Path) -> None:
+    own = {"federation": {"cohort": 20}}
+    write_tables(tmp_path)
+    context = json.loads((tmp_path / "context.json").read_text(encoding="utf-8"))
+    context["methods"][2] |= own
+    context["methods"][3] |= own
+    (tmp_path / "context.json").write_text(json.dumps(context), encoding="utf-8")
+    pairs = pd.read_csv(tmp_path / "pairs.csv", keep_default_na=False)
+    pairs = pairs[pairs["method"] != "QuantFL both ways"]
+    pairs.loc[pairs["method"] == "EF-SignSGD", "reference"] = "QuantFL both ways"
+    pairs.to_csv(tmp_path / "pairs.csv", index=False)
+    report = build_report(tmp_path)
+    sheet = render_markdown(report)
+    assert "of their own initialisation and cohort: fp32 (pretrained, 10 clients a round), QuantFL both ways" in sheet
+    assert texts(report, "methods", "federation") == {
+        "fp32": "–", "QuantFL 6-bit": "–", "QuantFL both ways": "cohort 20", "EF-SignSGD": "cohort 20",
+    }  # fmt: skip
+    assert "EF-SignSGD differs in its federation: cohort 20." in sheet
+
+
+def test_a_legend_of_many_methods_leaves_the_axes_their_room(tmp_path: Path) -> None:
+    report = build_report(write_tables(tmp_path, names=MANY, n_seeds=1))
+    few = next(iter(build_report(write_tables(tmp_path / "few", n_seeds=1)).figures()))
+    figure = next(iter(report.figures()))
+    for width in (figures.WIDE_IN, figures.COLUMN_IN):
+        with figures._style("test"):
+            canvas, small = (figures._draw(drawn, width) for drawn in (figure, few))
+            canvas.draw_without_rendering()
+            small.draw_without_rendering()
+        (legend,) = canvas.legends
+        box = legend.get_window_extent()
+        assert len(legend.get_texts()) == 48
+        assert box.y0 >= 0 and box.x1 <= canvas.bbox.x1
+        for axis, other in zip(canvas.axes, small.axes, strict=True):
+            assert not box.overlaps(axis.get_tightbbox())
+            assert axis.bbox.height > 0.8 * other.bbox.height
+
+
+def test_long_lists_of_methods_are_counted_in_sentences(tmp_path: Path) -> None:
+    report = build_report(write_tables(tmp_path, names=MANY, n_seeds=2))
+    section = next(section for section in report.sections if section.key == "accuracy")
+    assert re.search(r"for \d+ methods\.", str(section.blocks[0]))
+    assert len(table(report, "comparison").rows) == len(table(report, "budgets").rows) == 48
 
 
 def test_quantities_named_in_the_schema_are_the_ones_that_reports_ask_for(folder: Path) -> None:

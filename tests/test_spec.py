@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from harness import registry
-from harness.spec import BenchmarkSpec, slug
+from harness.spec import BenchmarkSpec
 from harness.specfile import dump_spec, parse_spec
+from harness.values import slug
 
 SMALL = {
     "name": "tiny",
@@ -28,6 +29,8 @@ def test_defaults_are_filled_in():
         "lr": 1.0,
         "local_epochs": 1,
         "batch_size": 16,
+        "lr_schedule": "constant",
+        "budget": None,
         "score_every": 4,
         "test_rounds": [],
     }
@@ -40,10 +43,38 @@ def test_defaults_are_filled_in():
         "downlink": {"codec": {"kind": "float32"}, "mode": "model"},
         "server": registry.describe(registry.build("server", "mean")),
         "init": resolved["task"]["init"],
+        "federation": {},
+        "also_code": [],
     }
     assert resolved["methods"][1]["init"] == "pretrained"
     assert resolved["scenarios"]["grids"] == ["NOR", {"name": "campus", "g_per_kwh": 41.0, "source": "utility"}]
     assert resolved["scenarios"]["device"] == "raspberry_pi_4"
+
+
+def test_a_method_has_the_federation_with_its_own_settings():
+    values = copy.deepcopy(SMALL)
+    values["federation"] |= {"test_rounds": [2, 4]}
+    values["methods"].append({"name": "short", "federation": {"rounds": 2, "local_epochs": 2}})
+    spec = BenchmarkSpec.model_validate(values)
+    short = spec.federation_of(spec.methods[2])
+    assert (short.rounds, short.local_epochs, short.cohort, short.lr) == (2, 2, 3, 1.0)
+    assert (short.score_every, short.test_rounds) == (2, (2,))
+    assert spec.federation_of(spec.methods[0]) == spec.federation
+
+
+def test_methods_are_compared_at_equal_initialisation_and_cohort():
+    methods = [
+        {"name": name, "init": init, "federation": {"cohort": cohort}}
+        for name, init, cohort in [
+            ("a", "random", 3),
+            ("b", "random", 3),
+            ("c", "random", 2),
+            ("d", "pretrained", 3),
+            ("e", "random", 2),
+        ]
+    ]
+    spec = BenchmarkSpec.model_validate(SMALL | {"methods": methods, "reference": "b"})
+    assert spec.references() == {"a": "b", "e": "c"}
 
 
 def test_the_given_values_are_left_alone():

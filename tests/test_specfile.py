@@ -1,4 +1,5 @@
 # ruff: noqa: E501 - one case a line reads better than wrapped ones
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import yaml
 
 from harness import registry, specfile
 from harness.core.errors import SpecError, UsageError
+from harness.methods import Federation
 from harness.specfile import dump_spec, find_benchmark, load_spec, parse_spec
 from harness.yaml12 import MAX_BYTES
 
@@ -29,15 +31,17 @@ seeds: 2
 scenarios: {radios: [lte, wifi], grids: [NOR, DEU], device: raspberry_pi_4}
 """
 
-CODECS = ", ".join(registry.names("codec"))
+CODECS = ", ".join(registry.choices("codec"))
+FEDERATION = ", ".join(Federation.model_fields)
+QUANTFL = ", ".join(["kind", *(field.name for field in dataclasses.fields(registry.load("codec", "quantfl")))])
 TAKES_A_NAME = "is no codec; a name or a mapping is needed, e.g. {kind: float32}"
 
 # what is replaced, by what, and the one line that must come of it
 MISTAKES = {
-    "unknown key": ("  cohort: 3", "  cohort: 3\n  cohrt: 4", "6:3 federation.cohrt: unknown key; allowed: rounds, cohort, lr, local_epochs, batch_size, score_every, test_rounds. Did you mean cohort?"),
-    "unknown key at the root": ("seeds: 2", "seeds: 2\nseed: 2", "15:1 seed: unknown key; allowed: name, task, federation, methods, reference, seeds, meter, scenarios. Did you mean seeds?"),
-    "unknown key of a codec": ("{kind: quantfl, levels: 64}", "{kind: quantfl, level: 64}", "10:29 methods[1].uplink.level: unknown key; allowed: kind, levels, range_rule, percentile, reconstruction. Did you mean levels?"),
-    "merge key": ("  cohort: 3", "  cohort: 3\n  <<: {lr: 1}", "6:3 federation.'<<': unknown key; allowed: rounds, cohort, lr, local_epochs, batch_size, score_every, test_rounds."),
+    "unknown key": ("  cohort: 3", "  cohort: 3\n  cohrt: 4", f"6:3 federation.cohrt: unknown key; allowed: {FEDERATION}. Did you mean cohort?"),
+    "unknown key at the root": ("seeds: 2", "seeds: 2\nseed: 2", "15:1 seed: unknown key; allowed: name, task, federation, methods, reference, seeds, meter, record, contrasts, scenarios. Did you mean seeds?"),
+    "unknown key of a codec": ("{kind: quantfl, levels: 64}", "{kind: quantfl, level: 64}", f"10:29 methods[1].uplink.level: unknown key; allowed: {QUANTFL}. Did you mean levels?"),
+    "merge key": ("  cohort: 3", "  cohort: 3\n  <<: {lr: 1}", f"6:3 federation.'<<': unknown key; allowed: {FEDERATION}."),
     "missing key": ("  rounds: 4\n", "", "4:3 federation.rounds: missing; it is required"),
     "missing at the root": ("name: tiny\n", "", "1:1 name: missing; it is required"),
     "missing kind": ("{kind: quantfl, levels: 64}", "{levels: 64}", f"10:13 methods[1].uplink.kind: missing; one of {CODECS}"),
@@ -50,8 +54,20 @@ MISTAKES = {
     "deep kind": ("{kind: quantfl, levels: 2}", "{kind: signsdg}", f'12:50 methods[2].uplink.inner.kind: "signsdg" is not one of {CODECS}. Did you mean signsgd?'),
     "choice": ("levels: 64", "reconstruction: center", '10:45 methods[1].uplink.reconstruction: "center" is not one of centre, mean. Did you mean centre?'),
     "settings that clash": ("alpha: 0.3", "min_examples: 1", "2:46 task.partition: a dirichlet partition needs alpha, above 0 and at most 1e6"),
-    "setting that another needs": ("levels: 64", "range_rule: percentile", "10:13 methods[1].uplink: percentile must be above 50 and below 100, e.g. 99.9 (got None)"),
-    "downlink mode": ("{kind: quantfl, levels: 64}", "float32\n    downlink: {mode: delta}", '11:22 methods[1].downlink.mode: "delta" is not allowed; only model is'),
+    "setting that another needs": ("levels: 64", "levels: 8, range_rule: percentile", "10:13 methods[1].uplink: percentile must be above 50 and below 100, e.g. 99.9 (got None)"),
+    "downlink mode": ("{kind: quantfl, levels: 64}", "float32\n    downlink: {mode: deltas}", '11:22 methods[1].downlink.mode: "deltas" is not one of model, delta. Did you mean delta?'),
+    "residual beside a difference": ("{kind: quantfl, levels: 64}", "float32\n    downlink: {mode: delta, codec: {kind: error_feedback, inner: signsgd}}", "11:22 methods[1].downlink.mode: delta sends what was lost with the next difference already; use the codec inside error_feedback"),
+    "server without its codec": ("- name: fp32", "- name: fp32\n    server: ef21", "8:5 methods[0]: float32 does not go with server ef21, which needs uplink ef21"),
+    "budget": ("lr: 0.1", "lr: 0.1\n  budget: {direction: uplink, mbit: 0}", "7:37 federation.budget.mbit: 0.0 is out of range; allowed: above 0 and at most 1,000,000,000,000"),
+    "schedule": ("lr: 0.1", "lr: 0.1\n  lr_schedule: cosin", '7:16 federation.lr_schedule: "cosin" is not one of constant, cosine. Did you mean cosine?'),
+    "own federation, key": ("- name: fp32", "- name: fp32\n    federation: {round: 3}", f"9:18 methods[0].federation.round: unknown key; allowed: {FEDERATION}. Did you mean rounds?"),
+    "own federation, range": ("- name: fp32", "- name: fp32\n    federation: {rounds: 0}", "9:26 methods[0].federation.rounds: 0 is out of range; allowed: 1 to 100,000"),
+    "own federation, cohort": ("- name: fp32", "- name: fp32\n    federation: {cohort: 13}", "9:26 methods[0].federation.cohort: 13 is above the 12 clients of the task"),
+    "own federation, scores": ("- name: fp32", "- name: fp32\n    federation: {score_every: 9}", "9:31 methods[0].federation.score_every: 9 is above the 4 rounds"),
+    "coding that is not there": ("- name: fp32", "- name: fp32\n    also_code: [ans]", "9:17 methods[0].also_code[0]: neither uplink nor downlink has a coding that could be ans; leave also_code out"),
+    "record": ("seeds: 2", "seeds: 2\nrecord: {updates_at: [2, 1, 2]}", "15:29 record.updates_at[2]: 2 is the same as updates_at[0]"),
+    "contrast of no method": ("seeds: 2", "seeds: 2\ncontrasts: [{name: a, plus: [EF], minus: [fp23]}]", '15:43 contrasts[0].minus[0]: "fp23" is not one of fp32, six bits, EF. Did you mean fp32?'),
+    "contrast of unequal sides": ("seeds: 2", "seeds: 2\ncontrasts: [{name: a, plus: [EF], minus: [fp32, EF]}]", "15:42 contrasts[0].minus: 2 methods, but plus has 1; both sides need as many"),
     "init": ("- name: fp32", "- name: fp32\n    init: pretraind", '9:11 methods[0].init: "pretraind" is not one of random, pretrained. Did you mean pretrained?'),
     "range": ("rounds: 4", "rounds: 100001", "4:11 federation.rounds: 100001 is out of range; allowed: 1 to 100,000"),
     "zero": ("lr: 0.1", "lr: 0", "6:7 federation.lr: 0.0 is out of range; allowed: above 0 and at most 1,000"),

@@ -31,11 +31,11 @@ STEPS: dict[str, tuple[Any, str, int]] = {
     "finish": (LedgerWriter, "finish", 1),
     "write the tables": (LedgerWriter, "write_tables", 1),
     "write the first table": (pyarrow.parquet, "write_table", 1),
-    "write the last table": (pyarrow.parquet, "write_table", 3),
-    "sync the last table": (ledger_module, "_sync", 3),
+    "write the last table": (pyarrow.parquet, "write_table", 5),
+    "sync the last table": (ledger_module, "_sync", 5),
     "status finished": (ledger_module, "write_json", 1),
     "put the finished status in place": (Path, "replace", 2),
-    **{f"fsync {number}": (os, "fsync", number) for number in range(1, 6)},
+    **{f"fsync {number}": (os, "fsync", number) for number in range(1, 8)},
 }
 """Everything that happens on disk before the rename, in this order."""
 
@@ -102,8 +102,8 @@ def test_a_rename_that_fails_publishes_nothing(
     ("step", "after"),
     [
         ((Path, "rename", 1), True),
-        ((os, "fsync", 6), False),
-        ((os, "fsync", 6), True),
+        ((os, "fsync", 8), False),
+        ((os, "fsync", 8), True),
         ((Path, "unlink", 1), False),
         ((Path, "unlink", 1), True),
     ],

@@ -8,14 +8,14 @@ import pytest
 
 from harness.accounting import COMPONENTS, Assumptions, account
 from harness.carbon import grid
-from harness.core.types import EnergyReading, Score
+from harness.core.types import SERVER, EnergyReading, Score, Shadow, Transfer
 from harness.devices import device
 from harness.ledger import Ledger
 from harness.pooling import Cost
 from harness.tables import PricedCell, tabulate
 from radio_models.lte import LteHandset2012
 from radio_models.wifi import WifiHandset2012
-from tests.ledgers import make_ledger, server_windows
+from tests.ledgers import make_ledger, provisioned, recorded_transfers, server_windows
 
 ASSUMPTIONS = Assumptions((LteHandset2012(), WifiHandset2012()), (grid("NOR"), grid("DEU")), device("raspberry_pi_4"))
 ACCURACY = {("fp32", 0): 0.80, ("fp32", 1): 0.90, ("half", 0): 0.82, ("half", 1): 0.86}
@@ -284,3 +284,145 @@ def test_without_its_reference_a_method_has_no_pair() -> None:
 
 def test_cells_keep_the_order_they_came_in() -> None:
     assert tables()["cells"]["cell_id"].tolist() == ["fp32-0", "fp32-1", "half-0", "half-1"]
+
+
+# --- Before round 1 ---
+
+
+def provisioned_cell(method: str, seed: int, assumptions: Assumptions = ASSUMPTIONS) -> PricedCell:
+    cell = make_cell(method, seed)
+    ledger = cell.result.ledger
+    transfers = make_ledger(transfers=[*provisioned(n_bytes=4000), *recorded_transfers(ledger)]).transfers
+    return PricedCell(method, account(replace(ledger, transfers=transfers), assumptions))
+
+
+def test_what_comes_before_round_1_is_in_a_column_of_its_own_and_nowhere_else() -> None:
+    plain = tables([make_cell("fp32", 0), make_cell("half", 0)])
+    given = tables([make_cell("fp32", 0), provisioned_cell("half", 0)])
+    assert given["cells"]["provisioning_bits"].tolist() == [0, 2 * 8 * 4000]
+    rest = [column for column in plain["cells"].columns if column != "provisioning_bits"]
+    assert given["cells"][rest].equals(plain["cells"][rest])
+    for name in ("trajectories", "breakdown", "usage", "footprint", "pairs"):
+        assert given[name].equals(plain[name]), name
+    assert plain["provisioning"].empty
+
+
+def test_both_prices_of_what_comes_before_round_1() -> None:
+    over_the_air = replace(ASSUMPTIONS, provisioning="over_the_air")
+    factory = tables([provisioned_cell("half", 0)])
+    (charged,) = cells = [provisioned_cell("half", 0, over_the_air)]
+    found = tables(cells)
+    assert found["provisioning"].equals(factory["provisioning"])
+    rows = found["provisioning"].set_index("radio")
+    assert rows.index.tolist() == ["lte", "wifi"]
+    assert (rows.loc["lte", "n_clients"], rows.loc["lte", "bits"]) == (2, 64_000)
+    joules = rows.loc["lte", "energy_j"]
+    assert joules == charged.result.radios[0].provisioning.typical > 0
+
+    def device_j(frames: dict[str, pd.DataFrame]) -> float:
+        rows = frames["breakdown"]
+        return float(rows[(rows["radio"] == "lte") & (rows["grid"] == "NOR")]["energy_j"].sum())
+
+    assert device_j(found) == pytest.approx(device_j(factory) + joules)
+    start = found["footprint"].query("radio == 'lte' and grid == 'NOR' and round == 0")
+    assert start["energy_j"].item() == pytest.approx(joules)
+
+
+def test_a_pass_through_is_of_the_rounds_whatever_came_before() -> None:
+    over_the_air = replace(ASSUMPTIONS, provisioning="over_the_air")
+    plain, charged = (
+        [make_cell("fp32", 0), provisioned_cell("half", 0, assumed)] for assumed in (ASSUMPTIONS, over_the_air)
+    )
+    assert pair("pass_through", charged, "wifi")["estimate"] == pair("pass_through", plain, "wifi")["estimate"]
+    assert pair("radio_energy_j", charged, "wifi")["estimate"] > pair("radio_energy_j", plain, "wifi")["estimate"]
+
+
+# --- Other codings ---
+
+
+def coded_cell(seed: int, transfers: list[Transfer], shadows: list[Shadow]) -> PricedCell:
+    made = make_ledger(transfers=transfers, shadows=shadows)
+    plain = make_cell("half", seed).result.ledger
+    return PricedCell(
+        "half", replace(ALL[2].result, ledger=replace(plain, transfers=made.transfers, shadows=made.shadows))
+    )
+
+
+def test_uplink_shadows_stand_beside_their_payloads() -> None:
+    """Twelve payloads of 300 bytes, of which ten have a shadow of 240."""
+    transfers = recorded_transfers(make_cell("half", 0).result.ledger)
+    shadows = [Shadow(number, client, "uplink", "ans", 240) for number in range(1, 6) for client in (0, 1)]
+    cell = coded_cell(0, transfers, shadows)
+    found = tables([ALL[0], cell])
+    (row,) = found["shadows"].itertuples()
+    assert (row.direction, row.coding, row.n_payloads) == ("uplink", "ans", 10)
+    assert (row.sent_bits, row.shadow_bits) == (8 * 3000, 8 * 2400)
+    otherwise = pair("total_bits_as_ans", [ALL[0], cell])
+    assert otherwise["estimate"] == pytest.approx((12 * 1300 - 600) / (12 * 1600))
+    assert tables()["shadows"].empty
+
+
+def test_a_broadcast_shadow_counts_for_every_client_that_got_the_payload_then_or_later() -> None:
+    """Differences of rounds 1 to 3: client 1 sits out round 2 and gets it in round 3; client 2 gets a whole model."""
+
+    def down(number: int, client: int, digest: str, size: int) -> Transfer:
+        return Transfer(number, client, "downlink", size, 12, digest * 16, 4000)
+
+    transfers = [
+        *(down(0, client, "f", 4012) for client in (0, 1, 2)),
+        *(down(1, client, "a", 1000) for client in (0, 1)),
+        down(2, 0, "b", 1100),
+        *(down(3, 1, digest, size) for digest, size in (("b", 1100), ("c", 1200))),
+        down(3, 2, "f", 4012),
+        *(Transfer(number, 0, "uplink", 300, 12, "0" * 16, 4000) for number in (1, 2, 3)),
+    ]
+    shadows = [Shadow(number, SERVER, "downlink", "ans", 1000 * number) for number in (1, 2, 3)]
+    (row,) = tables([ALL[0], coded_cell(0, transfers, shadows)])["shadows"].itertuples()
+    assert (row.direction, row.n_payloads) == ("downlink", 5)
+    assert row.sent_bits == 8 * (2 * 1000 + 2 * 1100 + 1200)
+    assert row.shadow_bits == 8 * (2 * 1000 + 2 * 2000 + 3000)
+
+
+def test_equal_payloads_of_one_client_are_two_on_the_air() -> None:
+    """Two clients miss the same two differences, which happen to be equal: a broadcast of two payloads."""
+    transfers = [Transfer(1, client, "downlink", 500, 12, "a" * 16, 4000) for client in (0, 1) for _ in range(2)]
+    transfers += [Transfer(number, 0, "uplink", 300, 12, "0" * 16, 4000) for number in range(1, 7)]
+    row = tables([coded_cell(0, transfers, [])])["cells"].iloc[0]
+    assert (row["downlink_bits"], row["multicast_downlink_bits"]) == (8 * 2000, 8 * 1000)
+
+
+# --- Budgets ---
+
+
+def test_accuracy_within_a_budget_is_read_off_the_trajectory() -> None:
+    """The reference sends 12 x 600 bytes up; half sends 600 a round: 20 % are 1440 bytes, so two rounds."""
+    rows = tabulate(ALL, {"half": "fp32"}, reference="fp32")["budgets"]
+    rows = rows[rows["quantity"] == "uplink_bits"].set_index(["method", "share"])
+    fifth = rows.loc[("half", 0.20)]
+    assert (fifth["budget_bits"], fifth["n_seeds"], fifth["n_scored"]) == (8 * 1440, 2, 2)
+    assert fifth["mean"] == pytest.approx((0.82 + 0.86) / 2 - 0.04)
+    assert (rows.loc[("fp32", 0.20), "mean"], rows.loc[("fp32", 0.20), "note"]) == (pytest.approx(0.80), "")
+    for method in ("fp32", "half"):
+        never = rows.loc[(method, 0.05)]
+        assert (never["n_scored"], never["note"]) == (0, "no score within")
+        assert pd.isna(never["mean"])
+
+
+def test_the_best_score_within_counts_not_the_last() -> None:
+    falling = scores(0.82).assign(value=lambda rows: rows["value"].where(rows["round"] != 2, 0.1))
+    rows = tabulate([ALL[0], make_cell("half", 0, scores=falling)], {}, reference="fp32")["budgets"]
+    (row,) = rows.query("method == 'half' and quantity == 'uplink_bits' and share == 0.2").itertuples()
+    assert row.mean == pytest.approx(0.77)
+
+
+def test_a_seed_without_a_score_within_leaves_no_mean() -> None:
+    late = scores(0.86)
+    late = late[(late["round"] > 2) | (late["round"] == 0)]
+    rows = tabulate([*ALL[:3], make_cell("half", 1, scores=late)], {}, reference="fp32")["budgets"]
+    (row,) = rows.query("method == 'half' and quantity == 'uplink_bits' and share == 0.2").itertuples()
+    assert (row.n_seeds, row.n_scored, row.note) == (2, 1, "no score within at 1 of 2 seeds")
+    assert pd.isna(row.mean)
+
+
+def test_without_its_reference_there_is_no_budget() -> None:
+    assert tabulate(ALL[2:], {"half": "fp32"}, reference="fp32")["budgets"].empty

@@ -10,9 +10,9 @@ import pytest
 from harness.core.types import ComputeWindow, Transfer
 from harness.devices import device
 from harness.ledger import Ledger
-from harness.timeline import device_seconds, timeline
+from harness.timeline import device_seconds, provisioning, timeline
 from radio_models.lte import LteHandset2012
-from tests.ledgers import make_ledger, server_windows
+from tests.ledgers import make_ledger, provisioned, recorded_transfers, server_windows
 
 PI = device("raspberry_pi_4")
 RADIO = LteHandset2012(rate_up_mbps=4, rate_down_mbps=8)
@@ -72,6 +72,26 @@ def test_several_payloads_of_a_direction_are_one_transfer() -> None:
     parts = [Transfer(1, 0, "uplink", size, 12, "0" * 16, 4_000_000) for size in (1000, 500)]
     (move,) = timeline(make_ledger(rounds=1, clients=1, transfers=parts), PI, RADIO)
     assert (move.direction, move.bits) == ("uplink", 12_000)
+
+
+def test_what_a_client_missed_comes_in_one_transfer_before_it_trains() -> None:
+    """Three differences of 1 Mbit at 8 Mbit/s: training starts 0.375 s of downlink and 0.2 s of decoding later."""
+    missed = [Transfer(1, 0, "downlink", 125_000, 12, digest * 16, 4_000_000) for digest in "abc"]
+    sent = [Transfer(1, 0, "uplink", 500_000, 12, "0" * 16, 4_000_000)]
+    down, up = timeline(make_ledger(rounds=1, clients=1, transfers=[*missed, *sent]), PI, RADIO)
+    assert (down.bits, down.seconds) == (3_000_000, pytest.approx(0.375))
+    assert up.start_s == pytest.approx(0.375 + 2 * 1.3)
+
+
+def test_round_0_is_apart_from_the_timeline() -> None:
+    ledger = make_ledger(clients=2)
+    windows = [*recorded(ledger), ComputeWindow(0, "decode", 0, 1.0, 1.0)]
+    given = make_ledger(clients=2, transfers=[*provisioned(), *recorded_transfers(ledger)], windows=windows)
+    assert timeline(given, PI, RADIO) == timeline(ledger, PI, RADIO)
+    assert device_seconds(given, PI).equals(device_seconds(ledger, PI))
+    moves = [(move.client, move.round, move.start_s, move.seconds, move.bits) for move in provisioning(given, RADIO)]
+    assert moves == [(0, 0, 0.0, 1.0, 8_000_000), (1, 0, 0.0, 1.0, 8_000_000)]
+    assert provisioning(ledger, RADIO) == []
 
 
 @pytest.mark.parametrize("phase", ["decode", "local_training", "encode"])

@@ -6,7 +6,7 @@ Settings out of range raise ``ValueError`` in ``__post_init__``; the spec turns 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, Union, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,19 @@ from harness.core.types import (
     Usage,
 )
 
-State = Float32 | None
-"""What a codec keeps for one client between rounds: nothing, or float32 of shape (d,)."""
+State = Union[Float32, tuple["State", ...], None]  # noqa: UP007 - a union that names itself
+"""What a codec or a server rule keeps between rounds: float32 vectors, or nothing. Its bytes are the memory charged."""
+
+
+def state_bytes(state: State) -> int:
+    """Memory that a state takes.
+
+    >>> state_bytes((np.zeros(10, dtype=np.float32), None))
+    40
+    """
+    if state is None:
+        return 0
+    return sum(map(state_bytes, state)) if isinstance(state, tuple) else state.nbytes
 
 
 @runtime_checkable
@@ -42,6 +53,13 @@ class Codec(Protocol):
     @property
     def wire_id(self) -> int:
         """Number of the body's format in the frame, 1 to 255; a class attribute, but for a codec that wraps another."""
+
+    def nominal_bits(self, layout: Layout) -> float:
+        """Bits per parameter as the literature quotes the method: without headers, codebooks and padding.
+
+        Where the length depends on the content, the length of a fixed-width code for the same symbols. Never used to
+        count: bits on the air are those of the payload.
+        """
 
     def init(self, layout: Layout) -> State:
         """State of a client that has not sent anything yet."""
@@ -63,7 +81,7 @@ class Codec(Protocol):
 
 @runtime_checkable
 class ServerRule(Protocol):
-    """Turns decoded updates into the next global model."""
+    """Turns decoded updates into the next global model. It sees trained tensors only; statistics are averaged."""
 
     kind: ClassVar[str]
 
@@ -73,7 +91,15 @@ class ServerRule(Protocol):
     def step(
         self, model: Float32, decoded: Sequence[Update], weights: NDArray[np.float64], state: State
     ) -> tuple[Float32, State]:
-        """The next global model. `weights` has one entry per update, each at least 0, sum above 0."""
+        """The next global model, and the state to keep. No argument is changed.
+
+        Args:
+            model: float32, shape (d,).
+            decoded: one update per client of the cohort.
+            weights: one entry per update: its client's share of the examples of the whole population, above 0; the
+                sum is 1 if all clients take part.
+            state: as `init` or the last step left it.
+        """
 
 
 @runtime_checkable
@@ -147,10 +173,14 @@ class FederatedProblem(Protocol):
         """Training examples of each client."""
 
     def initial_model(self) -> Float32:
-        """Initial global parameters, float32 of shape (d,)."""
+        """Initial global model, float32 of shape (d,), statistics included."""
 
-    def train(self, model: Float32, client: int, round: int) -> tuple[Float32, int]:
-        """Local training of `client` from `model`: trained parameters, and optimiser steps done."""
+    def train(self, model: Float32, client: int, round: int, lr_scale: float = 1.0) -> tuple[Float32, int]:
+        """Local training of `client` from `model`, its learning rate times `lr_scale` (0 to 1).
+
+        Returns:
+            The trained model, float32 of shape (d,), statistics included, and the optimiser steps done.
+        """
 
     def evaluate(self, model: Float32, split: Split) -> Mapping[Metric, float]:
         """Accuracy (0 to 1) and loss (nats) of `model` on ``validation`` or ``test``."""

@@ -4,6 +4,7 @@ Everything left of the ledger speaks of `Update`s and produces facts (`Transfer`
 `EnergyReading`); everything right of it reduces those facts to `Usage` and prices it with `Coefficient`s.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -33,22 +34,41 @@ SERVER = -1
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """Name and shape of one tensor of the model."""
+    """Name and shape of one tensor of the model.
+
+    Attributes:
+        name: as the model calls it.
+        shape: as the model has it; () for a scalar.
+        is_statistic: whether it is measured rather than trained, such as the running mean and variance of a batch
+            norm. Statistics travel as float32 under every codec, are charged, and are averaged under every server rule.
+    """
 
     name: str
     shape: tuple[int, ...]
+    is_statistic: bool = False
 
     @property
     def size(self) -> int:
         """Number of entries, at least 0 (1 for a scalar)."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The public shape of a model: its tensors, in the order in which they lie in a flat vector."""
+    """The public shape of a model: its tensors, in the order in which they lie in a flat vector, statistics last."""
 
     tensors: tuple[TensorSpec, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a trained tensor behind a statistic: what codecs see is one run."""
+        kinds = [tensor.is_statistic for tensor in self.tensors]
+        if kinds != sorted(kinds):
+            raise ValueError("the statistics of a layout stand behind its trained tensors")
+
+    @property
+    def trained(self) -> "Layout":
+        """The layout without statistics: what codecs see."""
+        return Layout(tuple(tensor for tensor in self.tensors if not tensor.is_statistic))
 
     @property
     def size(self) -> int:
@@ -120,7 +140,7 @@ class Transfer:
     """One payload that crossed the air. Bits on the wire are ``8 * payload_bytes``, for every codec.
 
     Attributes:
-        round: round number, from 1.
+        round: round number, from 1; 0 for what a client is given before the first round.
         client: client number, from 0.
         direction: uplink or downlink.
         payload_bytes: length of the payload that the receiver decoded, frame included.
@@ -136,6 +156,55 @@ class Transfer:
     frame_bytes: int
     payload_digest: str
     reference_bytes: int
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """What a payload would have taken with its indices coded in another way; it never crossed the air.
+
+    Attributes:
+        round: round number, from 1.
+        client: client number, from 0; `SERVER` for a broadcast.
+        direction: uplink or downlink.
+        coding: the other way, e.g. ``ans``.
+        payload_bytes: length of that payload, frame included.
+    """
+
+    round: int
+    client: int
+    direction: Direction
+    coding: str
+    payload_bytes: int
+
+
+@dataclass(frozen=True)
+class UpdateStatistic:
+    """The distribution of one tensor of one client's update, before any codec.
+
+    Attributes:
+        round: round number, from 1.
+        client: client number, from 0.
+        tensor: name of the tensor.
+        size: its number of entries n.
+        sigma: standard deviation of the entries.
+        kurtosis: fourth central moment over the squared variance: 3 for Gaussian entries, 6 for Laplace; NaN if all
+            entries are equal.
+        absmax_sigmas: largest magnitude over `sigma`; NaN if all entries are equal.
+        entropy_bits: empirical entropy of the entries rounded to multiples of `step`, bits an entry.
+        step: the fixed step, the same for all tensors, rounds and initialisations of a benchmark.
+        shape_entropy_bits: the same at a step of ``sigma / 2``: what is left when the scale is taken out.
+    """
+
+    round: int
+    client: int
+    tensor: str
+    size: int
+    sigma: float
+    kurtosis: float
+    absmax_sigmas: float
+    entropy_bits: float
+    step: float
+    shape_entropy_bits: float
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,10 @@ class BodyReader:
         self._offset += n_bytes
         return part
 
+    def rest(self) -> bytes:
+        """All bytes that are left."""
+        return self.take(len(self._body) - self._offset, "the rest")
+
     def float32(self, count: int, what: str) -> Float32:
         """The next `count` float32, finite, in a fresh array."""
         values = np.frombuffer(self.take(4 * count, what), dtype="<f4").astype(np.float32)

@@ -1,9 +1,10 @@
 """What the bits bought: accuracy, its paired differences, and whether it holds."""
 
 from reports import lookup, phrases
-from reports.document import Cell, Column, Paragraph, Section, Table
+from reports.document import Block, Cell, Column, Paragraph, Section, Table
 from reports.numbers import absent
 from reports.schema import Tables
+from reports.sections.budgets import budget_table
 
 
 def accuracy(tables: Tables) -> Section:
@@ -31,10 +32,13 @@ def accuracy(tables: Tables) -> Section:
         "Intervals are 95 % t intervals over seeds; differences are paired by seed with the reference. They cover what "
         "varies between seeds (partition, cohorts, batches, and initial weights where they are random), not the finite "
         "size of the test set.",
-        "Methods are paired only with one of their own initialisation.",
+        "Methods are paired only with one of their own initialisation and cohort.",
     )
     table = Table("accuracy", "Accuracy", columns, tuple(rows), notes)
-    return Section("accuracy", "Accuracy", (*(Paragraph(text) for text in _verdicts(tables)), table))
+    blocks: list[Block] = [*(Paragraph(text) for text in _verdicts(tables)), table]
+    budgets = budget_table(tables)
+    blocks += [budgets] if budgets else []
+    return Section("accuracy", "Accuracy", tuple(blocks))
 
 
 def _verdicts(tables: Tables) -> list[str]:
@@ -49,11 +53,11 @@ def _verdicts(tables: Tables) -> list[str]:
             continue
         found[lookup.verdict(lookup.pair(tables, name, "test_accuracy"))].append(name)
     words = {"holds": "Test accuracy holds for", "not resolved": "Not resolved for", "not compared": "Not compared for"}
-    said = [f"{words[key]} {phrases.listing(names)}." for key, names in found.items() if names]
+    said = [f"{words[key]} {phrases.some(names)}." for key, names in found.items() if names]
     rule = "Accuracy “holds” if the lower end of the paired 95 % interval is above −0.5 points; otherwise the "
     below = [name for name in lookup.challengers(tables) if _is_below(lookup.pair(tables, name, "test_accuracy"))]
     if below:
-        said.append(f"For {phrases.listing(below)} the whole interval lies below −0.5 points: accuracy was lost.")
+        said.append(f"For {phrases.some(below)} the whole interval lies below −0.5 points: accuracy was lost.")
     return [" ".join([*said, f"{rule}comparison is “not resolved”, which is not the same as “worse”."])]
 
 

@@ -1,9 +1,11 @@
 """What crossed the air: payload, in unicast and multicast, frames, and the same vectors as raw float32."""
 
 from reports import lookup, phrases
-from reports.document import Cell, Column, Paragraph, Section, Table
+from reports.columns import METHOD_BITS, meaning
+from reports.document import Block, Cell, Column, Paragraph, Section, Table
 from reports.numbers import absent, percent, scale
-from reports.schema import METHOD_BITS, Tables, meaning
+from reports.schema import Tables
+from reports.sections.shadows import shadow_table
 
 _QUANTITIES = (*METHOD_BITS, "frame_bits", "reference_bits")
 _MODES = {"total_bits": "unicast", "multicast_total_bits": "multicast"}
@@ -45,8 +47,12 @@ def bits(tables: Tables) -> Section:
         "Bits are counted on the payloads, not computed from a formula. Fixed-rate codecs send the same number at "
         "every seed; where seeds differ, the range below a number is its 95 % t interval."
     )
-    table = Table("bits", "Bits on the air, one training run of the whole fleet, mean over seeds", columns, tuple(rows))
-    return Section("bits", "Bits", (Paragraph(text), Table(table.key, table.title, columns, table.rows, notes)))
+    title = "Bits on the air, one training run of the whole fleet, mean over seeds"
+    table = Table("bits", title, columns, tuple(rows), notes)
+    blocks: list[Block] = [Paragraph(text), table]
+    shadows = shadow_table(tables)
+    blocks += [shadows] if shadows else []
+    return Section("bits", "Bits", tuple(blocks))
 
 
 def _unit(key: str, unit: str) -> str:

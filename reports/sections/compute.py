@@ -6,9 +6,10 @@ from dataclasses import replace
 import pandas as pd
 
 from reports import lookup
+from reports.columns import meaning
 from reports.document import Cell, Column, Table
 from reports.numbers import absent, fixed, is_known, percent, scale, significant
-from reports.schema import Tables, meaning
+from reports.schema import Tables
 
 WHY_POOLED = (
     "Local training is the same work under every codec, yet its CPU time scatters between cells, often by more than a "

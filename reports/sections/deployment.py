@@ -15,8 +15,10 @@ from reports.numbers import (
     to_text,
 )
 from reports.schema import Tables
+from reports.sections.provisioning import is_charged, provisioning_blocks
 
 COMPONENT_LABELS = {
+    "provisioning": "Before round 1",
     "local_training": "Local training",
     "codec": "Codec",
     "uplink": "Uplink",
@@ -37,6 +39,7 @@ def deployment(tables: Tables) -> Section:
     if lookup.radios(tables) and lookup.challengers(tables):
         blocks.append(_pass_through(tables, radios))
     blocks += [_energy(tables, radio, number) for number, radio in enumerate(radios, start=1)]
+    blocks += provisioning_blocks(tables)
     if not tables.usage.empty:
         blocks.append(_usage(tables, radios))
     return Section("deployment", "Deployment (projected)", tuple(blocks))
@@ -112,10 +115,12 @@ def _pass_through(tables: Tables, radios: list[str]) -> Table:
             )
             cells.append(Cell(cell.text, detail, cell.value, cell.tone))
         rows.append(tuple(cells))
+    charged = is_charged(tables)
     notes = (
         "Pass-through = share of device-radio joules saved ÷ share of total bits (unicast) saved. Where tails "
         "and promotions dominate a radio, fewer bits save few joules; above 1, the saved bits were the dearer ones. "
         f"Joules are {phrases.PROJECTED}.",
+        *(["Both shares are of the rounds, the joules beside them of the whole deployment."] if charged else []),
     )
     return Table("pass_through", "Pass-through, per radio and method", columns, tuple(rows), notes)
 
@@ -167,7 +172,7 @@ def _usage(tables: Tables, radios: list[str]) -> Table:
             digits = (FACT_DIGITS, ESTIMATE_DIGITS, ESTIMATE_DIGITS, FACT_DIGITS)
             cells = [Cell(_amount(v, d), value=v) for v, d in zip(values, digits, strict=True)]
             rows.append((Cell(name), Cell(lookup.radio_title(tables, radio)), *cells))
-    notes = ("Seconds come from the radio models' rates and tails, not from this host's clock.",)
+    notes = ("Of the rounds. Seconds come from the radio models' rates and tails, not from this host's clock.",)
     return Table("usage", "What the radios do, one training run of the whole fleet", columns, tuple(rows), notes)
 
 

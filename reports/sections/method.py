@@ -1,8 +1,12 @@
 """Methods text: paragraphs that a paper can use, from what was run and assumed; the boundary; the sources."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from reports import lookup, phrases
 from reports.bibliography import bibtex, keys
 from reports.document import Block, Bullets, Cell, Column, Listing, Paragraph, Section, Table
+from reports.numbers import absent
 from reports.schema import Tables
 from reports.sections.methods_text import methods_text
 
@@ -23,20 +27,38 @@ def boundary(tables: Tables) -> tuple[str, ...]:
 
 
 def _settings(tables: Tables) -> Table:
-    columns = tuple(
-        Column(key, label, is_number=False)
-        for key, label in (
-            ("method", "Method"),
-            ("init", "Initialisation"),
-            ("uplink", "Uplink codec"),
-            ("downlink", "Downlink codec"),
-            ("server", "Server rule"),
-        )
-    )
+    names = lookup.methods(tables)
+    has_own = any(lookup.overrides(tables, name) for name in names)
+    headings = {
+        "method": "Method",
+        "init": "Initialisation",
+        "uplink": "Uplink codec",
+        "downlink": "Downlink codec",
+        "server": "Server rule",
+        **({"federation": "Federation, where other"} if has_own else {}),
+        "rounds": "Rounds run",
+    }
+    columns = tuple(Column(key, label, is_number=False) for key, label in headings.items())
     rows = []
-    for name in lookup.methods(tables):
+    for name in names:
         entry = lookup.description(tables, name)
         parts = [Cell(phrases.part(entry.get(key))) for key in ("uplink", "downlink")]
         server = Cell(phrases.part(entry["server"])) if entry.get("server") else Cell("mean")
-        rows.append((Cell(name), Cell(lookup.initialisation(tables, name)), *parts, server))
+        own = [_federation(lookup.overrides(tables, name))] if has_own else []
+        start = Cell(lookup.initialisation(tables, name))
+        rows.append((Cell(name), start, *parts, server, *own, _rounds(tables, name)))
     return Table("methods", "Methods as run", columns, tuple(rows))
+
+
+def _federation(overrides: Mapping[str, Any]) -> Cell:
+    told = ", ".join(f"{key} {text}" for key, text in phrases.flatten(overrides) if key)
+    return Cell(told) if told else Cell("–", tone="muted")
+
+
+def _rounds(tables: Tables, name: str) -> Cell:
+    """Rounds that the seeds of a method ran; a budget may end each elsewhere."""
+    rounds = tables.cells.loc[tables.cells["method"] == name, "rounds"]
+    if rounds.empty:
+        return absent(phrases.NOT_FINISHED)
+    ends = dict.fromkeys((f"{rounds.min():.0f}", f"{rounds.max():.0f}"))
+    return Cell(" to ".join(ends))

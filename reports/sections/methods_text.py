@@ -9,6 +9,7 @@ from reports.document import Paragraph, Sentence, prose
 from reports.numbers import ESTIMATE_DIGITS, NBSP, fixed, is_known, significant, with_unit
 from reports.schema import Tables
 from reports.sections.compute import WHY_POOLED, scatter
+from reports.sections.provisioning import is_charged
 
 _QUANTFL = (
     "QuantFL here is a parameterised bucket quantiser after the abstract of Herath et al., arXiv 2603.17507; the full "
@@ -47,11 +48,15 @@ def _training(tables: Tables) -> Iterator[Sentence]:
     names = sorted({phrases.part(entry["server"]) for entry in _entries(tables) if entry.get("server")})
     rule = f"; server rule: {phrases.listing(names)}" if names else ""
     yield Sentence(f"Federation: {_rounds(federation)}{rule}.", citing(tables, *servers))
+    for name in lookup.methods(tables):
+        if lookup.overrides(tables, name):
+            yield Sentence(f"{name} differs in its federation: {_words(lookup.overrides(tables, name))}.")
     seeds = sorted({int(seed) for seed in tables.cells["seed"].dropna()})
     yield Sentence(f"Seeds finished: {', '.join(map(str, seeds))}." if seeds else "No seed finished.")
     yield Sentence(
-        "At one seed all methods share partition, cohorts and batch order, and methods of equal initialisation share "
-        f"initial weights; those are compared in pairs with {lookup.compared_with(tables)}."
+        "At one seed all methods share partition and batch order, methods of equal cohort the clients of each round, "
+        "and methods of equal initialisation the initial weights; those that share all of it are compared in pairs "
+        f"with {lookup.compared_with(tables)}."
     )
 
 
@@ -94,6 +99,12 @@ def _counting() -> Iterator[Sentence]:
     )
 
 
+_PROVISIONING = {
+    "factory": "What clients have before round 1 comes from the factory and costs nothing.",
+    "over_the_air": "What clients have before round 1 comes over the air, one download each, and is in the joules.",
+}
+
+
 def _deployment(tables: Tables) -> Iterator[Sentence]:
     scenarios, device = _facts(tables, "scenarios"), _facts(tables, "device")
     yield Sentence(
@@ -109,6 +120,8 @@ def _deployment(tables: Tables) -> Iterator[Sentence]:
         f"Between the end of a round and the start of the next lie {waits}; downlink payloads are sent "
         f"{phrases.plain(scenarios.get('cast') or 'unicast')}, and a radio pays for what its own device receives."
     )
+    if not tables.provisioning.empty:
+        yield Sentence(_PROVISIONING["over_the_air" if is_charged(tables) else "factory"])
     yield Sentence(
         "Joules are usage (sessions, seconds in the tail, seconds on the air, bits) times coefficients. "
         f"{_marks(tables)} Ranges take every coefficient at its low and every one at its high end; they are bounds, "
@@ -178,9 +191,19 @@ def _rounds(federation: Mapping[str, Any]) -> str:
         return (
             "{rounds} rounds with {cohort} clients each, local epochs {local_epochs}, batch size {batch_size}, "
             "learning rate {lr:g}, validation every {score_every} rounds".format(**federation)
+            + _schedule(federation)
         )
     except (KeyError, ValueError):
         return _words(federation)
+
+
+def _schedule(federation: Mapping[str, Any]) -> str:
+    """What makes a run other than equal rounds to the end: a falling learning rate, a budget of bits."""
+    schedule, budget = federation.get("lr_schedule"), _within(federation, "budget")
+    words = f", learning rate on a {schedule} schedule" if schedule not in (None, "constant") else ""
+    if budget:
+        words += ", a budget of {mbit:g}{space}Mbit ({direction})".format(**budget, space=NBSP)
+    return words
 
 
 def _words(facts: Mapping[str, Any]) -> str:

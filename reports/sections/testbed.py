@@ -5,9 +5,10 @@ from typing import Any
 import pandas as pd
 
 from reports import lookup, phrases
+from reports.columns import meaning
 from reports.document import Block, Bullets, Cell, Column, Paragraph, Section, Table
 from reports.numbers import ESTIMATE_DIGITS, absent, is_known, percent, scale, significant, with_unit
-from reports.schema import Tables, meaning
+from reports.schema import Tables
 from reports.sections.compute import compute_table, greyed, scatter, scatter_note, scatter_of
 
 _MOST_OTHER = 0.15

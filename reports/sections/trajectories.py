@@ -1,4 +1,4 @@
-"""Figures of accuracy: against cumulative total bits, and against the grams that a deployment has cost by then."""
+"""Figures of accuracy: against cumulative bits, and against the grams that a deployment has cost by then."""
 
 from collections.abc import Sequence
 
@@ -12,32 +12,50 @@ from reports.schema import Tables
 _CELL = ["cell_id", "method", "seed", "round"]
 _MOST_PANELS = 2
 _LOG_FROM = 10.0
-"""Ratio of the most to the fewest total bits from which the axis is logarithmic."""
+"""Ratio of the most to the fewest bits from which the axes are logarithmic."""
+_MOST_WITH_SEEDS = 8
+"""Methods up to which single seeds are drawn; beyond, they would hide the means."""
+_DIRECTIONS = {
+    "uplink_bits": ("Uplink", "Cumulative uplink bits"),
+    "total_bits": ("Uplink and downlink", "Cumulative total bits"),
+}
 
 
 def accuracy_against_bits(tables: Tables) -> Figure | None:
-    """Mean over seeds with the seeds behind it; None if nothing was scored."""
+    """A panel for the uplink and one for both directions, a line per method; None if nothing was scored."""
     scores = tables.trajectories[tables.trajectories["split"] == "validation"]
     finished = [name for name in lookup.methods(tables) if (scores["method"] == name).any()]
     if not finished:
         return None
-    ends = [float(scores[scores["method"] == name]["total_bits"].max()) for name in finished]
-    is_log = min(ends) > 0 and max(ends) / min(ends) >= _LOG_FROM
+    is_log = any(_is_wide(scores, key) for key in _DIRECTIONS)
     if is_log:
-        scores = scores[scores["total_bits"] > 0]
-    factor, unit = scale(ends, "bit")
-    curves = tuple(_curve(tables, name, scores[scores["method"] == name], "total_bits", factor) for name in finished)
-    behind = _behind(curves)
+        scores = scores[scores["round"] > 0]
+    panels = tuple(_bits_panel(tables, scores, key, finished, is_log=is_log) for key in _DIRECTIONS)
     start = " Round 0 has sent nothing and stands outside a logarithmic axis." if is_log else ""
     return Figure(
         key="accuracy_bits",
         title="Accuracy against bits",
-        caption=f"Validation accuracy against cumulative total bits (unicast: uplink and downlink, whole fleet, a "
-        f"payload once per receiver). Lines with markers are means over seeds{behind}. Up and to the left is "
-        f"better.{start}",
-        alt=f"Line chart of validation accuracy against total bits. At the end: {_ends(finished, scores)}.",
-        panels=(Curves(f"Cumulative total bits ({unit}, unicast)", "Validation accuracy (%)", curves, is_log),),
+        caption="Validation accuracy against cumulative bits of the whole fleet: uplink alone, and both directions "
+        "(unicast, a downlink payload once per receiver). Lines with markers are means over seeds"
+        f"{_behind(tables, panels[0].curves)}, and end where the runs ended. Up and to the left is better.{start}",
+        alt=f"Line charts of validation accuracy against uplink and total bits. At the end: {_ends(finished, scores)}.",
+        panels=panels,
     )
+
+
+def _is_wide(scores: pd.DataFrame, key: str) -> bool:
+    """Whether the runs end so far apart that a linear axis would press most of them to its edge."""
+    ends = scores.groupby("method")[key].max()
+    return bool(ends.min() > 0 and ends.max() / ends.min() >= _LOG_FROM)
+
+
+def _bits_panel(tables: Tables, scores: pd.DataFrame, key: str, names: Sequence[str], *, is_log: bool) -> Curves:
+    factor, unit = scale(scores[key].tolist(), "bit")
+    chosen = scores[scores[key] > 0] if is_log else scores
+    by_method = dict(list(chosen.groupby("method")))
+    curves = tuple(_curve(tables, name, by_method[name], key, factor) for name in names if name in by_method)
+    title, label = _DIRECTIONS[key]
+    return Curves(f"{label} ({unit})", "Validation accuracy (%)", curves, is_log, title)
 
 
 def accuracy_against_carbon(tables: Tables) -> Figure | None:
@@ -57,7 +75,7 @@ def accuracy_against_carbon(tables: Tables) -> Figure | None:
         title="Accuracy against carbon",
         caption=f"Validation accuracy against cumulative device carbon on grid {grid} with {titles}: computing and "
         f"radio of the whole fleet, {phrases.PROJECTED} at the typical value of every assumption. Lines with markers "
-        f"are means over seeds{_behind(panels[0].curves)}. Up and to the left is better."
+        f"are means over seeds{_behind(tables, panels[0].curves)}. Up and to the left is better."
         + (" Each panel has its own scale." if len(panels) > 1 else ""),
         alt=f"Line charts of validation accuracy against grams of CO2-equivalent. At the end: "
         f"{'. '.join(_grams(panel) for panel in panels)}.",
@@ -81,16 +99,27 @@ def _grams(panel: Curves) -> str:
     return f"{panel.title}, {panel.x_label}: {'; '.join(ends)}"
 
 
-def _behind(curves: Sequence[Curve]) -> str:
-    n_seeds = max(len(curve.repeats) for curve in curves)
-    return "; faint lines are single seeds" if n_seeds > 1 else " (one seed)"
+def _behind(tables: Tables, curves: Sequence[Curve]) -> str:
+    if any(curve.repeats for curve in curves):
+        return "; faint lines are single seeds"
+    return " (one seed)" if len(set(tables.cells["seed"])) == 1 else ""
 
 
 def _curve(tables: Tables, name: str, scores: pd.DataFrame, cost: str, factor: float) -> Curve:
-    means = scores.groupby("round")[[cost, "accuracy"]].mean().sort_index()
-    repeats = tuple(_points(rows, cost, factor) for _, rows in scores.groupby("seed"))
-    points = _points(means, cost, factor)
-    return Curve(name, lookup.slot(tables, name), points, repeats if len(repeats) > 1 else repeats[:0])
+    """The mean over seeds at the rounds that all of them scored, up to the mean of where they ended."""
+    by_round, n_seeds = scores.groupby("round"), scores["seed"].nunique()
+    means = by_round[[cost, "accuracy"]].mean()[by_round["seed"].nunique() == n_seeds]
+    ends = _last(scores)
+    if len(set(ends["round"])) > 1:  # a budget of bits may end each seed in a round of its own
+        means = pd.concat([means, ends[[cost, "accuracy"]].mean().to_frame().T])
+    has_seeds = n_seeds > 1 and len(lookup.methods(tables)) <= _MOST_WITH_SEEDS
+    repeats = tuple(_points(rows, cost, factor) for _, rows in scores.groupby("seed")) if has_seeds else ()
+    return Curve(name, lookup.slot(tables, name), _points(means, cost, factor), repeats)
+
+
+def _last(scores: pd.DataFrame) -> pd.DataFrame:
+    """The last score of each seed."""
+    return scores.sort_values("round").groupby("seed").tail(1)
 
 
 def _points(rows: pd.DataFrame, cost: str, factor: float) -> tuple[tuple[float, float], ...]:
@@ -105,6 +134,6 @@ def _ends(names: list[str], scores: pd.DataFrame) -> str:
     words = []
     for name in names:
         rows = scores[scores["method"] == name]
-        last = rows[rows["round"] == rows["round"].max()][["total_bits", "accuracy"]].mean()
+        last = _last(rows)[["total_bits", "accuracy"]].mean()
         words.append(f"{name} {percent(float(last['accuracy']))} at {with_unit(float(last['total_bits']), 'bit', 4)}")
     return "; ".join(words)

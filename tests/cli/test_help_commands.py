@@ -20,7 +20,7 @@ from harness.doctor import Check
         ("harness price x --grid NO", ["NOR"]),
         ("harness report x --device ras", ["raspberry_pi_4", "raspberry_pi_5"]),
         ("harness list co", ["codecs"]),
-        ("harness list codecs si", ["signsgd"]),
+        ("harness list codecs si", ["signsgd", "sign"]),
         ("harness list nothing x", []),
     ],
 )
@@ -40,7 +40,9 @@ def test_the_shell_is_offered_names(words: str, offered: list[str]) -> None:
 def test_the_settings_of_a_part_are_listed_with_their_defaults(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["list", "codecs", "quantfl"]) == 0
     text = " ".join(capsys.readouterr().out.split())
-    assert "levels 64 buckets per tensor" in text and "percentile unset share" in text
+    assert "coding ans" in text and "percentile unset share" in text
+    assert cli.run(["list", "codecs", "quantfl-paper"]) == 0
+    assert "quantfl with levels: 64" in " ".join(capsys.readouterr().out.split())
     assert cli.run(["list", "codecs", "topk"]) == 0
     assert "ratio required" in " ".join(capsys.readouterr().out.split())
 

@@ -1,53 +1,115 @@
-"""One or more settings of every registered codec, what each promises about its error, and the golden payloads.
+"""One or more settings of every registered codec, and the golden payloads.
 
 A new codec is here by itself in its default settings; `_LISTED` is for settings worth a look of their own, and for a
-codec that has none by default. Then ``python -m tests.contracts.codec_examples`` writes its golden payload.
-Payloads that are already there change only with the wire format, which is a change that users must be told of.
+codec that has none by default. What a codec declares in its module head goes into `promises`. Then
+``python -m tests.contracts.codec_examples`` writes its golden payload. Payloads that are already there change only with
+the wire format, which is a change that users must be told of.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from baselines.drive import Drive
+from baselines.eden import Eden
+from baselines.ef21 import Ef21
 from baselines.error_feedback import ErrorFeedback
 from baselines.float16 import Float16
 from baselines.linear8 import Linear8
+from baselines.nuqsgd import Nuqsgd
+from baselines.powersgd import PowerSgd
+from baselines.qsgd import Qsgd
+from baselines.sign import Sign
 from baselines.signsgd import ScaledSign
+from baselines.stc import SparseTernary
+from baselines.terngrad import TernGrad
 from baselines.topk import TopK
 from baselines.uncompressed import Float32
 from harness import registry
 from harness.core.errors import UsageError
 from harness.core.protocols import Codec
 from harness.core.types import Update
-from harness.wire.frame import seal
+from harness.wire.frame import VERSION, seal
 from quantfl.codec import QuantFL
-from tests.factories import encode, update_of
+from tests.factories import encode, settings_bytes, update_of
 
-GOLDEN_FILE = Path(__file__).parent.parent / "golden" / "payloads.json"
+GOLDEN_FILE = Path(__file__).parent.parent / "golden" / f"v{VERSION}" / "payloads.json"
 
 _LISTED: dict[str, Codec] = {
     "float32": Float32(),
     "float16": Float16(),
     "linear8": Linear8(),
     "signsgd": ScaledSign(),
+    "sign": Sign(),
+    "qsgd": Qsgd(),
+    "qsgd-l2": Qsgd(norm="l2", bucket=64),
+    "qsgd-l2-elias": Qsgd(norm="l2", bucket=None, coding="elias"),
+    "qsgd-elias": Qsgd(levels=127, coding="elias"),
+    "qsgd-ans": Qsgd(levels=15, coding="ans"),
+    "qsgd-32767": Qsgd(levels=32767, bucket=None),
+    "qsgd-contraction": Qsgd(levels=1, norm="l2", contraction=True),
+    "terngrad": TernGrad(),
+    "terngrad-unclipped-ans": TernGrad(clip_sigmas=None, coding="ans"),
+    "nuqsgd": Nuqsgd(),
+    "nuqsgd-elias": Nuqsgd(levels=3, bucket=None, coding="elias"),
+    "nuqsgd-ans": Nuqsgd(levels=32, bucket=100, coding="ans"),
     "topk-list": TopK(ratio=0.01),
     "topk-bitmap": TopK(ratio=0.3),
     "topk-all": TopK(ratio=1.0),
-    "quantfl-2": QuantFL(levels=2),
+    "topk-ans": TopK(ratio=0.1, coding="ans"),
+    "topk-16": TopK(ratio=0.1, value_bits=16),
+    "topk-8-ans": TopK(ratio=0.05, value_bits=8, coding="ans"),
+    "topk-4": TopK(ratio=0.3, value_bits=4),
+    "stc": SparseTernary(ratio=0.05),
+    "stc-half": SparseTernary(ratio=0.5),
+    "stc-all": SparseTernary(ratio=1.0),
+    "stc-ans": SparseTernary(ratio=0.05, coding="ans"),
+    "powersgd-1": PowerSgd(rank=1),
+    "powersgd-2": PowerSgd(rank=2),
+    "drive": Drive(),
+    "drive-min_mse": Drive(scale="min_mse"),
+    "eden-1": Eden(bits=1),
+    "eden-3": Eden(bits=3),
+    "eden-4": Eden(bits=4),
+    "eden-8": Eden(bits=8),
+    "eden-2-min_mse": Eden(bits=2, scale="min_mse"),
+    "eden-4-ans": Eden(bits=4, coding="ans"),
+    "quantfl": QuantFL(),
+    "quantfl-fine-coded": QuantFL(step=0.05, vectors="coded"),
+    "quantfl-centre": QuantFL(step=0.5, dead_zone=0.5, reconstruction="centre"),
+    "quantfl-trellis": QuantFL(rounding="trellis"),
+    "quantfl-trellis-centre": QuantFL(step=0.1, rounding="trellis", reconstruction="centre", vectors="coded"),
+    "quantfl-stochastic": QuantFL(step=0.7, rounding="stochastic"),
+    "quantfl-dither": QuantFL(step=0.7, rounding="dither", vectors="coded"),
+    "quantfl-paper": QuantFL(levels=64, coding="packed"),
+    "quantfl-2": QuantFL(levels=2, coding="packed", vectors="coded"),
     "quantfl-3": QuantFL(levels=3),
-    "quantfl-64": QuantFL(levels=64),
-    "quantfl-64-mean": QuantFL(levels=64, reconstruction="mean"),
-    "quantfl-5-mean": QuantFL(levels=5, reconstruction="mean"),
-    "quantfl-1000": QuantFL(levels=1000),
+    "quantfl-3-coded": QuantFL(levels=3, coding="packed", vectors="coded"),
+    "quantfl-64-ans": QuantFL(levels=64),
+    "quantfl-64-mean": QuantFL(levels=64, reconstruction="mean", coding="packed"),
+    "quantfl-5-mean-ans": QuantFL(levels=5, reconstruction="mean", vectors="coded"),
+    "quantfl-1000": QuantFL(levels=1000, coding="packed", vectors="coded"),
     "quantfl-65536": QuantFL(levels=65536),
-    "quantfl-percentile": QuantFL(levels=16, range_rule="percentile", percentile=99.0),
+    "quantfl-absmax": QuantFL(levels=15, range_rule="absmax"),
+    "quantfl-sigma": QuantFL(levels=16, range_rule="sigma", sigmas=3.0, coding="packed"),
     "quantfl-percentile-mean": QuantFL(levels=16, range_rule="percentile", percentile=99.0, reconstruction="mean"),
+    "quantfl-mass": QuantFL(levels=16, buckets="mass", coding="packed", vectors="coded"),
+    "quantfl-mass-model": QuantFL(levels=5, buckets="mass", scope="model"),
+    "quantfl-block": QuantFL(levels=16, scope="block", block_size=128, vectors="coded"),
+    "quantfl-model": QuantFL(levels=16, scope="model", coding="packed"),
+    "quantfl-64-stochastic": QuantFL(levels=64, rounding="stochastic", vectors="coded"),
+    "quantfl-8-dither": QuantFL(levels=8, rounding="dither", coding="packed", vectors="coded"),
+    "quantfl-block-dither": QuantFL(levels=8, rounding="dither", scope="block", block_size=100),
     "error_feedback-signsgd": ErrorFeedback(inner=ScaledSign()),
+    "error_feedback-qsgd": ErrorFeedback(inner=Qsgd(levels=1, norm="l2", contraction=True, coding="elias")),
+    "ef21-topk": Ef21(inner=TopK(ratio=0.1)),
+    "ef21-qsgd": Ef21(inner=Qsgd(contraction=True)),
     "error_feedback-topk": ErrorFeedback(inner=TopK(ratio=0.1)),
+    "error_feedback-stc": ErrorFeedback(inner=SparseTernary(ratio=0.05)),
+    "error_feedback-powersgd": ErrorFeedback(inner=PowerSgd(rank=2)),
     "error_feedback-quantfl": ErrorFeedback(inner=QuantFL(levels=4, reconstruction="mean")),
 }
 
@@ -64,23 +126,6 @@ def _with_defaults(listed: Mapping[str, Codec]) -> dict[str, Codec]:
 
 EXAMPLES = _with_defaults(_LISTED)
 
-Bound = Callable[[Codec, NDArray[np.float64]], float]
-
-
-def _spread(values: NDArray[np.float64]) -> float:
-    return float(values.max() - values.min())
-
-
-ENTRY_BOUNDS: dict[str, Bound] = {
-    "float32": lambda codec, values: 0.0,
-    "float16": lambda codec, values: 2.0**-11 * float(np.abs(values).max()),
-    "linear8": lambda codec, values: _spread(values) / 255 / 2,
-    "quantfl": lambda codec, values: (
-        _spread(values) / codec.levels / (2 if codec.reconstruction == "centre" else 1)  # type: ignore[attr-defined]
-    ),
-}
-"""Largest error of an entry, from the module heads, per kind; float32 rounding comes on top."""
-
 
 def golden_update() -> Update:
     """A matrix, a vector, a scalar and an empty tensor, of fractions that every machine computes exactly."""
@@ -91,9 +136,10 @@ def golden_update() -> Update:
 
 def golden_payload(codec: Codec) -> str:
     """The sealed payload of the golden update, in hex."""
-    return seal(encode(codec, golden_update())[0], codec.wire_id).hex()
+    return seal(encode(codec, golden_update())[0], codec.wire_id, settings_bytes(codec)).hex()
 
 
 if __name__ == "__main__":
     payloads = {name: golden_payload(codec) for name, codec in EXAMPLES.items()}
+    GOLDEN_FILE.parent.mkdir(parents=True, exist_ok=True)
     GOLDEN_FILE.write_text(json.dumps(payloads, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,80 @@
+"""EF21: both ends keep an estimate of the client's update, and only what is missing from it is sent; wraps any codec.
+
+With estimate g of a client (zero before its first update), update x and inner codec C: send ``C(x - g)``, decoded to c,
+and let ``g += c``. What the receiver decodes is the increment c, not the update, so that it goes with the server rule
+ef21, which adds the increments, weighted by the clients' shares, to its own sum of the estimates and steps along that
+sum. A client that sits out keeps its estimate, and so does the server's sum (the form for partial participation).
+In the papers x is the gradient at the server's model; in federated learning the local update takes its place.
+
+Wire format: that of the inner codec, under the inner codec's wire id.
+Bias: none in the end, if x stands still: ``||x - g||`` shrinks by ``sqrt(1 - a)`` in each round if the inner codec is a
+contraction, ``||p - decoded||^2 <= (1 - a) ||p||^2``.
+Memory: d float32 per client that has sent at least once, and what the inner codec keeps.
+
+References:
+    Richtarik, Sokolov, Fatkhullin, "EF21: A New, Simpler, Theoretically Better, and Practically Faster Error Feedback",
+    NeurIPS 2021.
+    Fatkhullin, Sokolov, Gorbunov, Li, Richtarik, "EF21 with Bells & Whistles: Six Algorithmic Extensions of Modern
+    Error Feedback", Journal of Machine Learning Research 26(189), 2025; arXiv 2110.03294 (partial participation).
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, cast
+
+import numpy as np
+
+from harness.core.protocols import Codec, State
+from harness.core.types import Agreed, Float32, Layout, Update
+
+
+@dataclass(frozen=True)
+class Ef21:
+    """Wraps another codec: sends what an estimate kept at both ends still lacks; for the server rule ef21.
+
+    Attributes:
+        inner: the codec that makes the bytes; any but error_feedback and ef21.
+    """
+
+    inner: Codec
+
+    kind: ClassVar[str] = "ef21"
+    needs_server: ClassVar[str] = "ef21"
+
+    def __post_init__(self) -> None:
+        """Refuse error feedback around error feedback."""
+        if self.inner.kind in ("error_feedback", "ef21"):
+            raise ValueError(f"inner must be a codec without error feedback of its own (got {self.inner.kind})")
+
+    @property
+    def wire_id(self) -> int:
+        """That of the inner codec, whose body this is."""
+        return self.inner.wire_id
+
+    def nominal_bits(self, layout: Layout) -> float:
+        """That of the inner codec."""
+        return self.inner.nominal_bits(layout)
+
+    def init(self, layout: Layout) -> State:
+        """None, which stands for a zero estimate: it takes no memory before a client's first update."""
+        return None
+
+    def encode(self, update: Update, state: State, rng: np.random.Generator, agreed: Agreed) -> tuple[bytes, State]:
+        """The inner codec's body of update minus estimate, and the new estimate with the inner codec's new state.
+
+        Raises:
+            UpdateError: update minus estimate holds NaN or infinity.
+        """
+        estimate, inner_state = np.zeros_like(update.values), self.inner.init(update.layout)
+        if state is not None:
+            estimate, inner_state = cast(tuple[Float32, State], state)
+        # An overflow becomes infinity, which the inner codec refuses by tensor name, now or at the next update.
+        with np.errstate(over="ignore", invalid="ignore"):
+            missing = Update(update.values - estimate, update.layout)
+        body, inner_state = self.inner.encode(missing, inner_state, rng, agreed)
+        increment = self.inner.decode(body, update.layout, agreed).values
+        with np.errstate(over="ignore", invalid="ignore"):
+            return body, (estimate + increment, inner_state)
+
+    def decode(self, body: bytes, layout: Layout, agreed: Agreed) -> Update:
+        """The increment that the inner codec decodes; see `harness.core.protocols.Codec`."""
+        return self.inner.decode(body, layout, agreed)

@@ -1,0 +1,182 @@
+"""The downlink: how the clients of a round come by the global model.
+
+``model``: the coded model is sent in every round, the same payload to all clients of the round.
+
+``delta``: closed loop. The server keeps its float32 master and r, what the clients have put together so far. Round 0
+gives every client of the population the initial model, whole. In round t the server codes ``master - r`` and adds what
+a client will decode to r, so that the error of one round is part of what the next one codes: the loop is error feedback
+by itself, and a codec's own comes on top. A client adds the
+differences in their order and holds r bit for bit: float32 addition of equal numbers in equal order. One that sat out
+is sent every difference it missed, or r as a whole in float32, whichever takes fewer bytes (the differences if equal),
+and is charged for it. The server forgets a difference once no client can need it. Statistics are replaced, not added.
+
+A client's model is therefore r of the round it last took part in; nothing is kept here per client but that number.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from harness.core.errors import UpdateError
+from harness.core.protocols import State
+from harness.core.types import Float32
+from harness.link import Link
+from harness.wire.frame import FRAME_BYTES
+
+
+class Broadcast(Protocol):
+    """One way to bring the global model to the clients."""
+
+    def provision(self, model: Float32, n_clients: int) -> None:
+        """Give all clients what they need before round 1, as transfers of round 0."""
+
+    def send(self, model: Float32, round: int, cohort: Sequence[int]) -> None:
+        """Code `model`, float32 of shape (layout.size,), for the clients of `round`.
+
+        Raises:
+            UpdateError: there is NaN or infinity in what would be sent; names the round.
+        """
+
+    def receive(self, round: int, client: int) -> Float32:
+        """The model that `client` of the cohort decodes, in a fresh array."""
+
+
+class ModelBroadcast:
+    """Mode ``model``: the model itself, in every round."""
+
+    def __init__(self, link: Link) -> None:
+        """Send over `link`."""
+        self._link, self._state, self._payload = link, link.coder.init(), b""
+
+    def provision(self, model: Float32, n_clients: int) -> None:
+        """Nothing is lacking at the start: the first broadcast brings it all."""
+
+    def send(self, model: Float32, round: int, cohort: Sequence[int]) -> None:
+        """Code the model, once for all clients."""
+        self._payload, self._state = _send(self._link, model, self._state, round)
+
+    def receive(self, round: int, client: int) -> Float32:
+        """The model as coded."""
+        with self._link.watch.window(round, "decode", client):
+            model = self._link.decode(self._payload, round)
+        self._link.count(self._payload, round, client)
+        return model
+
+
+class Sent(NamedTuple):
+    """A payload on its way to a client: a difference of the round it was made in, or the whole model of this round."""
+
+    round: int
+    payload: bytes
+    is_whole: bool
+
+
+class DeltaBroadcast:
+    """Mode ``delta``: what has changed since the round before.
+
+    Attributes:
+        model: r, what a client of the last round holds: float32, shape (layout.size,).
+    """
+
+    def __init__(self, link: Link, whole: Link, n_trained: int) -> None:
+        """Send differences over `link`, and models over `whole` where these are smaller.
+
+        Args:
+            link: the downlink's codec.
+            whole: float32.
+            n_trained: trained entries of the model; statistics stand behind.
+        """
+        self._link, self._whole, self._n_trained = link, whole, n_trained
+        self._state = link.coder.init()
+        self.model: Float32 = np.zeros(0, dtype=np.float32)
+        self._whole_payload: bytes | None = None
+        self._deltas: deque[Sent] = deque()
+        self._before_deltas = self.model
+        self._last_round: list[int] = []
+        self._held: dict[int, Float32] = {}
+
+    def provision(self, model: Float32, n_clients: int) -> None:
+        """The initial model, whole, to every client of the population."""
+        payload, _ = _send(self._whole, model, self._whole.coder.init(), 0)
+        self.model = self._before_deltas = self._whole.decode(payload, 0)
+        self._last_round = [0] * n_clients
+        for client in range(n_clients):
+            self._whole.count(payload, 0, client)
+
+    def send(self, model: Float32, round: int, cohort: Sequence[int]) -> None:
+        """Code what the clients' model lacks, and follow what they will decode."""
+        # An overflow becomes infinity, which the codec refuses by tensor name.
+        with np.errstate(over="ignore", invalid="ignore"):
+            lacking = self._joined(model[: self._n_trained] - self.model[: self._n_trained], model)
+        payload, self._state = _send(self._link, lacking, self._state, round)
+        before, self._whole_payload = self.model, None
+        with self._link.watch.window(round, "decode"):
+            self.model = self._added(before, self._link.decode(payload, round))
+        self._deltas.append(Sent(round, payload, is_whole=False))
+        with self._link.watch.window(round, "codec_timing"):
+            # Work of the benchmark: in a deployment the clients themselves hold what they decoded last.
+            self._forget(len(model))
+            self._held = self._held_by(cohort)
+
+    def due(self, round: int, client: int) -> list[Sent]:
+        """What `client` is sent in `round`, in this order."""
+        n_missed = round - self._last_round[client]
+        if n_missed <= len(self._deltas):
+            return list(self._deltas)[-n_missed:]
+        if self._whole_payload is None:
+            self._whole_payload, _ = _send(self._whole, self.model, self._whole.coder.init(), round)
+        return [Sent(round, self._whole_payload, is_whole=True)]
+
+    def receive(self, round: int, client: int) -> Float32:
+        """The model as `client` puts it together from what it held and the bytes it is sent."""
+        model = self._held.get(self._last_round[client], self._before_deltas)
+        for sent in self.due(round, client):
+            link = self._whole if sent.is_whole else self._link
+            with link.watch.window(round, "decode", client):
+                decoded = link.decode(sent.payload, sent.round)
+                model = decoded if sent.is_whole else self._added(model, decoded)
+            link.count(sent.payload, round, client)
+        if model.tobytes() != self.model.tobytes():
+            raise RuntimeError(f"round {round}, client {client}: its model is not the one that the server follows")
+        self._last_round[client] = round
+        return model
+
+    def _forget(self, n_entries: int) -> None:
+        """Drop the differences that no client can need: older than all of them, or longer than a model."""
+        whole_bytes = FRAME_BYTES + 4 * n_entries
+        n_bytes = sum(len(sent.payload) for sent in self._deltas)
+        oldest = min(self._last_round)
+        while self._deltas and (n_bytes > whole_bytes or self._deltas[0].round <= oldest):
+            sent = self._deltas.popleft()
+            n_bytes -= len(sent.payload)
+            self._before_deltas = self._added(self._before_deltas, self._link.decode(sent.payload, sent.round))
+
+    def _held_by(self, cohort: Sequence[int]) -> dict[int, Float32]:
+        """The models that clients of `cohort` hold, by the round they are of; whole ones are sent to the others."""
+        rounds = {self._last_round[client] for client in cohort}
+        held, model = {}, self._before_deltas
+        for sent in list(self._deltas)[:-1]:
+            if sent.round > max(rounds, default=0):
+                break
+            model = self._added(model, self._link.decode(sent.payload, sent.round))
+            if sent.round in rounds:
+                held[sent.round] = model
+        return held
+
+    def _added(self, model: Float32, decoded: Float32) -> Float32:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._joined(model[: self._n_trained] + decoded[: self._n_trained], decoded)
+
+    def _joined(self, trained: Float32, statistics_of: Float32) -> Float32:
+        if len(trained) == len(statistics_of):
+            return trained
+        return np.concatenate([trained, statistics_of[self._n_trained :]])
+
+
+def _send(link: Link, values: Float32, state: State, round: int) -> tuple[bytes, State]:
+    try:
+        return link.send(values, state, round)
+    except UpdateError as error:
+        raise UpdateError(f"round {round}, downlink: {error}") from error

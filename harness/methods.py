@@ -1,0 +1,181 @@
+"""Methods and the federation they run in, as a spec has them: what is trained, sent and combined, and for how long."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from harness import registry
+from harness.core.protocols import Codec, ServerRule
+from harness.part import Part, is_count, listed, repeated
+from harness.problems import Clash, did_you_mean, rejection, retold
+from harness.recoding import recoded
+from harness.values import Name, part, positive, whole
+
+Init = Literal["random", "pretrained"]
+
+
+class Budget(Part):
+    """Bits that a run may send. A round that would go beyond, judged by the one before it, is not begun.
+
+    Attributes:
+        direction: ``uplink``, or ``total`` for both directions. What a client has before the first round is left out.
+        mbit: megabits (1e6 bit) of all clients together, above 0. The first round is always run.
+    """
+
+    direction: Literal["uplink", "total"]
+    mbit: Annotated[float, *positive(10**12)]
+
+
+class Federation(Part):
+    """How training is spread over rounds and clients.
+
+    Attributes:
+        rounds: communication rounds, 1 to 100,000.
+        cohort: clients per round, at most the task's clients.
+        local_epochs: passes of a client over its examples in one round.
+        batch_size: examples per optimiser step.
+        lr: learning rate of local training, above 0.
+        lr_schedule: ``constant``, or ``cosine`` from `lr` to 0 over the rounds or the budget, whichever ends first.
+        budget: bits after which the run ends, also before its last round; none by default.
+        score_every: rounds between two scores on validation; the default is 5, or `rounds` if that is less.
+        test_rounds: rounds after which the test split is scored too; it always is after the last one.
+    """
+
+    rounds: Annotated[int, *whole(1, 100_000)]
+    cohort: Annotated[int, *whole(1, 1_000_000)]
+    lr: Annotated[float, *positive(1000)]
+    local_epochs: Annotated[int, *whole(1, 10_000)] = 1
+    batch_size: Annotated[int, *whole(1, 1_000_000)] = 16
+    lr_schedule: Literal["constant", "cosine"] = "constant"
+    budget: Budget | None = None
+    score_every: Annotated[int, *whole(1, 100_000)] = Field(
+        default_factory=lambda given: min(5, given.get("rounds", 5))
+    )
+    test_rounds: tuple[Annotated[int, *whole(1, 100_000)], ...] = ()
+
+    @field_validator("test_rounds", mode="after")
+    @classmethod
+    def _in_order(cls, rounds: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(sorted(rounds))
+
+    @classmethod
+    def clashes(cls, values: Mapping[str, Any]) -> Iterator[Clash]:
+        """Scores after the last round, and rounds listed twice."""
+        rounds = values.get("rounds")
+        if is_count(rounds) and is_count(values.get("score_every")) and values["score_every"] > rounds:
+            yield ("score_every",), f"{values['score_every']} is above the {rounds} rounds"
+        test_rounds = listed(values.get("test_rounds"))
+        for place, test_round in enumerate(test_rounds):
+            if is_count(rounds) and is_count(test_round) and test_round > rounds:
+                yield ("test_rounds", place), f"{test_round} is above the {rounds} rounds"
+        yield from repeated(test_rounds, ("test_rounds",), test_rounds)
+
+
+class Downlink(Part):
+    """What the server sends.
+
+    Attributes:
+        codec: how it is coded.
+        mode: ``model``: the global model itself, in each round; ``delta``: what has changed since the round before, so
+            that a client which sat out is sent what it missed, or the whole model where that is smaller.
+    """
+
+    codec: Annotated[Codec, *part("codec")] = Field(default_factory=lambda: registry.build("codec", "float32"))
+    mode: Literal["model", "delta"] = "model"
+
+    @model_validator(mode="after")
+    def _corrects_once(self) -> "Downlink":
+        """What one difference loses is part of the next, so that a residual beside it would count it twice."""
+        if self.mode == "delta" and self.codec.kind in ("error_feedback", "ef21"):
+            text = f"delta sends what was lost with the next difference already; use the codec inside {self.codec.kind}"
+            raise rejection("Downlink", [(("mode",), text)])
+        return self
+
+
+class Method(Part):
+    """One way to train and communicate.
+
+    Attributes:
+        name: how reports call it.
+        uplink: codec of the updates.
+        downlink: codec of the model.
+        server: how the server combines updates.
+        init: where training starts; None only before a spec has filled in the task's own.
+        federation: settings of the federation that this method has otherwise, e.g. more local epochs in fewer rounds.
+        also_code: other codings of the same indices whose length is logged beside, e.g. ``[ans]``; nothing is trained
+            twice.
+    """
+
+    name: Name
+    uplink: Annotated[Codec, *part("codec")] = Field(default_factory=lambda: registry.build("codec", "float32"))
+    downlink: Downlink = Field(default_factory=Downlink)
+    server: Annotated[ServerRule, *part("server")] = Field(default_factory=lambda: registry.build("server", "mean"))
+    init: Init | None = None
+    federation: Mapping[str, Any] = Field(default_factory=dict)
+    also_code: tuple[Literal["ans"], ...] = ()
+
+    @field_validator("federation", mode="after")
+    @classmethod
+    def _known_settings(cls, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        unknown = [key for key in settings if key not in Federation.model_fields]
+        if unknown:
+            allowed = list(Federation.model_fields)
+            text = f"unknown key; allowed: {', '.join(allowed)}.{did_you_mean(str(unknown[0]), allowed)}"
+            raise rejection("Federation", [((unknown[0],), text)])
+        return settings
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Method":
+        """Codecs and server rules that only work together, and codings that a codec does not have."""
+        codec, rule = self.uplink.kind, self.server.kind
+        needed_rule, needed_codec = (
+            getattr(self.uplink, "needs_server", rule),
+            getattr(self.server, "needs_codec", codec),
+        )
+        if rule != needed_rule:
+            raise rejection(
+                "Method", [(("server",), f"{rule} does not go with uplink {codec}, which needs server {needed_rule}")]
+            )
+        if codec != needed_codec:
+            raise rejection(
+                "Method", [(("uplink",), f"{codec} does not go with server {rule}, which needs uplink {needed_codec}")]
+            )
+        for place, coding in enumerate(self.also_code):
+            if all(recoded(codec, coding) is None for codec in (self.uplink, self.downlink.codec)):
+                text = f"neither uplink nor downlink has a coding that could be {coding}; leave also_code out"
+                raise rejection("Method", [(("also_code", place), text)])
+        return self
+
+
+def federation_with(federation: Mapping[str, Any], settings: Mapping[str, Any]) -> Federation:
+    """The federation with `settings` in place of its own; where it has fewer rounds, scores go with them.
+
+    Raises:
+        ValidationError: the two do not go together.
+    """
+    merged = {**federation, **settings}
+    rounds = merged.get("rounds")
+    if is_count(rounds):
+        if "score_every" not in settings and is_count(merged.get("score_every")):
+            merged["score_every"] = min(merged["score_every"], rounds)
+        if "test_rounds" not in settings:
+            merged["test_rounds"] = [at for at in listed(merged.get("test_rounds")) if not is_count(at) or at <= rounds]
+    return Federation.model_validate(merged)
+
+
+def override_clashes(federation: Any, methods: list[Any], clients: Any) -> Iterator[Clash]:
+    """What is wrong with the settings of the federation that methods have otherwise."""
+    for place, entry in enumerate(methods):
+        settings = entry.get("federation")
+        if not isinstance(settings, Mapping) or not settings or not isinstance(federation, Mapping):
+            continue
+        path = ("methods", place, "federation")
+        try:
+            cohort = federation_with(federation, settings).cohort
+        except ValidationError as error:
+            told = retold(error, list(Federation.model_fields))
+            yield from (((*path, *location), text) for location, text in told if location and location[0] in settings)
+        else:
+            if is_count(clients) and cohort > clients:
+                yield (*path, "cohort"), f"{cohort} is above the {clients} clients of the task"

@@ -1,0 +1,149 @@
+"""Contrasts named in the definition: what was to be compared before anything was run."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reports import lookup, phrases
+from reports.document import Block, Bullets, Cell, Column, Paragraph, Section, Table
+from reports.lookup import Estimate
+from reports.numbers import MINUS, absent, fixed, significant
+from reports.schema import Tables
+
+_QUANTITIES = {
+    "validation_accuracy": "validation accuracy",
+    "test_accuracy": "test accuracy",
+    "uplink_bits": "uplink bits",
+    "total_bits": "total bits",
+}
+_FACTOR_DIGITS = 3
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A contrast as the tables give it.
+
+    Attributes:
+        name: as the definition calls it.
+        quantity: of what, in words.
+        formula: its methods with their signs.
+        unit: ``points``, or ``factor`` for bits.
+        estimate: in `unit`, over the seeds that all its methods have.
+    """
+
+    name: str
+    quantity: str
+    formula: str
+    unit: str
+    estimate: Estimate
+
+
+def contrasts(tables: Tables) -> Section | None:
+    """A sentence and a row for each; None if the definition names none."""
+    found = named_contrasts(tables)
+    if not found:
+        return None
+    text = (
+        "The comparisons that the definition names, which is for its author to do before anything is run; every other "
+        "comparison in this report is exploratory. Seed by seed, the methods are added and subtracted as shown. "
+        "Intervals are 95 % t intervals over the seeds that all methods of a contrast have finished, not corrected for "
+        "the number of contrasts."
+    )
+    blocks: list[Block] = [Paragraph(text), Bullets(tuple(map(sentence, found)))]
+    table = contrast_table(tables)
+    return Section("contrasts", "Contrasts named in the definition", (*blocks, *([table] if table else [])))
+
+
+def contrast_table(tables: Tables) -> Table | None:
+    """One row per contrast; None if there are none."""
+    found = named_contrasts(tables)
+    if not found:
+        return None
+    columns = (
+        Column("name", "Contrast", is_number=False),
+        Column("formula", "Methods", is_number=False),
+        Column("quantity", "Of", is_number=False),
+        Column("n", "Seeds"),
+        Column("estimate", "Estimate", phrases.CONFIDENCE),
+        Column("unit", "Unit", is_number=False),
+    )
+    rows = tuple(
+        (
+            Cell(contrast.name),
+            Cell(contrast.formula),
+            Cell(contrast.quantity),
+            Cell(str(contrast.estimate.n), value=float(contrast.estimate.n)),
+            contrast_cell(contrast),
+            Cell(contrast.unit),
+        )
+        for contrast in found
+    )
+    notes = (
+        "Accuracies in percentage points. Bits as a factor: products and quotients, as their logarithms are summed.",
+    )
+    return Table("contrasts", "Named contrasts", columns, rows, notes)
+
+
+def named_contrasts(tables: Tables) -> list[Contrast]:
+    """All contrasts, in the order of the definition."""
+    spec = tables.context.get("spec")
+    defined = lookup.mappings(spec.get("contrasts")) if isinstance(spec, Mapping) else []
+    formulas = {str(entry.get("name")): _formula(entry) for entry in defined}
+    return [
+        Contrast(
+            str(row["name"]),
+            _QUANTITIES.get(str(row["quantity"]), str(row["quantity"])),
+            formulas.get(str(row["name"]), "not recorded"),
+            "points" if row["unit"] == "points" else "factor",
+            _estimate(row),
+        )
+        for row in lookup.records(tables.contrasts)
+    ]
+
+
+def contrast_cell(contrast: Contrast) -> Cell:
+    """The estimate with its interval, or why there is none."""
+    estimate = contrast.estimate
+    if estimate.value is None:
+        return absent(estimate.note or "undefined")
+    ends = None
+    if estimate.low is not None and estimate.high is not None and estimate.has_interval:
+        ends = (_shown(contrast, estimate.low), _shown(contrast, estimate.high))
+    text = _shown(contrast, estimate.value)
+    if contrast.unit == "points" and estimate.value > 0 and text.strip("0."):
+        text = f"+{text}"
+    return Cell(text, " to ".join(ends) if ends else estimate.note, estimate.value, ends=ends)
+
+
+def sentence(contrast: Contrast) -> str:
+    """A contrast in words: what it is of, its methods, its number, and the seeds behind it."""
+    cell, seeds = contrast_cell(contrast), contrast.estimate.n
+    head = f"{contrast.name}: {contrast.quantity} of {contrast.formula}"
+    if cell.value is None:
+        return f"{head} is not known ({cell.text})."
+    amount = f"{cell.text} points" if contrast.unit == "points" else f"a factor of {cell.text}"
+    interval = f"{phrases.CONFIDENCE} {cell.detail}" if cell.ends else cell.detail
+    inside = "; ".join(filter(None, [interval, f"{seeds} seed{'s' if seeds != 1 else ''}"]))
+    return f"{head} is {amount} ({inside})."
+
+
+def _shown(contrast: Contrast, value: float) -> str:
+    return fixed(value, 2) if contrast.unit == "points" else significant(value, _FACTOR_DIGITS)
+
+
+def _estimate(row: Mapping[str, Any]) -> Estimate:
+    found = lookup.estimate_of(row, "estimate", "n")
+    if row["unit"] == "points":
+        return found
+    value, low, high = (None if end is None else math.exp(end) for end in (found.value, found.low, found.high))
+    return Estimate(found.n, value, low, high, found.note)
+
+
+def _formula(entry: Mapping[str, Any]) -> str:
+    """Sums of accuracies; products of bits, whose logarithms are added."""
+    is_sum = str(entry.get("quantity")).endswith("_accuracy")
+    plus, minus = (list(map(str, entry.get(side) or [])) for side in ("plus", "minus"))
+    text = f" {MINUS if is_sum else '÷'} ".join([(" + " if is_sum else " × ").join(plus), *minus])
+    per = entry.get("per", 1)
+    return text if per == 1 else f"({text}) / {per}" if is_sum else f"({text}) to the power 1/{per}"
