@@ -39,6 +39,12 @@ def _radios(incomplete: str) -> list[str]:
     return [name for name in names("radio") if name.startswith(incomplete)]
 
 
+def _codecs(incomplete: str) -> list[str]:
+    from harness.registry import choices
+
+    return [name for name in choices("codec") if name.startswith(incomplete)]
+
+
 def _devices(incomplete: str) -> list[str]:
     from harness.devices import names
 
@@ -83,6 +89,15 @@ Grid = Annotated[
 ]
 Device = Annotated[
     str | None, typer.Option("--device", "-d", help="Device that computing is projected to.", autocompletion=_devices)
+]
+
+
+Codecs = Annotated[
+    list[str],
+    typer.Argument(
+        help="Names of codecs or presets, or settings such as '{kind: quantfl, levels: 16}'; the default is all.",
+        autocompletion=_codecs,
+    ),
 ]
 
 
@@ -185,6 +200,43 @@ def report(
     folder = out or results
     written = benchmark.render(benchmark.write_tables(priced, folder), folder)
     typer.echo("\n".join(f"wrote {path}" for path in written))
+
+
+@app.command()
+def audit(
+    codec: Codecs = [],  # noqa: B006
+    on: Annotated[
+        str,
+        typer.Option("--on", help="What on: gaussian, laplace, or a results folder that recorded updates."),
+    ] = "laplace",
+    size: Annotated[
+        int, typer.Option("--size", min=1, max=10**8, help="Entries to draw; recorded updates have their own size.")
+    ] = 1_000_000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of what is drawn and of random rounding.")] = 0,
+    out: Annotated[Path | None, typer.Option("--out", help="Page to write as well, FILE.html.")] = None,
+) -> None:
+    """Measure codecs on one update: bits against the bound, error, bias, memory and speed. Trains nothing."""
+    from rich.markup import escape
+
+    from harness.audit import audit as measured
+    from harness.audit_codecs import all_codecs, parse_codecs
+    from harness.audit_sources import find_source
+    from harness.audit_view import print_audit
+    from harness.progress import progress_console
+
+    if out is not None and out.suffix != ".html":
+        raise UsageError(f"--out {out}: the page is HTML; name a file that ends in .html")
+    codecs, left_out = (parse_codecs(codec), []) if codec else all_codecs()
+    source = find_source(on, size, seed)
+    with progress_console().status("measuring") as status:
+        found = measured(codecs, source, seed, left_out, lambda label: status.update(escape(f"measuring {label}")))
+    print_audit(found)
+    if out is not None:
+        from reports.audit_page import audit_report
+        from reports.html import write_html
+
+        write_html(audit_report(found), out)
+        typer.echo(f"wrote {out}")
 
 
 @app.command("list")
