@@ -1,5 +1,6 @@
 # make compare   set up .venv and run the quickstart benchmark
 # make test      set up .venv and run tests, linters, type checks and import contracts
+# make bench     time all codecs, and other projects' where they are installed; some minutes
 # With VENV= (empty) the active environment is used instead; its torch is never replaced.
 
 VENV ?= .venv
@@ -29,7 +30,7 @@ test: $(installed)
 	$(bin)pytest -n 2
 
 bench: $(installed)
-	$(bin)pytest tests/benchmarks --override-ini addopts= --benchmark-columns=median,iqr,rounds
+	$(python) -W ignore -m tests.benchmarks.codec_speed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -1,1 +1,1 @@
-"""Speed, measured side by side; not part of the fast suite."""
+"""Speed of codecs, on its own command: ``make bench``, or ``python -m tests.benchmarks.codec_speed``."""
