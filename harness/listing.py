@@ -63,14 +63,13 @@ def rows(what: str) -> Sequence[tuple[str, ...]]:
 def _print_part(console: Console, what: str, name: str) -> None:
     if what not in _TABLES:
         raise UsageError(f"{what} have no settings; leave {name} out")
-    if name in registry.PRESETS.get(_TABLES[what], ()):
-        console.print(Text(f"{name}: {_preset_line(_TABLES[what], name)}"))
-        name = registry.preset(_TABLES[what], name)["kind"]
-    part = registry.load(_TABLES[what], name)
+    chosen = registry.preset(_TABLES[what], name) if name in registry.PRESETS.get(_TABLES[what], ()) else {"kind": name}
+    part = registry.load(_TABLES[what], chosen["kind"])
     table = _table(f"{name}: {_first_line(part)}")
     texts = attribute_texts(part)
     for field in dataclasses.fields(part):
-        table.add_row(Text(field.name), Text(_default(field)), Text(texts.get(field.name, "")))
+        value = str(chosen[field.name]) if field.name in chosen else _default(field)
+        table.add_row(Text(field.name), Text(value), Text(texts.get(field.name, "")))
     console.print(table)
     if not dataclasses.fields(part):
         console.print("no settings")

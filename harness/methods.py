@@ -14,6 +14,11 @@ from harness.values import Name, part, positive, whole
 
 Init = Literal["random", "pretrained"]
 
+_UPLINK_ONLY = {
+    "ef21": "what it decodes is added to an estimate that only the server rule ef21 keeps",
+    "sign": "it carries no magnitude; signsgd does, in as many bits",
+}
+
 
 class Budget(Part):
     """Bits that a run may send. A round that would go beyond, judged by the one before it, is not begun.
@@ -85,10 +90,13 @@ class Downlink(Part):
     mode: Literal["model", "delta"] = "model"
 
     @model_validator(mode="after")
-    def _corrects_once(self) -> "Downlink":
-        """What one difference loses is part of the next, so that a residual beside it would count it twice."""
-        if self.mode == "delta" and self.codec.kind in ("error_feedback", "ef21"):
-            text = f"delta sends what was lost with the next difference already; use the codec inside {self.codec.kind}"
+    def _makes_sense(self) -> "Downlink":
+        """Codecs that make no sense of a model, and residuals beside differences, which would count a loss twice."""
+        kind = self.codec.kind
+        if kind in _UPLINK_ONLY:
+            raise rejection("Downlink", [(("codec",), f"{kind} is for the uplink only: {_UPLINK_ONLY[kind]}")])
+        if self.mode == "delta" and kind == "error_feedback":
+            text = "delta sends what was lost with the next difference already; use the codec inside error_feedback"
             raise rejection("Downlink", [(("mode",), text)])
         return self
 
@@ -103,6 +111,7 @@ class Method(Part):
         server: how the server combines updates.
         init: where training starts; None only before a spec has filled in the task's own.
         federation: settings of the federation that this method has otherwise, e.g. more local epochs in fewer rounds.
+            Rounds between scores stay as they are, unless there are fewer rounds than that.
         also_code: other codings of the same indices whose length is logged beside, e.g. ``[ans]``; nothing is trained
             twice.
     """

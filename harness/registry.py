@@ -102,7 +102,7 @@ def load(table: str, kind: str) -> type[Any]:
         EnvironmentLacksError: the module needs something that this machine lacks.
     """
     if kind not in TABLES[table]:
-        raise UsageError(f"{table} {choice(kind, names(table))}")
+        raise UsageError(f"{table} {choice(kind, choices(table))}")
     return typing.cast(type[Any], _imported(table, kind, TABLES[table][kind]))
 
 

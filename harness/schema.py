@@ -55,6 +55,9 @@ def _any_of_table(table: str) -> dict[str, Any]:
         schema["properties"] = {"kind": {"const": name}, **schema["properties"]}
         schema["required"] = ["kind", *schema["required"]]
         parts.append(schema)
+    for name in registry.PRESETS.get(table, ()):
+        schema = _mapping(registry.load(table, registry.preset(table, name)["kind"]))
+        parts.append(schema | {"properties": {"kind": {"const": name}, **schema["properties"]}, "required": ["kind"]})
     return {"anyOf": [{"enum": registry.choices(table)}, *parts]}
 
 

@@ -83,6 +83,11 @@ class Contrast(Part):
         plus, minus = listed(values.get("plus")), listed(values.get("minus"))
         if plus and minus and len(plus) != len(minus):
             yield ("minus",), f"{len(minus)} methods, but plus has {len(plus)}; both sides need as many"
+        yield from repeated(plus, ("plus",), plus)
+        yield from repeated(minus, ("minus",), minus)
+        for place, name in enumerate(minus):
+            if name in plus:
+                yield ("minus", place), f"{shown(name)} stands in plus as well, which takes it out of the comparison"
 
 
 class BenchmarkSpec(Part):
@@ -163,7 +168,17 @@ class BenchmarkSpec(Part):
         if is_count(cohort) and is_count(clients) and cohort > clients:
             yield ("federation", "cohort"), f"{cohort} is above the {clients} clients of the task"
         yield from override_clashes(values.get("federation"), methods, clients)
+        yield from _record_clashes(values, methods)
         yield from _contrast_clashes(listed(values.get("contrasts")), known if are_known else None)
+
+
+def _record_clashes(values: Mapping[str, Any], methods: list[Any]) -> Iterator[Clash]:
+    """Rounds to record that no method has."""
+    rounds = [entry_at(values, "federation", "rounds"), *(entry_at(entry, "federation", "rounds") for entry in methods)]
+    last = max(filter(is_count, rounds), default=None)
+    for place, at in enumerate(listed(entry_at(values, "record", "updates_at"))):
+        if last is not None and is_count(at) and at > last:
+            yield ("record", "updates_at", place), f"{at} is above the {last} rounds"
 
 
 def _contrast_clashes(contrasts: list[Any], methods: list[str] | None) -> Iterator[Clash]:
