@@ -1,17 +1,19 @@
 """Blocks of a tensor that share one norm, and rounding to evenly spaced levels at random. Used by several codecs."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.core.types import Float32, Int64, Layout
-from harness.wire.body import BodyReader
-from harness.wire.entropy import decode_symbols, encode_symbols
+from harness.wire.groups import Symbols
 
 Norm = Literal["l2", "linf"]
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+_CHUNK = 2**16
 
 
 def block_sizes(layout: Layout, length: int | None) -> Int64:
@@ -65,7 +67,7 @@ def reciprocals(norms: Float32) -> NDArray[np.float64]:
 
 def rounded_at_random(
     values: Float32, factors: NDArray[np.float64], sizes: Int64, levels: int, rng: np.random.Generator
-) -> NDArray[np.uint32]:
+) -> Symbols:
     """``values * factor`` rounded up or down at random so that the mean is kept, plus `levels`.
 
     The mean is kept to 2**-24 of a level, the resolution of the random numbers.
@@ -74,41 +76,46 @@ def rounded_at_random(
         values: float32, shape (sizes.sum(),), finite.
         factors: factor of each block; products beyond plus or minus `levels` are clipped.
         sizes: entries of each block.
-        levels: largest rounded magnitude.
+        levels: largest rounded magnitude, at most 32767.
         rng: consumed once per entry.
 
     Returns:
-        uint32, shape of `values`, 0 to ``2 * levels``; `levels` stands for 0.
+        uint8 or uint16, shape of `values`, 0 to ``2 * levels``; `levels` stands for 0.
     """
-    scaled = np.repeat(factors, sizes)
-    scaled *= values
-    np.clip(scaled, -levels, levels, out=scaled)
-    # Rounding down after adding a number from [0, 1) rounds up with the probability of the fraction, for either sign.
-    # With the offset no sum is below 0, and the cast, which cuts towards zero, rounds down.
-    scaled += levels
-    scaled += rng.random(values.size, dtype=np.float32)
-    return scaled.astype(np.uint32)
+    rounded = np.empty(values.size, dtype=np.min_scalar_type(2 * levels))
+    for place, scaled in _pieces(factors, sizes):
+        np.multiply(scaled, values[place], out=scaled)
+        np.clip(scaled, -levels, levels, out=scaled)
+        # Rounding down after adding a number from [0, 1) rounds up with the probability of the fraction, for either
+        # sign. With the offset no sum is below 0, and the cast, which cuts towards zero, rounds down.
+        np.add(scaled, levels, out=scaled)
+        np.add(scaled, rng.random(scaled.size, dtype=np.float32), out=scaled)
+        rounded[place] = scaled.astype(rounded.dtype)
+    return rounded
 
 
-def times_steps(levels: NDArray[np.integer] | NDArray[np.float64], steps: NDArray[np.float64], sizes: Int64) -> Float32:
-    """``level * step`` of its block for each entry, computed in float64 and rounded to float32 once."""
-    scaled = np.repeat(steps, sizes)
-    scaled *= levels
-    return scaled.astype(np.float32)
+def times_factors(values: Float32, factors: NDArray[np.float64], sizes: Int64) -> Float32:
+    """``value * factor`` of its block for each entry, computed in float64 and rounded to float32 once."""
+    products = np.empty(values.size, dtype=np.float32)
+    for place, scaled in _pieces(factors, sizes):
+        np.multiply(scaled, values[place], out=products[place], casting="same_kind")
+    return products
 
 
-def encode_per_tensor(symbols: NDArray[np.uint32], layout: Layout, n_symbols: int) -> bytes:
-    """Symbols entropy-coded with a model per tensor (`harness.wire.entropy`), tensors in model order."""
-    return b"".join(encode_symbols(symbols[place], n_symbols) for _, place in layout.slices())
+def times_steps(symbols: Symbols, grid: NDArray[np.float64], steps: NDArray[np.float64], sizes: Int64) -> Float32:
+    """``grid[symbol] * step`` of its block for each entry, computed in float64 and rounded to float32 once."""
+    products = np.empty(symbols.size, dtype=np.float32)
+    for place, scaled in _pieces(steps, sizes):
+        np.multiply(scaled, grid[symbols[place]], out=products[place], casting="same_kind")
+    return products
 
 
-def decode_per_tensor(reader: BodyReader, layout: Layout, n_symbols: int) -> NDArray[np.uint32]:
-    """What `encode_per_tensor` wrote.
-
-    Raises:
-        PayloadError: the next bytes of the body are no such symbols.
-    """
-    symbols = np.empty(layout.size, dtype=np.uint32)
-    for tensor, place in layout.slices():
-        symbols[place] = decode_symbols(reader, tensor.size, n_symbols, f"levels of {tensor.name}")
-    return symbols
+def _pieces(factors: NDArray[np.float64], sizes: Int64) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    """All entries, few enough at a time to stay in the cache, and the factor of each, in a fresh array."""
+    ends = np.cumsum(sizes)
+    count = int(ends[-1]) if ends.size else 0
+    for start in range(0, count, _CHUNK):
+        stop = min(start + _CHUNK, count)
+        part = slice(np.searchsorted(ends, start, side="right"), np.searchsorted(ends, stop) + 1)
+        lengths = np.minimum(ends[part], stop) - np.maximum(ends[part] - sizes[part], start)
+        yield slice(start, stop), np.repeat(factors[part], lengths)

@@ -7,7 +7,7 @@ the least-squares one. Nothing is kept between rounds. An entropy coder gains no
 Wire format: for each block of the rotation (`baselines.rotation`: all trained entries as one vector, cut into few
 blocks), float32 scale, at least 0; then, for all rotated entries in order, padding included, one bit, 1 for negative,
 least significant bit first, zero bits at the end. Little-endian: ``4 B + ceil(n / 8)`` bytes with B blocks of n entries
-in all, ``n <= d + 31``.
+in all, ``n <= d + 127``.
 Bias: ``unbiased`` over the agreed signs (exactly for a uniformly random rotation, up to vanishing terms for this one);
 ``min_mse`` shrinks the update by 2/pi on average.
 
@@ -26,7 +26,7 @@ from harness.core.errors import PayloadError
 from harness.core.protocols import State
 from harness.core.types import Agreed, Float32, Layout, Update
 from harness.wire.body import BodyReader, check_finite, float32_bytes
-from harness.wire.packing import pack
+from harness.wire.packing import pack, packed_bytes, unpack_narrow
 
 _CODEBOOK = np.array([1, -1], dtype=np.float32)
 
@@ -60,7 +60,7 @@ class Drive:
         """Body of `update`; its length depends on d only. See `harness.core.protocols.Codec`."""
         check_finite(update)
         scales, is_negative = quantise_rotated(update.values, agreed, _is_negative, _CODEBOOK, self.scale)
-        return float32_bytes(scales) + pack(is_negative.astype(np.uint32), 1), state
+        return float32_bytes(scales) + pack(is_negative, 1), state
 
     def decode(self, body: bytes, layout: Layout, agreed: Agreed) -> Update:
         """The scaled signs, rotated back; see `harness.core.protocols.Codec`."""
@@ -69,7 +69,7 @@ class Drive:
         scales = reader.float32(len(sizes), "scales")
         if np.signbit(scales).any():
             raise PayloadError("a scale in the body is negative")
-        is_negative = reader.packed(sum(sizes), 1, "signs").astype(np.uint8)
+        is_negative = unpack_narrow(reader.take(packed_bytes(sum(sizes), 1), "signs"), sum(sizes), 1)
         reader.finish()
         return Update(rotated_back(scales, is_negative, _CODEBOOK, layout.size, agreed), layout)
 

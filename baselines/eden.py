@@ -8,8 +8,8 @@ Widths of whole bits only; the paper also mixes two widths, and sends less than 
 
 Wire format: for each block of the rotation (`baselines.rotation`: all trained entries as one vector, cut into few
 blocks), float32 scale, at least 0; then one index for each rotated entry in order, padding included, 0 for the lowest
-centroid: ``packed`` at b bits (`harness.wire.packing`), or ``ans`` (`harness.wire.entropy`). Little-endian; packed:
-``4 B + packed_bytes(n, b)`` bytes with B blocks of n entries in all, ``n <= d + 31``.
+centroid: ``packed`` at b bits (`harness.wire.packing`), or ``ans`` (`baselines.streams`). Little-endian; packed:
+``4 B + packed_bytes(n, b)`` bytes with B blocks of n entries in all, ``n <= d + 127``.
 Bias: ``unbiased`` over the agreed signs (exactly for a uniformly random rotation, up to vanishing terms for this one);
 ``min_mse`` shrinks the update by D on average.
 
@@ -29,12 +29,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.rotation import Scale, Uint8, block_sizes, check_scale, quantise_rotated, rotated_back
+from baselines.streams import read_runs, write_runs
 from harness.core.errors import PayloadError
 from harness.core.protocols import State
 from harness.core.types import Agreed, Float32, Layout, Update
 from harness.wire.body import BodyReader, check_finite, float32_bytes
-from harness.wire.entropy import decode_symbols, encode_symbols
-from harness.wire.packing import pack
+from harness.wire.packing import pack, packed_bytes, unpack_narrow
 
 _N_STEPS = 8  # the sixth moves no centroid by more than 1e-12
 _GRAIN = 2.0**-20
@@ -81,8 +81,7 @@ class Eden:
         check_finite(update)
         codebook = gaussian_centroids(self.bits)
         scales, indices = quantise_rotated(update.values, agreed, partial(_nearest, self.bits), codebook, self.scale)
-        symbols = indices.astype(np.uint32)
-        coded = pack(symbols, self.bits) if self.coding == "packed" else encode_symbols(symbols, len(codebook))
+        coded = pack(indices, self.bits) if self.coding == "packed" else write_runs([indices], len(codebook))
         return float32_bytes(scales) + coded, state
 
     def decode(self, body: bytes, layout: Layout, agreed: Agreed) -> Update:
@@ -94,9 +93,10 @@ class Eden:
         if np.signbit(scales).any():
             raise PayloadError("a scale in the body is negative")
         if self.coding == "packed":
-            indices = reader.packed(sum(sizes), self.bits, "indices").astype(np.uint8)
+            n = sum(sizes)
+            indices = unpack_narrow(reader.take(packed_bytes(n, self.bits), "indices"), n, self.bits)
         else:
-            indices = decode_symbols(reader, sum(sizes), len(codebook), "indices").astype(np.uint8)
+            indices = read_runs(reader.rest(), [sum(sizes)], len(codebook), "indices").astype(np.uint8, copy=False)
         reader.finish()
         return Update(rotated_back(scales, indices, codebook, layout.size, agreed), layout)
 

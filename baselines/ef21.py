@@ -10,6 +10,7 @@ Wire format: that of the inner codec, under the inner codec's wire id.
 Bias: none in the end, if x stands still: ``||x - g||`` shrinks by ``sqrt(1 - a)`` in each round if the inner codec is a
 contraction, ``||p - decoded||^2 <= (1 - a) ||p||^2``.
 Memory: d float32 per client that has sent at least once, and what the inner codec keeps.
+Cost: encoding includes decoding one's own payload, so that its CPU time is an upper bound (`baselines.wrapper`).
 
 References:
     Richtarik, Sokolov, Fatkhullin, "EF21: A New, Simpler, Theoretically Better, and Practically Faster Error Feedback",
@@ -23,43 +24,26 @@ from typing import ClassVar, cast
 
 import numpy as np
 
-from harness.core.protocols import Codec, State
-from harness.core.types import Agreed, Float32, Layout, Update
+from baselines.wrapper import Correcting
+from harness.core.protocols import State
+from harness.core.types import Agreed, Float32, Update
 
 
 @dataclass(frozen=True)
-class Ef21:
+class Ef21(Correcting):
     """Wraps another codec: sends what an estimate kept at both ends still lacks; for the server rule ef21.
 
     Attributes:
-        inner: the codec that makes the bytes; any but error_feedback and ef21.
+        inner: the codec that makes the bytes; any without error_feedback or ef21 in it.
     """
-
-    inner: Codec
 
     kind: ClassVar[str] = "ef21"
     needs_server: ClassVar[str] = "ef21"
 
-    def __post_init__(self) -> None:
-        """Refuse error feedback around error feedback."""
-        if self.inner.kind in ("error_feedback", "ef21"):
-            raise ValueError(f"inner must be a codec without error feedback of its own (got {self.inner.kind})")
-
-    @property
-    def wire_id(self) -> int:
-        """That of the inner codec, whose body this is."""
-        return self.inner.wire_id
-
-    def nominal_bits(self, layout: Layout) -> float:
-        """That of the inner codec."""
-        return self.inner.nominal_bits(layout)
-
-    def init(self, layout: Layout) -> State:
-        """None, which stands for a zero estimate: it takes no memory before a client's first update."""
-        return None
-
     def encode(self, update: Update, state: State, rng: np.random.Generator, agreed: Agreed) -> tuple[bytes, State]:
         """The inner codec's body of update minus estimate, and the new estimate with the inner codec's new state.
+
+        The body decodes to the increment of the estimate, not to the update.
 
         Raises:
             UpdateError: update minus estimate holds NaN or infinity.
@@ -74,7 +58,3 @@ class Ef21:
         increment = self.inner.decode(body, update.layout, agreed).values
         with np.errstate(over="ignore", invalid="ignore"):
             return body, (estimate + increment, inner_state)
-
-    def decode(self, body: bytes, layout: Layout, agreed: Agreed) -> Update:
-        """The increment that the inner codec decodes; see `harness.core.protocols.Codec`."""
-        return self.inner.decode(body, layout, agreed)

@@ -53,16 +53,17 @@ class BitReader:
 
     def __init__(self, data: bytes) -> None:
         """Start at the least significant bit of the first byte."""
-        self._bits = np.unpackbits(np.frombuffer(data, dtype=np.uint8), bitorder="little")
+        self._data = np.frombuffer(data, dtype=np.uint8)
         self._offset = 0
 
     def take(self, count: int, what: str) -> Bits:
         """The next `count` bits, each a uint8; `what` names them in the error."""
-        part = self._bits[self._offset : self._offset + count]
-        if part.size != count:
+        if self._offset + count > 8 * self._data.size:
             raise PayloadError(f"the Elias code in the body ends within {what}")
+        # Only the bytes that hold them, since a bit takes a byte when it is unpacked.
+        first, skipped = divmod(self._offset, 8)
         self._offset += count
-        return part
+        return np.unpackbits(self._data[first:], count=skipped + count, bitorder="little")[skipped:]
 
     def omega(self, count: int, what: str) -> NDArray[np.uint32]:
         """The next `count` numbers, each at least 1."""
@@ -77,8 +78,8 @@ class BitReader:
 
     def finish(self) -> None:
         """Refuse what nobody read, but for the zero bits that fill the last byte."""
-        rest = self._bits[self._offset :]
-        if rest.size >= 8 or rest.any():
+        n_left = 8 * self._data.size - self._offset
+        if n_left >= 8 or self.take(n_left, "the padding").any():
             raise PayloadError("the Elias code in the body ends before its bytes do, or its padding is not zero")
 
     def _numbers(self, n_groups: NDArray[np.uint8], what: str) -> NDArray[np.uint32]:

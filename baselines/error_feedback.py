@@ -10,6 +10,7 @@ Bias: each payload has the bias of the inner codec; over rounds ``sum of decoded
 residual stays bounded if the inner codec is a contraction, ``E ||p - decoded||^2 <= (1 - a) ||p||^2`` with a above 0;
 an unbiased codec of large variance is none (`baselines.qsgd` offers a form that is).
 Memory: d float32 per client that has sent at least once, and what the inner codec keeps.
+Cost: encoding includes decoding one's own payload, so that its CPU time is an upper bound (`baselines.wrapper`).
 
 References:
     Karimireddy, Rebjock, Stich, Jaggi, "Error Feedback Fixes SignSGD and other Gradient Compression Schemes",
@@ -24,39 +25,20 @@ from typing import ClassVar, cast
 
 import numpy as np
 
-from harness.core.protocols import Codec, State
-from harness.core.types import Agreed, Float32, Layout, Update
+from baselines.wrapper import Correcting
+from harness.core.protocols import State
+from harness.core.types import Agreed, Float32, Update
 
 
 @dataclass(frozen=True)
-class ErrorFeedback:
+class ErrorFeedback(Correcting):
     """Wraps another codec: what that one loses is added to the client's next update.
 
     Attributes:
-        inner: the codec that makes the bytes; any but error_feedback and ef21.
+        inner: the codec that makes the bytes; any without error_feedback or ef21 in it.
     """
 
-    inner: Codec
-
     kind: ClassVar[str] = "error_feedback"
-
-    def __post_init__(self) -> None:
-        """Refuse error feedback around error feedback."""
-        if self.inner.kind in ("error_feedback", "ef21"):
-            raise ValueError(f"inner must be a codec without error feedback of its own (got {self.inner.kind})")
-
-    @property
-    def wire_id(self) -> int:
-        """That of the inner codec, whose body this is."""
-        return self.inner.wire_id
-
-    def nominal_bits(self, layout: Layout) -> float:
-        """That of the inner codec."""
-        return self.inner.nominal_bits(layout)
-
-    def init(self, layout: Layout) -> State:
-        """None, which stands for a zero residual: it takes no memory before a client's first update."""
-        return None
 
     def encode(self, update: Update, state: State, rng: np.random.Generator, agreed: Agreed) -> tuple[bytes, State]:
         """The inner codec's body of update plus residual, and the new residual with the inner codec's new state.
@@ -74,7 +56,3 @@ class ErrorFeedback:
         decoded = self.inner.decode(body, update.layout, agreed).values
         with np.errstate(over="ignore", invalid="ignore"):
             return body, (corrected.values - decoded, inner_state)
-
-    def decode(self, body: bytes, layout: Layout, agreed: Agreed) -> Update:
-        """What the inner codec decodes; see `harness.core.protocols.Codec`."""
-        return self.inner.decode(body, layout, agreed)

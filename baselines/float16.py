@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.core.errors import PayloadError
 from harness.core.protocols import State
@@ -47,17 +48,9 @@ class Float16:
     def encode(self, update: Update, state: State, rng: np.random.Generator, agreed: Agreed) -> tuple[bytes, State]:
         """Body of `update`, ``2 T + 2 d`` bytes; see `harness.core.protocols.Codec`."""
         check_finite(update)
-        exponents = []
-        halves = np.empty(update.layout.size, dtype="<f2")
-        for tensor, place in update.layout.slices():
-            if tensor.size:
-                exponents.append(_exponent(update.values[place]))
-                scaled = _scaled(update.values[place], exponents[-1])
-                if exponents[-1] == _EXPONENTS[0]:
-                    # The top half unit of the float32 range would round up to 2**128, which is no float32.
-                    np.clip(scaled, -_LARGEST_BELOW_TOP, _LARGEST_BELOW_TOP, out=scaled)
-                halves[place] = scaled
-        return np.array(exponents, dtype="<i2").tobytes() + halves.tobytes(), state
+        sent = [as_halves(update.values[place]) for tensor, place in update.layout.slices() if tensor.size]
+        exponents = np.array([exponent for exponent, _ in sent], dtype="<i2")
+        return b"".join([exponents.tobytes(), *(halves.tobytes() for _, halves in sent)]), state
 
     def decode(self, body: bytes, layout: Layout, agreed: Agreed) -> Update:
         """The rounded update; see `harness.core.protocols.Codec`."""
@@ -66,14 +59,32 @@ class Float16:
         exponents = iter(np.frombuffer(reader.take(2 * n_filled, "exponents"), dtype="<i2").tolist())
         halves = np.frombuffer(reader.take(2 * layout.size, "values"), dtype="<f2")
         reader.finish()
-        values = halves.astype(np.float32)
+        values = np.empty(layout.size, dtype=np.float32)
         for tensor, place in layout.slices():
             if tensor.size:
-                exponent = next(exponents)
-                if exponent not in _EXPONENTS:
-                    raise PayloadError(f"tensor {tensor.name}: scale exponent {exponent} is not within -113 to 163")
-                values[place] = _scaled(values[place], -exponent)
-        return Update(refuse_non_finite(values, "values"), layout)
+                values[place] = from_halves(next(exponents), halves[place], f"tensor {tensor.name}")
+        return Update(values, layout)
+
+
+def as_halves(values: Float32) -> tuple[int, NDArray[np.float16]]:
+    """The exponent s, -113 to 163, and little-endian float16 of ``values * 2**s``; there is at least one value."""
+    exponent = _exponent(values)
+    scaled = _scaled(values, exponent)
+    if exponent == _EXPONENTS[0]:
+        # The top half unit of the float32 range would round up to 2**128, which is no float32.
+        np.clip(scaled, -_LARGEST_BELOW_TOP, _LARGEST_BELOW_TOP, out=scaled)
+    return exponent, scaled.astype("<f2")
+
+
+def from_halves(exponent: int, halves: NDArray[np.float16], what: str) -> Float32:
+    """The values that `as_halves` turned into exponent and halves, rounded.
+
+    Raises:
+        PayloadError: the exponent is none of these, or a value is not finite; `what` names them.
+    """
+    if exponent not in _EXPONENTS:
+        raise PayloadError(f"{what}: scale exponent {exponent} is not within -113 to 163")
+    return refuse_non_finite(_scaled(halves.astype(np.float32), -exponent), what)
 
 
 def _exponent(values: Float32) -> int:

@@ -2,8 +2,9 @@
 
 Entry x is sent as the nearest i of ``low + i * step``, ``step = (high - low) / 255``; the ends of the range are exact.
 
-Wire format: for each tensor that has entries, float32 low, float32 high; then one byte i per entry, in model order.
-Little-endian: ``8 T + d`` bytes, T tensors with entries.
+Wire format: for each tensor that has entries, float32 low, float32 high; then the i of all entries in model order, as
+`coding` says: ``packed``: a byte each, the usual form; ``ans``: entropy-coded, a histogram per tensor, in one stream
+(`baselines.streams`). What is decoded is the same. Little-endian; packed: ``8 T + d`` bytes, T tensors with entries.
 Bias: deterministic (nearest, ties to even). Error of an entry: at most ``step / 2`` plus the rounding to float32.
 
 References:
@@ -12,24 +13,37 @@ References:
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
+from baselines.streams import read_tensors, write_tensors
 from harness.core.errors import PayloadError
 from harness.core.protocols import State
 from harness.core.types import Agreed, Float32, Layout, Update
 from harness.wire.body import BodyReader, check_finite, float32_bytes
+from harness.wire.groups import Symbols
 
 _N_STEPS = 255
 
 
 @dataclass(frozen=True)
 class Linear8:
-    """One byte per entry: 256 evenly spaced values from the smallest to the largest of each tensor."""
+    """One byte per entry: 256 evenly spaced values from the smallest to the largest of each tensor.
+
+    Attributes:
+        coding: ``packed``, a byte an entry, or entropy-coded (``ans``); what is decoded is the same.
+    """
+
+    coding: Literal["packed", "ans"] = "packed"
 
     kind: ClassVar[str] = "linear8"
     wire_id: ClassVar[int] = 3
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown coding."""
+        if self.coding not in ("packed", "ans"):
+            raise ValueError(f"coding must be packed or ans (got {self.coding})")
 
     def nominal_bits(self, layout: Layout) -> float:
         """8."""
@@ -40,7 +54,7 @@ class Linear8:
         return None
 
     def encode(self, update: Update, state: State, rng: np.random.Generator, agreed: Agreed) -> tuple[bytes, State]:
-        """Body of `update`, ``8 T + d`` bytes; see `harness.core.protocols.Codec`."""
+        """Body of `update`; see `harness.core.protocols.Codec`."""
         check_finite(update)
         ranges = []
         indices = np.zeros(update.layout.size, dtype=np.uint8)
@@ -53,14 +67,18 @@ class Linear8:
                     steps = np.subtract(values, low, dtype=np.float64)
                     steps *= _N_STEPS / (high - low)
                     indices[place] = np.rint(steps, out=steps)
-        return float32_bytes(np.array(ranges)) + indices.tobytes(), state
+        coded = indices.tobytes() if self.coding == "packed" else write_tensors(indices, update.layout, _N_STEPS + 1)
+        return float32_bytes(np.array(ranges)) + coded, state
 
     def decode(self, body: bytes, layout: Layout, agreed: Agreed) -> Update:
         """The rounded update; see `harness.core.protocols.Codec`."""
         reader = BodyReader(body)
         n_filled = sum(tensor.size > 0 for tensor in layout.tensors)
         ranges = iter(reader.float32(2 * n_filled, "ranges").reshape(-1, 2).tolist())
-        indices = np.frombuffer(reader.take(layout.size, "indices"), dtype=np.uint8)
+        if self.coding == "packed":
+            indices: Symbols = np.frombuffer(reader.take(layout.size, "indices"), dtype=np.uint8)
+        else:
+            indices = read_tensors(reader.rest(), layout, _N_STEPS + 1, "indices")
         reader.finish()
         values = np.empty(layout.size, dtype=np.float32)
         for tensor, place in layout.slices():

@@ -23,12 +23,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.blocks import block_norms, block_sizes, reciprocals, times_steps
-from baselines.signed_levels import Coding, check_coding, decode_levels, encode_levels
-from harness.core.errors import PayloadError
+from baselines.blocks import block_norms, block_sizes, reciprocals, times_factors, times_steps
+from baselines.signed_levels import Coding, check_settings, read_levels, write_levels
 from harness.core.protocols import State
 from harness.core.types import Agreed, Float32, Layout, Update
-from harness.wire.body import BodyReader, check_finite, float32_bytes
+from harness.wire.body import check_finite
 from harness.wire.packing import bits_for
 
 _MANTISSA_BITS = 23
@@ -54,11 +53,7 @@ class Nuqsgd:
 
     def __post_init__(self) -> None:
         """Refuse settings out of range."""
-        if not 1 <= self.levels <= 32:
-            raise ValueError(f"levels must be 1 to 32 (got {self.levels})")
-        if self.bucket is not None and self.bucket < 1:
-            raise ValueError(f"bucket must be at least 1, or empty for one per tensor (got {self.bucket})")
-        check_coding(self.coding)
+        check_settings(self.levels, 32, self.bucket, self.coding)
 
     def nominal_bits(self, layout: Layout) -> float:
         """``ceil(log2(2 L + 1))``."""
@@ -73,25 +68,20 @@ class Nuqsgd:
         check_finite(update)
         sizes = block_sizes(update.layout, self.bucket)
         norms = block_norms(update.values, sizes, "l2")
-        fractions = times_steps(np.abs(update.values).astype(np.float64), reciprocals(norms), sizes)
-        magnitudes = self._rounded(fractions, rng)
+        magnitudes = self._rounded(times_factors(np.abs(update.values), reciprocals(norms), sizes), rng)
         np.negative(magnitudes, out=magnitudes, where=update.values < 0)
-        symbols = (magnitudes + self.levels).astype(np.uint32)
-        return float32_bytes(norms) + encode_levels(symbols, self.levels, self.coding, update.layout), state
+        symbols = (magnitudes + np.int8(self.levels)).view(np.uint8)
+        return write_levels(norms, symbols, self.levels, self.coding, update.layout), state
 
     def decode(self, body: bytes, layout: Layout, agreed: Agreed) -> Update:
         """The rounded update; see `harness.core.protocols.Codec`."""
-        reader = BodyReader(body)
         sizes = block_sizes(layout, self.bucket)
-        norms = reader.float32(sizes.size, "norms")
-        if np.signbit(norms).any():
-            raise PayloadError("a norm in the body is negative")
-        symbols = decode_levels(reader, len(body) - 4 * sizes.size, self.levels, self.coding, layout)
+        norms, symbols = read_levels(body, sizes, self.levels, self.coding, layout)
         powers = 2.0 ** np.arange(1 - self.levels, 1)
         grid = np.concatenate([-powers[::-1], [0.0], powers])
-        return Update(times_steps(grid[symbols], norms.astype(np.float64), sizes), layout)
+        return Update(times_steps(symbols, grid, norms.astype(np.float64), sizes), layout)
 
-    def _rounded(self, fractions: Float32, rng: np.random.Generator) -> NDArray[np.int32]:
+    def _rounded(self, fractions: Float32, rng: np.random.Generator) -> NDArray[np.int8]:
         """The level of each fraction of the norm, 0 to `levels`."""
         lowest = np.float32(2.0 ** (1 - self.levels))
         is_low = fractions < lowest
@@ -103,4 +93,4 @@ class Nuqsgd:
         magnitudes = (bits >> np.uint32(_MANTISSA_BITS)).astype(np.int32)
         magnitudes += self.levels - _EXPONENT_OF_ONE
         magnitudes -= is_low
-        return np.minimum(magnitudes, self.levels, out=magnitudes)
+        return np.minimum(magnitudes, self.levels).astype(np.int8)

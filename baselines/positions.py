@@ -9,7 +9,7 @@ All of them stand for k ascending numbers below d, both known to both ends:
 all of them packed in one run; then, to the end of the body, ``(g - 1) >> b`` zero bits and a one bit for each gap,
 least significant bit first, zero bits in the last byte. The runs hold as many bits as the usual interleaved code;
 ``ans``: the bitmap as symbols of 1 bit, of 4 bits from 65,536 entries on (the first entry is the lowest bit; zero bits
-fill the last symbol), entropy-coded (`harness.wire.entropy`): close to ``d h(k / d)`` bits, h the binary entropy.
+fill the last symbol), entropy-coded (`baselines.streams`): close to ``d h(k / d)`` bits, h the binary entropy.
 
 References:
     Golomb, "Run-Length Encodings", IEEE Transactions on Information Theory, 1966.
@@ -22,11 +22,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from baselines.streams import read_runs, write_runs
 from harness.core.errors import PayloadError
 from harness.core.types import Float32
 from harness.wire.body import BodyReader
-from harness.wire.entropy import decode_symbols, encode_symbols
-from harness.wire.packing import bits_for, pack, packed_bytes
+from harness.wire.packing import bits_for, pack, packed_bytes, unpack_narrow
 
 Positions = NDArray[np.intp]
 
@@ -77,7 +77,7 @@ def read_plain(reader: BodyReader, k: int, d: int) -> Positions:
         PayloadError: these are no k ascending positions.
     """
     if _is_bitmap(k, d):
-        return _checked(np.flatnonzero(reader.packed(d, 1, "bitmap")), k, d)
+        return _checked(np.flatnonzero(unpack_narrow(reader.take(packed_bytes(d, 1), "bitmap"), d, 1)), k, d)
     return _checked(reader.packed(k, bits_for(d), "positions").astype(np.intp), k, d)
 
 
@@ -85,21 +85,21 @@ def code_ans(positions: Positions, d: int) -> bytes:
     """Positions as an entropy-coded bitmap."""
     width = _group_bits(d)
     bits = _bitmap(positions, -(-d // width) * width).reshape(-1, width)
-    symbols = np.zeros(len(bits), dtype=np.uint32)
+    symbols = np.zeros(len(bits), dtype=np.uint8)
     for place in range(width):
-        symbols |= bits[:, place] << np.uint32(place)
-    return encode_symbols(symbols, 2**width)
+        symbols |= bits[:, place] << np.uint8(place)
+    return write_runs([symbols], 2**width)
 
 
-def read_ans(reader: BodyReader, k: int, d: int) -> Positions:
-    """What `code_ans` wrote.
+def read_ans(words: bytes, k: int, d: int) -> Positions:
+    """What `code_ans` wrote, and nothing else.
 
     Raises:
         PayloadError: these are no k positions.
     """
     width = _group_bits(d)
-    symbols = decode_symbols(reader, -(-d // width), 2**width, "positions")
-    bits = (symbols[:, None] >> np.arange(width, dtype=np.uint32)) & np.uint32(1)
+    symbols = read_runs(words, [-(-d // width)], 2**width, "positions")
+    bits = (symbols[:, None] >> np.arange(width, dtype=np.uint8)) & np.uint8(1)
     return _checked(np.flatnonzero(bits), k, d)
 
 
@@ -173,8 +173,8 @@ def _is_bitmap(k: int, d: int) -> bool:
     return packed_bytes(d, 1) < packed_bytes(k, bits_for(d))
 
 
-def _bitmap(positions: Positions, length: int) -> NDArray[np.uint32]:
-    bitmap = np.zeros(length, dtype=np.uint32)
+def _bitmap(positions: Positions, length: int) -> NDArray[np.uint8]:
+    bitmap = np.zeros(length, dtype=np.uint8)
     bitmap[positions] = 1
     return bitmap
 

@@ -17,9 +17,13 @@ float32. Of a block of n entries: ``E ||decoded - v||^2 <= omega ||v||^2``, for 
 ``omega = min((n - 1) / (4 s^2), sqrt(n - 1) / (2 s))``: an entry at fraction f between two levels has variance
 ``(m / s)^2 f (1 - f)``, at most a quarter of ``(m / s)^2`` and at most ``m |v| / s``, and the largest entry has none;
 the sum of the n - 1 others is at most ``sqrt(n - 1)`` times their L2 norm r, and ``m r / (m^2 + r^2) <= 1 / 2``.
-With ``contraction``, what is decoded is divided by ``1 + omega``, so that
-``E ||decoded - v||^2 <= omega / (1 + omega) ||v||^2``: biased, and what error feedback needs. Without it, error
-feedback around so few levels that omega is 1 or more may diverge.
+With ``contraction``, for ``l2`` only, what is decoded is divided by ``1 + omega``, so that
+``E ||decoded - v||^2 <= omega / (1 + omega) ||v||^2``: biased, and what error feedback needs, which around so few l2
+levels that omega is 1 or more may diverge without it.
+With ``linf`` error feedback needs no such thing: what is left of an entry of ``x + e`` is below ``max |x + e| / s``, so
+that from two levels on no entry of the residual exceeds ``max |x| / (s - 1)``. Division by ``1 + omega``, a bound for
+the worst block, would leave far more behind, and is refused. The fair rows of QSGD in error feedback are plain ``linf``
+and contracted ``l2``.
 
 References:
     Alistarh, Grubic, Li, Tomioka, Vojnovic, "QSGD: Communication-Efficient SGD via Gradient Quantization and Encoding",
@@ -35,11 +39,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.blocks import Norm, block_norms, block_sizes, reciprocals, rounded_at_random, times_steps
-from baselines.signed_levels import Coding, check_coding, decode_levels, encode_levels
-from harness.core.errors import PayloadError
+from baselines.signed_levels import Coding, check_settings, read_levels, write_levels
 from harness.core.protocols import State
 from harness.core.types import Agreed, Int64, Layout, Update
-from harness.wire.body import BodyReader, check_finite, float32_bytes
+from harness.wire.body import check_finite
 from harness.wire.packing import bits_for
 
 
@@ -52,7 +55,7 @@ class Qsgd:
         norm: ``linf``, the largest magnitude, as in the paper's experiments; or ``l2``, as in its theory.
         bucket: entries of a block, at least 1; empty for one block per tensor.
         coding: ``packed``, ``elias`` as in the paper's theory, or ``ans``; the decoded update is the same.
-        contraction: whether to decode to less than was sent, by what makes it fit for error feedback.
+        contraction: with norm ``l2``, whether to decode to less than was sent, which makes it fit for error feedback.
     """
 
     levels: int = 7
@@ -66,13 +69,13 @@ class Qsgd:
 
     def __post_init__(self) -> None:
         """Refuse settings out of range."""
-        if not 1 <= self.levels <= 32767:
-            raise ValueError(f"levels must be 1 to 32767 (got {self.levels})")
+        check_settings(self.levels, 32767, self.bucket, self.coding)
         if self.norm not in ("l2", "linf"):
             raise ValueError(f"norm must be l2 or linf (got {self.norm})")
-        if self.bucket is not None and self.bucket < 1:
-            raise ValueError(f"bucket must be at least 1, or empty for one per tensor (got {self.bucket})")
-        check_coding(self.coding)
+        if self.contraction and self.norm == "linf":
+            raise ValueError(
+                "contraction goes with norm l2 only: with linf, error feedback is bounded without it, and worse with it"
+            )
 
     def nominal_bits(self, layout: Layout) -> float:
         """``ceil(log2(2 s + 1))``."""
@@ -88,24 +91,20 @@ class Qsgd:
         sizes = block_sizes(update.layout, self.bucket)
         norms = block_norms(update.values, sizes, self.norm)
         symbols = rounded_at_random(update.values, self.levels * reciprocals(norms), sizes, self.levels, rng)
-        return float32_bytes(norms) + encode_levels(symbols, self.levels, self.coding, update.layout), state
+        return write_levels(norms, symbols, self.levels, self.coding, update.layout), state
 
     def decode(self, body: bytes, layout: Layout, agreed: Agreed) -> Update:
         """The rounded update; see `harness.core.protocols.Codec`."""
-        reader = BodyReader(body)
         sizes = block_sizes(layout, self.bucket)
-        norms = reader.float32(sizes.size, "norms")
-        if np.signbit(norms).any():
-            raise PayloadError("a norm in the body is negative")
-        symbols = decode_levels(reader, len(body) - 4 * sizes.size, self.levels, self.coding, layout)
+        norms, symbols = read_levels(body, sizes, self.levels, self.coding, layout)
         steps = norms.astype(np.float64) / self.levels
         if self.contraction:
-            steps /= 1 + self.omega(sizes)
-        return Update(times_steps(symbols.astype(np.int32) - self.levels, steps, sizes), layout)
+            steps /= 1 + omega_l2(self.levels, sizes)
+        grid = np.arange(-self.levels, self.levels + 1, dtype=np.float64)
+        return Update(times_steps(symbols, grid, steps, sizes), layout)
 
-    def omega(self, sizes: Int64) -> NDArray[np.float64]:
-        """Bound on ``E ||decoded - v||^2 / ||v||^2`` without contraction, for blocks of these sizes."""
-        n, s = sizes.astype(np.float64), self.levels
-        if self.norm == "l2":
-            return np.minimum(n / s**2, np.sqrt(n) / s)
-        return np.minimum((n - 1) / (4 * s**2), np.sqrt(n - 1) / (2 * s))
+
+def omega_l2(levels: int, sizes: Int64) -> NDArray[np.float64]:
+    """Bound on ``E ||decoded - v||^2 / ||v||^2`` for blocks of these sizes, norm ``l2``, no contraction."""
+    n = sizes.astype(np.float64)
+    return np.minimum(n / levels**2, np.sqrt(n) / levels)

@@ -24,7 +24,7 @@ import numpy as np
 from harness.core.protocols import State
 from harness.core.types import Agreed, Layout, Update
 from harness.wire.body import BodyReader, check_finite
-from harness.wire.packing import pack
+from harness.wire.packing import pack, packed_bytes, unpack_narrow
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,14 @@ class Sign:
     def encode(self, update: Update, state: State, rng: np.random.Generator, agreed: Agreed) -> tuple[bytes, State]:
         """Body of `update`, ``ceil(d / 8)`` bytes; see `harness.core.protocols.Codec`."""
         check_finite(update)
-        is_negative = (update.values < 0).astype(np.uint32)
+        is_negative = (update.values < 0).view(np.uint8)
         zeros = np.flatnonzero(update.values == 0)
-        is_negative[zeros] = rng.integers(0, 2, size=zeros.size, dtype=np.uint32)
+        is_negative[zeros] = rng.integers(0, 2, size=zeros.size, dtype=np.uint8)
         return pack(is_negative, 1), state
 
     def decode(self, body: bytes, layout: Layout, agreed: Agreed) -> Update:
         """Minus or plus one; see `harness.core.protocols.Codec`."""
         reader = BodyReader(body)
-        is_negative = reader.packed(layout.size, 1, "signs")
+        is_negative = unpack_narrow(reader.take(packed_bytes(layout.size, 1), "signs"), layout.size, 1)
         reader.finish()
         return Update(np.array([1.0, -1.0], dtype=np.float32)[is_negative], layout)

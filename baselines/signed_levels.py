@@ -1,13 +1,14 @@
-"""Three ways to write whole numbers from -s to s, which QSGD and its relatives send per entry.
+"""The body of QSGD and its relatives: norms of blocks, and per entry a whole number from -s to s in one of three codes.
 
-All carry the same numbers; a number i travels as the symbol ``i + s``, 0 to 2 s.
+First the norms, float32, at least 0. All codes carry the same numbers; a number i travels as the symbol ``i + s``, 0 to
+2 s.
 
 ``packed``: ``ceil(log2(2 s + 1))`` bits an entry, in one run over the model (`harness.wire.packing`).
 ``elias``: only entries that are not zero: u32 how many; then, in bits, the distance of each from the one before (of the
 first from the place before the model) and then the magnitude of each, both in Elias's recursive code in planes
 (`baselines.elias`), and then the sign of each, 1 for negative. Bits are least significant first, zero bits fill the
 last byte. The rest of a body is this.
-``ans``: entropy-coded, a model per tensor (`harness.wire.entropy`).
+``ans``: entropy-coded, a histogram per tensor, in one stream (`baselines.streams`).
 """
 
 from typing import Literal
@@ -15,11 +16,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.blocks import decode_per_tensor, encode_per_tensor
 from baselines.elias import BitReader, omega_bits, packed_bits
+from baselines.streams import read_tensors, write_tensors
 from harness.core.errors import PayloadError
-from harness.core.types import Layout
-from harness.wire.body import BodyReader
+from harness.core.types import Float32, Int64, Layout
+from harness.wire.body import BodyReader, float32_bytes
+from harness.wire.groups import Symbols
 from harness.wire.packing import bits_for, pack
 
 Coding = Literal["packed", "elias", "ans"]
@@ -29,52 +31,67 @@ CODINGS = ("packed", "elias", "ans")
 _COUNT_BYTES = 4
 
 
-def check_coding(coding: str) -> None:
-    """Refuse a coding that is none of the three."""
+def check_settings(levels: int, most: int, bucket: int | None, coding: str) -> None:
+    """Refuse settings out of range; there may be `most` levels."""
+    if not 1 <= levels <= most:
+        raise ValueError(f"levels must be 1 to {most} (got {levels})")
+    if bucket is not None and bucket < 1:
+        raise ValueError(f"bucket must be at least 1, or empty for one per tensor (got {bucket})")
     if coding not in CODINGS:
         raise ValueError(f"coding must be {', '.join(CODINGS[:-1])} or {CODINGS[-1]} (got {coding})")
 
 
-def encode_levels(symbols: NDArray[np.uint32], levels: int, coding: Coding, layout: Layout) -> bytes:
-    """The bytes of one symbol per entry of `layout`, each at most ``2 * levels``."""
+def write_levels(norms: Float32, symbols: Symbols, levels: int, coding: Coding, layout: Layout) -> bytes:
+    """The body: norms, and one symbol per entry of `layout`, each at most ``2 * levels``."""
     if coding == "packed":
-        return pack(symbols, bits_for(2 * levels + 1))
-    return _elias(symbols, levels) if coding == "elias" else encode_per_tensor(symbols, layout, 2 * levels + 1)
+        coded = pack(symbols, bits_for(2 * levels + 1))
+    elif coding == "elias":
+        coded = _elias(symbols, levels)
+    else:
+        coded = write_tensors(symbols, layout, 2 * levels + 1)
+    return float32_bytes(norms) + coded
 
 
-def decode_levels(reader: BodyReader, n_bytes: int, levels: int, coding: Coding, layout: Layout) -> NDArray[np.uint32]:
-    """The symbols that `encode_levels` wrote, and the end of the body.
+def read_levels(body: bytes, sizes: Int64, levels: int, coding: Coding, layout: Layout) -> tuple[Float32, Symbols]:
+    """Norms and symbols that `write_levels` wrote.
 
     Args:
-        reader: the body, before the levels.
-        n_bytes: bytes that it has left.
+        body: all of it.
+        sizes: entries of each block, one norm for each.
         levels: s.
-        coding: how they were written.
+        coding: how the levels were written.
         layout: the shape of the model.
 
     Raises:
-        PayloadError: the rest of the body is no such symbols.
+        PayloadError: `body` is none of these.
     """
+    reader = BodyReader(body)
+    norms = reader.float32(sizes.size, "norms")
+    if np.signbit(norms).any():
+        raise PayloadError("a norm in the body is negative")
+    symbols: Symbols
     if coding == "packed":
         symbols = reader.packed(layout.size, bits_for(2 * levels + 1), "levels")
     elif coding == "elias":
-        symbols = _from_elias(reader, n_bytes, levels, layout.size)
+        symbols = _from_elias(reader, len(body) - 4 * sizes.size, levels, layout.size)
     else:
-        symbols = decode_per_tensor(reader, layout, 2 * levels + 1)
+        symbols = read_tensors(reader.rest(), layout, 2 * levels + 1, "levels")
     reader.finish()
     if symbols.size and int(symbols.max()) > 2 * levels:
         raise PayloadError(f"level {int(symbols.max()) - levels} in the body, expected {-levels} to {levels}")
-    return symbols
+    return norms, symbols
 
 
-def _elias(symbols: NDArray[np.uint32], levels: int) -> bytes:
+def _elias(symbols: Symbols, levels: int) -> bytes:
     if not symbols.size:
         return b""
     places = np.flatnonzero(symbols != levels)
-    sent = symbols[places].astype(np.int64) - levels
-    gaps = np.diff(places, prepend=-1).astype(np.uint32)
-    pieces = [*omega_bits(gaps), *omega_bits(np.abs(sent).astype(np.uint32)), (sent < 0).astype(np.uint8)]
-    return places.size.to_bytes(_COUNT_BYTES, "little") + packed_bits(pieces)
+    pieces = omega_bits(np.diff(places, prepend=-1).astype(np.uint32))
+    sent = symbols[places].astype(np.int32) - levels
+    count = places.size.to_bytes(_COUNT_BYTES, "little")
+    del places  # makes room
+    pieces += omega_bits(np.abs(sent).view(np.uint32))
+    return count + packed_bits([*pieces, (sent < 0).view(np.uint8)])
 
 
 def _from_elias(reader: BodyReader, n_bytes: int, levels: int, size: int) -> NDArray[np.uint32]:

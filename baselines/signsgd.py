@@ -24,7 +24,7 @@ from harness.core.errors import PayloadError
 from harness.core.protocols import State
 from harness.core.types import Agreed, Layout, Update
 from harness.wire.body import BodyReader, check_finite, float32_bytes
-from harness.wire.packing import pack
+from harness.wire.packing import pack, packed_bytes, unpack_narrow
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class ScaledSign:
         check_finite(update)
         magnitudes = np.abs(update.values)
         scales = [magnitudes[place].mean(dtype=np.float64) for tensor, place in update.layout.slices() if tensor.size]
-        return float32_bytes(np.array(scales)) + pack((update.values < 0).astype(np.uint32), 1), state
+        return float32_bytes(np.array(scales)) + pack((update.values < 0).view(np.uint8), 1), state
 
     def decode(self, body: bytes, layout: Layout, agreed: Agreed) -> Update:
         """Plus or minus the mean magnitude; see `harness.core.protocols.Codec`."""
@@ -56,7 +56,7 @@ class ScaledSign:
         scales = reader.float32(n_filled, "mean magnitudes")
         if np.signbit(scales).any():
             raise PayloadError("a mean magnitude in the body is negative")
-        is_negative = reader.packed(layout.size, 1, "signs")
+        is_negative = unpack_narrow(reader.take(packed_bytes(layout.size, 1), "signs"), layout.size, 1)
         reader.finish()
         values = np.empty(layout.size, dtype=np.float32)
         remaining = iter(scales)

@@ -35,7 +35,7 @@ from harness.core.errors import PayloadError
 from harness.core.protocols import State
 from harness.core.types import Agreed, Layout, Update
 from harness.wire.body import BodyReader, check_finite, float32_bytes
-from harness.wire.packing import pack, packed_bytes
+from harness.wire.packing import pack, packed_bytes, unpack_narrow
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class SparseTernary:
         kept = update.values[positions]
         mean = np.abs(kept).mean(dtype=np.float64)
         coded = code_golomb(positions, d) if self.coding == "golomb" else code_ans(positions, d)
-        return float32_bytes(np.array([mean])) + pack((kept < 0).astype(np.uint32), 1) + coded, state
+        return float32_bytes(np.array([mean])) + pack((kept < 0).view(np.uint8), 1) + coded, state
 
     def decode(self, body: bytes, layout: Layout, agreed: Agreed) -> Update:
         """Plus or minus the mean magnitude where entries were kept; see `harness.core.protocols.Codec`."""
@@ -92,10 +92,10 @@ class SparseTernary:
             (mean,) = reader.float32(1, "mean magnitude")
             if np.signbit(mean):
                 raise PayloadError("the mean magnitude in the body is negative")
-            is_negative = reader.packed(k, 1, "signs")
+            is_negative = unpack_narrow(reader.take(packed_bytes(k, 1), "signs"), k, 1)
             values[self._positions(reader, body[n_head:], k, d)] = np.array([mean, -mean])[is_negative]
         reader.finish()
         return Update(values, layout)
 
     def _positions(self, reader: BodyReader, rest: bytes, k: int, d: int) -> Positions:
-        return read_golomb(reader, rest, k, d) if self.coding == "golomb" else read_ans(reader, k, d)
+        return read_golomb(reader, rest, k, d) if self.coding == "golomb" else read_ans(reader.rest(), k, d)

@@ -10,7 +10,7 @@ Wire format, little-endian: for each tensor that has entries, float32 scale, at 
 digit i of an entry,
 ``packed``: the digits of all entries in model order, five in a byte, ``sum digit_j * 3^j`` for j from 0 to 4; digits 0
 after the last entry. ``4 T + ceil(d / 5)`` bytes, 1.6 bits an entry; the paper counts ``log2 3 = 1.585``.
-``ans``: our entropy coder, a model per tensor (`harness.wire.entropy`).
+``ans``: entropy-coded, a histogram per tensor, in one stream (`baselines.streams`).
 Bias: none (to 2**-24 of the scale) but for the clipping; the choice is random. Error of an entry that is not clipped:
 at most the scale.
 
@@ -26,19 +26,13 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.blocks import (
-    block_norms,
-    block_sizes,
-    decode_per_tensor,
-    encode_per_tensor,
-    reciprocals,
-    rounded_at_random,
-    times_steps,
-)
+from baselines.blocks import block_norms, block_sizes, reciprocals, rounded_at_random, times_steps
+from baselines.streams import read_tensors, write_tensors
 from harness.core.errors import PayloadError
 from harness.core.protocols import State
 from harness.core.types import Agreed, Float32, Int64, Layout, Update
 from harness.wire.body import BodyReader, check_finite, float32_bytes
+from harness.wire.groups import Symbols
 
 _DIGITS_PER_BYTE = 5
 _N_BYTES_IN_USE = 3**_DIGITS_PER_BYTE
@@ -81,7 +75,7 @@ class TernGrad:
         sizes = block_sizes(update.layout, None)
         scales = self._scales(update.values, sizes)
         digits = rounded_at_random(update.values, reciprocals(scales), sizes, 1, rng)
-        coded = _packed(digits) if self.coding == "packed" else encode_per_tensor(digits, update.layout, 3)
+        coded = _packed(digits) if self.coding == "packed" else write_tensors(digits, update.layout, 3)
         return float32_bytes(scales) + coded, state
 
     def decode(self, body: bytes, layout: Layout, agreed: Agreed) -> Update:
@@ -92,13 +86,11 @@ class TernGrad:
         if np.signbit(scales).any():
             raise PayloadError("a scale in the body is negative")
         if self.coding == "packed":
-            digits: NDArray[np.unsignedinteger] = _unpacked(
-                reader.take(-(-layout.size // _DIGITS_PER_BYTE), "digits"), layout.size
-            )
+            digits: Symbols = _unpacked(reader.take(-(-layout.size // _DIGITS_PER_BYTE), "digits"), layout.size)
         else:
-            digits = decode_per_tensor(reader, layout, 3)
+            digits = read_tensors(reader.rest(), layout, 3, "digits")
         reader.finish()
-        return Update(times_steps(digits.astype(np.int8) - 1, scales.astype(np.float64), sizes), layout)
+        return Update(times_steps(digits, np.array([-1.0, 0.0, 1.0]), scales.astype(np.float64), sizes), layout)
 
     def _scales(self, values: Float32, sizes: Int64) -> Float32:
         largest = block_norms(values, sizes, "linf")
@@ -108,7 +100,7 @@ class TernGrad:
         return np.minimum(largest, self.clip_sigmas * np.sqrt(squares / sizes)).astype(np.float32)
 
 
-def _packed(digits: NDArray[np.uint32]) -> bytes:
+def _packed(digits: Symbols) -> bytes:
     n_bytes = -(-digits.size // _DIGITS_PER_BYTE)
     padded = np.zeros(n_bytes * _DIGITS_PER_BYTE, dtype=np.uint8)
     padded[: digits.size] = digits

@@ -10,7 +10,7 @@ nearest ratio. Kept magnitudes lie above a threshold with a long tail, which equ
 
 Wire format: the positions, then the values in the order of their positions. d and k are known to both ends.
 Positions (`baselines.positions`): ``packed``: a list at ceil(log2 d) bits or a bitmap, whichever is shorter;
-``ans``: an entropy-coded bitmap. What is decoded is the same.
+``ans``: an entropy-coded bitmap, as long as what the values leave of the body. What is decoded is the same.
 Values: k float32; or, below 32 bits, float32 smallest (0 if all are zero), float32 largest, then k packed numbers of v
 bits (`harness.wire.packing`): the highest bit 1 for negative, the others 0 for zero, 1 for the smallest and so on.
 Little-endian; packed, with float32 values: ``min(packed_bytes(k, ceil(log2 d)), ceil(d / 8)) + 4 k`` bytes; an empty
@@ -41,7 +41,7 @@ from harness.core.errors import PayloadError
 from harness.core.protocols import State
 from harness.core.types import Agreed, Float32, Layout, Update
 from harness.wire.body import BodyReader, check_finite, float32_bytes
-from harness.wire.packing import pack
+from harness.wire.packing import pack, packed_bytes
 
 _WIDTHS = (4, 8, 16, 32)
 
@@ -94,12 +94,19 @@ class TopK:
         d = layout.size
         k = n_kept(self.ratio, d)
         reader = BodyReader(body)
-        positions = read_plain(reader, k, d) if self.coding == "packed" else read_ans(reader, k, d)
+        if self.coding == "packed":
+            positions = read_plain(reader, k, d)
+        else:
+            positions = read_ans(reader.take(max(0, len(body) - self._n_value_bytes(k)), "positions"), k, d)
         kept = self._read_values(reader, k)
         reader.finish()
         values = np.zeros(d, dtype=np.float32)
         values[positions] = kept
         return Update(values, layout)
+
+    def _n_value_bytes(self, k: int) -> int:
+        is_ranged = k > 0 and self.value_bits < 32
+        return packed_bytes(k, self.value_bits) + 8 * is_ranged
 
     def _value_bytes(self, kept: Float32) -> bytes:
         if self.value_bits == 32 or not kept.size:

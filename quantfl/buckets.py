@@ -16,7 +16,7 @@ entries, are no vectors that go as they are, and get shorter by it: ``32 n > 32 
 entries; with one group for the model, n is that of all coded tensors together.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -86,8 +86,8 @@ class Buckets:
         raw = [update.values[part.place] for part in parts if not part.is_coded]
         return b"".join(map(float32_bytes, [*numbers, *raw])) + self._indices_bytes(indices, parts)
 
-    def decode(self, body: bytes, layout: Layout, dither: Noise) -> Update:
-        """The inverse of `encode`; `dither` is the agreed stream."""
+    def decode(self, body: bytes, layout: Layout, dither: Noise | None) -> Update:
+        """The inverse of `encode`; `dither` is the agreed stream, None without one."""
         reader = BodyReader(body)
         parts = self._plan(layout)
         sources = list(self._sources(parts))
@@ -158,12 +158,12 @@ class Buckets:
         even_indices(rows, spans, self.levels, indices, None if self.rounding == "nearest" else noise)
         return bucket_means(rows, indices, self.levels) if self.is_mean else spans.astype(np.float32)
 
-    def _restore(self, indices: Indices, numbers: Float32, out: Float32, dither: Noise) -> None:
+    def _restore(self, indices: Indices, numbers: Float32, out: Float32, dither: Noise | None) -> None:
         if self.is_mean:
             codebook_values(indices, numbers, out)
             return
-        offsets: Mapping[str, float | Noise] = {"nearest": 0.5, "stochastic": 0.0, "dither": dither}
-        even_values(indices, numbers.astype(np.float64), self.levels, out, offsets[self.rounding])
+        offset = dither or (0.0 if self.rounding == "stochastic" else 0.5)
+        even_values(indices, numbers.astype(np.float64), self.levels, out, offset)
 
     def _read_numbers(self, reader: BodyReader, n_groups: int) -> Float32:
         numbers = reader.float32(n_groups * self._n_numbers, "ranges or codebooks").reshape(n_groups, -1)

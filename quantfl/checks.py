@@ -12,7 +12,6 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "scope": ("tensor", "block", "model"),
     "rounding": ("nearest", "trellis", "stochastic", "dither"),
     "coding": ("packed", "ans"),
-    "vectors": ("float32", "coded"),
 }
 
 
@@ -26,6 +25,8 @@ def check(codec: "QuantFL") -> None:
         _require(getattr(codec, name) in allowed, codec, name, f"must be {' or '.join(allowed)}")
     if codec.reconstruction is not None:
         _require(codec.reconstruction in ("centre", "mean"), codec, "reconstruction", "must be centre or mean")
+    if codec.vectors is not None:
+        _require(codec.vectors in ("float32", "coded", "fine"), codec, "vectors", "must be float32 or coded or fine")
     if codec.levels is not None:
         _check_levels(codec)
     else:
@@ -41,6 +42,7 @@ def _check_levels(codec: "QuantFL") -> None:
     _require(codec.step is None, codec, "step", f"stands instead of levels, here {levels}")
     _require(codec.rounding != "trellis", codec, "rounding", f"is for step, not for levels, here {levels}")
     _require(codec.dead_zone is None, codec, "dead_zone", f"is for step, not for levels, here {levels}")
+    _require(codec.vectors != "fine", codec, "vectors", f"must be float32 or coded with levels, here {levels}")
     _check_parameter(codec, "percentile", codec.percentile, 50, 100, "must be above 50 and below 100, e.g. 99.9")
     _check_parameter(codec, "sigma", codec.sigmas, 0, 1000.001, "must be above 0, at most 1000, e.g. 4.0")
     if codec.buckets == "mass":

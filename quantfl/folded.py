@@ -18,6 +18,8 @@ N_OFFSETS = 256
 INNER = range(-3, 3)
 """Indices that have a mean of their own; the others share one."""
 
+N_MEANS = len(INNER) + 1
+
 LEAST_CAP = 7
 """The smallest cap that leaves indices which do not escape."""
 
@@ -40,25 +42,26 @@ def roomy_cap(values: Float32, step: float, cap: int) -> int:
     return max(cap, LEAST_CAP)
 
 
-def traced(tensors: Sequence[Float32], step: float, dead_zone: float, caps: Sequence[int]) -> tuple[Int32, Bool]:
-    """Indices of all tensors on one path through the trellis, and which of them are mirrored.
+def traced(
+    tensors: Sequence[Float32], steps: Sequence[float], dead_zone: float, caps: Sequence[int]
+) -> tuple[Int32, Bool]:
+    """Indices of all runs on one path through the trellis, and which of them are mirrored.
 
     Args:
-        tensors: float32, shape (n,) each.
-        step: above 0, or 0 if all entries are.
+        tensors: entries of each run, float32, shape (n,).
+        steps: one for each run, above 0, or 0 if all its entries are.
         dead_zone: see `quantfl.trellis.trellis_indices`.
-        caps: one for each tensor, at least `LEAST_CAP`, odd; no index has a larger magnitude.
+        caps: one for each run, at least `LEAST_CAP`, odd; no index has a larger magnitude.
     """
     scaled = np.empty(sum(map(len, tensors)), dtype=np.float32)
     start = 0
-    for values, cap in zip(tensors, caps, strict=True):
+    for values, step, cap in zip(tensors, steps, caps, strict=True):
         for _, place in blocks(1, len(values)):
             block = np.multiply(values[place], 1 / step if step else 0.0, dtype=np.float64)
             stop = start + len(block)
             np.clip(block, 0.75 - cap, cap - 0.75, out=scaled[start:stop], casting="unsafe")
             start = stop
-    indices = trellis_indices(scaled, dead_zone)
-    del scaled  # makes room
+    indices = trellis_indices(scaled, dead_zone, out=scaled.view(np.int32))
     return indices, mirrored_entries(indices)
 
 
@@ -85,7 +88,7 @@ def mean_offsets(values: Float32, indices: Int32, mirrored: Bool, step: float, c
     Returns:
         One number for each of the `INNER` indices, then one for all others, counted away from 0.
     """
-    counts, sums = np.zeros(len(INNER) + 1), np.zeros(len(INNER) + 1)
+    counts, sums = np.zeros(N_MEANS), np.zeros(N_MEANS)
     for _, place in blocks(1, len(values)):
         k = indices[place]
         distances = fold(values[place], mirrored[place]) / np.float64(step or 1.0) - (k + 0.25)
@@ -93,8 +96,8 @@ def mean_offsets(values: Float32, indices: Int32, mirrored: Bool, step: float, c
         kinds = np.where(is_inner, k - INNER.start, len(INNER))
         distances[~is_inner & (k < 0)] *= -1
         distances[is_escape(k, cap)] = 0
-        counts += np.bincount(kinds, minlength=len(counts))
-        sums += np.bincount(kinds, weights=distances, minlength=len(counts))
+        counts += np.bincount(kinds, minlength=N_MEANS)
+        sums += np.bincount(kinds, weights=distances, minlength=N_MEANS)
     numbers = np.rint(128 * sums / np.maximum(counts, 1)) + 128
     return [int(number) for number in np.clip(numbers, 0, N_OFFSETS - 1)]
 

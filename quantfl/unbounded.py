@@ -16,11 +16,21 @@ MAX_CAP = 2**13 - 1
 """Largest magnitude of an index; beyond it, entries escape."""
 
 NARROW_CAP = 127
-"""Within this cap symbols are bytes, and no thought is given to escapes: the alphabet costs next to nothing."""
+"""Within this cap symbols are bytes. Below it nothing escapes: the alphabet costs next to nothing."""
 
 N_FRACTIONS = 256
 
-_SAMPLE = 1 << 14
+_SAMPLE = 1 << 13
+
+
+def has_escapes(cap: int) -> bool:
+    """Whether entries may escape at this cap."""
+    return cap >= NARROW_CAP
+
+
+def n_symbols(cap: int) -> int:
+    """Size of the alphabet at this cap."""
+    return 2 * cap + 1 + has_escapes(cap)
 
 
 def sufficient_cap(values: Float32, step: float) -> int:
@@ -79,7 +89,7 @@ def with_escapes(symbols: Indices, cap: int) -> tuple[Indices, int]:
 
     Args:
         symbols: uint16, from `step_indices`.
-        cap: theirs, above `NARROW_CAP`.
+        cap: theirs, at least `NARROW_CAP`.
     """
     counts = np.bincount(symbols, minlength=2 * cap + 2)
     best = min((_bits_at(counts, cap, smaller), smaller) for smaller in _caps_up_to(cap))[1]
@@ -98,19 +108,21 @@ def mean_fractions(values: Float32, symbols: Indices, step: float, dead_zone: fl
         dead_zone: see there.
         cap: that of `symbols`.
     """
+    # A stride that shares a factor with the shape would always meet the same taps of a convolution's kernels.
     stride = -(-values.size // _SAMPLE)
-    sampled = symbols[::stride].astype(np.int64)
-    magnitudes = np.abs(sampled - cap)
-    kinds = np.where(sampled > 2 * cap, 0, np.minimum(magnitudes, 2))
-    places = np.abs(values[::stride].astype(np.float64)) / (step or 1.0) - (magnitudes - 1 + dead_zone)
-    counts, sums = np.bincount(kinds, minlength=3), np.bincount(kinds, weights=places, minlength=3)
-    means = np.where(counts > 0, sums / np.maximum(counts, 1), 0.5)
-    first, others = np.clip(np.floor(means * N_FRACTIONS), 0, N_FRACTIONS - 1)[1:].astype(int).tolist()
-    return first, others
+    while math.gcd(stride, values.size) > 1:
+        stride += 1
+    sampled, magnitudes = symbols[::stride], np.abs(values[::stride]).astype(np.float64)
+    size = 2 * cap + 2
+    counts, sums = np.bincount(sampled, minlength=size), np.bincount(sampled, weights=magnitudes, minlength=size)
+    # By magnitude of the index; the last symbol is an escape.
+    counts, sums = counts[cap + 1 : -1] + counts[:cap][::-1], sums[cap + 1 : -1] + sums[:cap][::-1]
+    excess = sums / (step or 1.0) - counts * (np.arange(cap) + dead_zone)
+    return _number_of(excess[:1], counts[:1]), _number_of(excess[1:], counts[1:])
 
 
 def step_table(step: float, dead_zone: float, cap: int, fractions: tuple[float, float]) -> Float32:
-    """What each symbol stands for with rounding to the nearest; NaN for an escape.
+    """What each symbol stands for with rounding to the nearest; NaN for an escape, if the cap has any.
 
     Args:
         step: at least 0.
@@ -119,23 +131,24 @@ def step_table(step: float, dead_zone: float, cap: int, fractions: tuple[float, 
         fractions: place in the bucket of indices of magnitude 1, and of larger ones, 0 to 1.
 
     Returns:
-        float32, shape (2 cap + 2,).
+        float32, shape (`n_symbols`,).
 
     >>> step_table(2.0, 0.5, 1, (0.5, 0.5)).tolist()
-    [-2.0, 0.0, 2.0, nan]
+    [-2.0, 0.0, 2.0]
     """
-    index = np.arange(-cap, cap + 1)
-    fraction = np.where(np.abs(index) == 1, *np.array(fractions, dtype=np.float64))
-    return _with_nan(np.sign(index) * (np.abs(index) - 1 + dead_zone + fraction) * step)
+    positive = np.arange(cap) + (dead_zone + fractions[1])
+    positive[:1] = dead_zone + fractions[0]
+    positive *= step
+    return _with_nan(np.concatenate([-positive[::-1], [0.0], positive]), cap)
 
 
 def point_table(step: float, cap: int) -> Float32:
-    """What each symbol stands for with rounding at random, its index times `step`; NaN for an escape.
+    """What each symbol stands for with rounding at random, its index times `step`; NaN for an escape, if any.
 
     >>> point_table(2.0, 1).tolist()
-    [-2.0, 0.0, 2.0, nan]
+    [-2.0, 0.0, 2.0]
     """
-    return _with_nan(np.arange(-cap, cap + 1) * step)
+    return _with_nan(np.arange(-cap, cap + 1) * step, cap)
 
 
 def take_dither_off(indices: Float32, step: float, noise: Noise) -> None:
@@ -163,5 +176,13 @@ def _bits_at(counts: NDArray[np.int64], cap: int, smaller: int) -> float:
     return bits + int(total) * (2 * smaller + 2) * 2.0**-24 / math.log(2)
 
 
-def _with_nan(values: NDArray[np.floating]) -> Float32:
-    return np.append(np.clip(values, -FLOAT32_MAX, FLOAT32_MAX), np.nan).astype(np.float32)
+def _number_of(excess: NDArray[np.float64], counts: NDArray[np.int64]) -> int:
+    """A mean as a number below `N_FRACTIONS`; that of nothing is in the middle."""
+    count = int(counts.sum())
+    fraction = float(excess.sum()) / count if count else 0.5
+    return min(max(math.floor(fraction * N_FRACTIONS), 0), N_FRACTIONS - 1)
+
+
+def _with_nan(values: NDArray[np.floating], cap: int) -> Float32:
+    clipped = np.minimum(np.maximum(values, -FLOAT32_MAX), FLOAT32_MAX).astype(np.float32)
+    return np.append(clipped, np.float32(np.nan)) if has_escapes(cap) else clipped

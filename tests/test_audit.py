@@ -14,6 +14,7 @@ from harness.audit_bounds import gaussian_reference_bits, shannon_bits, symbol_e
 from harness.audit_codecs import Named, all_codecs, is_entropy_coded, parse_codecs
 from harness.audit_sources import MOST_UPDATES, drawn, find_source
 from harness.core.errors import UsageError
+from harness.core.seeds import stream
 from harness.core.types import Agreed, Layout, Update
 from harness.wire.body import float32_bytes
 from harness.wire.frame import FRAME_BYTES
@@ -38,10 +39,15 @@ def row(codec: str | Named, on: str = "gaussian", size: int = SIZE) -> CodecAudi
 
 @dataclass(frozen=True)
 class Dithering:
-    """Adds uniform noise of a width of 0.01 from one of the two sources of randomness: unbiased but for its offset."""
+    """Adds uniform noise of a width of 0.01 from one of the two sources of randomness: unbiased but for its offset.
+
+    Noise is on the first `on_share` of the entries, in rounds from `from_round` on.
+    """
 
     is_agreed: bool
     offset: float = 0.0
+    from_round: int = 1
+    on_share: float = 1.0
 
     kind: ClassVar[str] = "dithering"
     wire_id: ClassVar[int] = 200
@@ -55,16 +61,18 @@ class Dithering:
     def encode(self, update: Update, state: None, rng: np.random.Generator, agreed: Agreed) -> tuple[bytes, None]:
         if self.is_agreed:
             return float32_bytes(update.values), None
-        return float32_bytes(update.values + self._noise(rng, update.layout.size)), None
+        return float32_bytes(update.values + self._noise(rng, update.layout.size, agreed.round)), None
 
     def decode(self, body: bytes, layout: Layout, agreed: Agreed) -> Update:
         values = np.frombuffer(body, dtype="<f4").astype(np.float32)
         if self.is_agreed:
-            values = values + self._noise(np.random.default_rng(agreed.round), layout.size)
+            values = values + self._noise(np.random.default_rng(agreed.round), layout.size, agreed.round)
         return Update((values + np.float32(self.offset)).astype(np.float32), layout)
 
-    def _noise(self, rng: np.random.Generator, size: int) -> np.ndarray:
-        return rng.uniform(-0.005, 0.005, size)
+    def _noise(self, rng: np.random.Generator, size: int, round: int) -> np.ndarray:
+        if round < self.from_round:
+            return np.zeros(size)
+        return np.where(np.arange(size) < self.on_share * size, rng.uniform(-0.005, 0.005, size), 0.0)
 
 
 # --- Known codecs, known numbers ---
@@ -117,7 +125,7 @@ def test_entropy_coded_indices_pay_their_entropy_and_lose_the_same() -> None:
     assert (coded.nmse, coded.bias, coded.entropy_bits) == (packed.nmse, packed.bias, packed.entropy_bits)
     assert coded.is_side_over_entropy and not packed.is_side_over_entropy
     assert coded.entropy_bits is not None and coded.side_bytes is not None
-    assert coded.wire_bits * SIZE / 8 == pytest.approx(coded.entropy_bits * SIZE / 8 + coded.side_bytes)
+    assert coded.wire_bits * SIZE / 8 == pytest.approx(coded.entropy_bits * SIZE / 8 + coded.side_bytes, rel=0.01)
     assert coded.wire_bits < 1.2 < packed.wire_bits
 
 
@@ -136,6 +144,42 @@ def test_noise_of_either_kind_is_drawn_anew_and_is_no_bias(is_agreed: bool) -> N
     assert found.is_random
     assert found.nmse == pytest.approx(1 / 12, rel=0.02), "width**2 / 12 over sigma**2"
     assert found.bias is not None and found.bias < found.bias_floor < 0.001 < found.nmse / DRAWS
+
+
+def test_the_floor_of_a_bias_knows_that_entries_err_unequally() -> None:
+    """The same energy of noise on a hundredth of the entries scatters ten times as much as on all of them."""
+    wide = row(Named("wide", Dithering(is_agreed=False)))
+    narrow = row(Named("narrow", Dithering(is_agreed=False, on_share=0.01)))
+    assert narrow.nmse is not None and wide.nmse == pytest.approx(100 * narrow.nmse, rel=0.05)
+    assert narrow.bias_floor * 100 == pytest.approx(10 * wide.bias_floor, rel=0.1)
+    assert wide.bias_floor == pytest.approx(3 * (wide.nmse or 0) * math.sqrt(2 / SIZE) / DRAWS, rel=0.1)
+
+
+def test_an_unbiased_codec_stays_below_its_floor() -> None:
+    """At sixty seeds, three standard deviations are exceeded at most once or twice."""
+    source = drawn("laplace", 500, 0)
+    named = [Named("narrow", Dithering(is_agreed=False, on_share=0.02))]
+    rows = [audit(named, source, seed, (), lambda label: None).codecs[0] for seed in range(60)]
+    assert sum((one.bias or 0) > one.bias_floor for one in rows) <= 2
+
+
+def test_randomness_that_comes_late_is_seen() -> None:
+    """Two payloads that are alike by chance do not make a codec one that does not round at random."""
+    assert row(Named("late", Dithering(is_agreed=False, from_round=4)), size=1000).is_random
+
+
+def test_side_information_is_of_the_payload_whose_symbols_are_counted() -> None:
+    """Payloads of a random codec differ in length, and so do their entropies."""
+    (named,), (update,) = parse_codecs(["{kind: terngrad, coding: ans}"]), drawn("laplace", 1000, 0).updates
+    agreed = Agreed(0, 1, 0, "uplink")
+    codec = named.codec
+    body, _ = codec.encode(update, codec.init(update.layout), stream(0, "codec-uplink", 1, 0), agreed)
+    n_bytes = len(body) + FRAME_BYTES
+    entropy = symbol_entropy_bits(update, codec.decode(body, update.layout, agreed).values, n_bytes)
+    found = row(named, "laplace", 1000)
+    assert entropy is not None and found.entropy_bits == entropy
+    assert found.side_bytes == pytest.approx(n_bytes - entropy * 1000 / 8, abs=1e-9)
+    assert found.wire_bits * 1000 / 8 != n_bytes
 
 
 def test_a_bias_is_found_below_the_noise() -> None:
@@ -255,6 +299,21 @@ def test_of_many_recorded_updates_a_few_are_taken_from_first_to_last(tmp_path: P
     source = find_source(str(tmp_path), 1, 0)
     assert len(source.updates) == MOST_UPDATES
     assert f"{MOST_UPDATES} of 11 in {tmp_path.name} (rounds 1, 4, 8, 11;" in source.detail
+
+
+def test_the_worst_error_is_the_largest_of_all_updates(tmp_path: Path) -> None:
+    """Each of another spread; the one that loses most is neither the first nor the last."""
+    for round, outlier in enumerate([3.0, 40.0, 8.0], start=1):
+        path = tmp_path / "cells" / "ab" / "ledger" / "updates" / f"round-{round:04d}-client-0000.safetensors"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        values = np.random.default_rng(round).normal(size=500).astype(np.float32)
+        values[7] = outlier
+        save_file({"w": values.reshape(20, 25)}, path)
+    alone = [
+        measured("signsgd", on=str(path)).codecs[0].worst_sigmas or 0 for path in sorted(tmp_path.rglob("*.safe*"))
+    ]
+    assert alone[1] > alone[2] > alone[0]
+    assert measured("signsgd", on=str(tmp_path)).codecs[0].worst_sigmas == alone[1]
 
 
 def test_one_recorded_update_can_be_named(tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 """What each baseline does to numbers, by hand; the promises that all codecs share are in `contracts/test_codecs.py`."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -12,9 +15,13 @@ from baselines.signsgd import ScaledSign
 from baselines.terngrad import TernGrad
 from baselines.topk import TopK
 from baselines.uncompressed import Float32
+from harness import registry
+from harness.citations import entries
 from harness.core.errors import PayloadError
 from harness.wire.body import float32_bytes
 from tests.factories import AGREED, digits_layout, encode, make_layout, make_update, round_trip, update_of
+
+ROOT = Path(__file__).parent.parent
 
 
 def test_scaled_sign_by_hand():
@@ -99,6 +106,30 @@ def test_linear8_keeps_the_ends_of_the_range_and_a_constant():
     assert decoded[0] == np.float32(-0.7)
     assert decoded[2] == np.float32(0.3)
     np.testing.assert_array_equal(decoded[3:], update.values[3:])
+
+
+def test_entropy_coded_linear8_is_as_long_as_the_entropy_of_its_bytes():
+    update = make_update(make_layout((200, 1000)))
+    body, _ = encode(Linear8(), update)
+    shares = np.unique(np.frombuffer(body[8:], dtype=np.uint8), return_counts=True)[1] / 200_000
+    entropy = -(shares * np.log2(shares)).sum()
+    coded, _ = encode(Linear8(coding="ans"), update)
+    assert 200_000 * entropy / 8 <= len(coded) <= 1.005 * 200_000 * entropy / 8 + 64
+    np.testing.assert_array_equal(
+        round_trip(Linear8(coding="ans"), update).values, round_trip(Linear8(), update).values
+    )
+    with pytest.raises(ValueError, match=r"^coding must be packed or ans \(got elias\)$"):
+        Linear8(coding="elias")
+
+
+@pytest.mark.parametrize(
+    "codec", [Qsgd(coding="ans"), Nuqsgd(coding="ans"), TernGrad(coding="ans"), Linear8(coding="ans")]
+)
+def test_a_model_of_many_tensors_is_one_stream(codec):
+    update = make_update(make_layout(*[(100,)] * 50))
+    alone = [encode(codec, update_of(update.values[place]))[0] for _, place in update.layout.slices()]
+    # A stream by itself takes a state and an end: four bytes or more of each tensor.
+    assert len(encode(codec, update)[0]) <= sum(map(len, alone)) - 4 * 49
 
 
 def test_a_range_upside_down_is_refused():
@@ -268,6 +299,28 @@ def test_scaled_sign_has_the_known_error(name, error):
     x = getattr(np.random.default_rng(1), name)(size=500_000).astype(np.float32)
     decoded = round_trip(ScaledSign(), update_of(x)).values.astype(np.float64)
     assert np.sum((decoded - x) ** 2) / np.sum(x.astype(np.float64) ** 2) == pytest.approx(error, rel=0.01)
+
+
+def words(text):
+    return re.sub(r"[^a-z0-9]+", " ", text.lower().replace("{", "").replace("}", "")).strip()
+
+
+def test_every_source_that_a_module_head_names_is_in_a_bibliography():
+    titles = [words(re.search(r"title\s*=\s*\{(.*)\},", entry.text)[1]) for entry in entries().values()]
+    heads = [
+        path.read_text(encoding="utf-8").split('"""')[1]
+        for path in [*ROOT.glob("baselines/*.py"), *ROOT.glob("quantfl/*.py"), ROOT / "harness/wire/entropy.py"]
+    ]
+    cited = {words(title) for head in heads for title in re.findall(r'"([^"]+)"', head.partition("References:")[2])}
+    assert len(cited) > 20
+    assert [title for title in cited if not any(found.startswith(title) for found in titles)] == []
+
+
+def test_an_entropy_coder_is_cited_wherever_it_can_be_used():
+    for kind in registry.names("codec"):
+        codings = registry.load("codec", kind).__dataclass_fields__.get("coding")
+        if codings and "ans" in str(codings.type):
+            assert f"codec:{kind}" in entries()["duda2013"].cited_by & entries()["bamler2022"].cited_by
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,13 @@ from types import SimpleNamespace
 import pytest
 
 from harness import cell as cell_module
-from harness.cell import describe_failure, run_cell, run_once, run_pretraining, worker_host, worker_meter, write_cell
+from harness.cell import describe_failure, run_cell, run_pretraining, worker_host, worker_meter, write_cell
 from harness.core.errors import EnvironmentLacksError, HarnessError
 from harness.ledger import Facts, read_ledger
 from harness.meters.cpu_time import Window
 from harness.probe import probe_cell
 from harness.recording import UPDATES_FOLDER
+from harness.simulation import run_once
 from harness.store import Store, read_rounds
 from tests.faults import fault
 from tests.runs import BOTH_WAYS, DIVERGES, FP32, SIGN, planned, run_here, tiny
@@ -179,6 +180,23 @@ def test_facts_repeat_under_every_new_setting(tmp_path: Path) -> None:
     assert len(set(digests)) == 1
 
 
+QSGD = {"name": "qsgd", "uplink": {"kind": "qsgd"}, "downlink": {"codec": {"kind": "qsgd"}, "mode": "delta"}}
+
+
+def test_other_codings_are_logged_beside_and_change_no_fact(tmp_path: Path) -> None:
+    plain, beside = planned(tiny([QSGD, QSGD | {"name": "beside", "also_code": ["ans"]}]))
+    assert run_here(plain, tmp_path) is None and run_here(beside, tmp_path) is None
+    without, ledger = (Store(tmp_path).ledger(cell.cell_id) for cell in (plain, beside))
+    assert without.facts_digest == ledger.facts_digest and without.shadows.empty
+    shadows = ledger.shadows
+    assert set(shadows["coding"]) == {"ans"}
+    assert shadows.groupby(["direction", "round"]).size().to_dict() == {
+        (way, number): count for way, count in (("downlink", 1), ("uplink", 2)) for number in (1, 2, 3)
+    }
+    both = ledger.transfers.merge(shadows, on=["round", "client", "direction"])
+    assert len(both) == 6 and (both["payload_bytes_y"] < both["payload_bytes_x"]).all()
+
+
 def test_what_is_recorded_is_published_with_the_ledger(tmp_path: Path) -> None:
     record = {"updates_at": (1, 3), "clients": 1, "statistics_every": 2}
     (cell,) = planned(tiny([SIGN]) | {"record": record})
@@ -219,3 +237,9 @@ def test_states_of_any_shape_are_foreseen() -> None:
     """Error feedback keeps an update for each of 90 clients."""
     (cell,) = planned(tiny([SIGN]))
     assert probe_cell(cell.cell).residual_bytes == 90 * 4 * 9610
+
+
+def test_the_models_that_a_cohort_holds_are_foreseen() -> None:
+    """In mode delta, one for each of the two clients of a round, on top of the residuals."""
+    (cell,) = planned(tiny([DELTA]))
+    assert probe_cell(cell.cell).residual_bytes == (90 + 2) * 4 * 9610

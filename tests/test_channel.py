@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from baselines.error_feedback import ErrorFeedback
+from baselines.qsgd import Qsgd
 from baselines.signsgd import ScaledSign
 from baselines.uncompressed import Float32
 from harness import link as link_module
@@ -108,6 +109,19 @@ def test_a_broadcast_damaged_on_the_air_is_refused(codec: Codec, on_air) -> None
     link.send_model(values(1), round=1, cohort=[0])
     with pytest.raises(PayloadError, match="checksum"):
         link.receive_model(round=1, client=0)
+
+
+def test_every_payload_has_random_numbers_of_its_own(on_air) -> None:
+    """One vector from two clients, in two rounds and in both directions, with a codec that rounds at random."""
+    sent = on_air(lambda payload: payload)
+    link, again = make_channel(Qsgd(), Qsgd()), make_channel(Qsgd(), Qsgd())
+    for channel in (link, again):
+        for number in (1, 2):
+            channel.send_model(values(1), number, [0, 1])
+            for client in (0, 1):
+                channel.send_update(values(1), number, client)
+    assert len(sent) == 12 and sent[:6] == sent[6:]
+    assert len(set(sent[:6])) == 6
 
 
 def test_a_receiver_with_other_settings_refuses() -> None:

@@ -1,6 +1,8 @@
 """The downlink in mode ``delta``: server and clients hold the same model, bit for bit, after any absence."""
 
+import hashlib
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from baselines.drive import Drive
 from baselines.error_feedback import ErrorFeedback
 from baselines.linear8 import Linear8
+from baselines.powersgd import PowerSgd
 from baselines.signsgd import ScaledSign
 from baselines.topk import TopK
 from baselines.uncompressed import Float32
@@ -180,11 +183,30 @@ def test_statistics_are_replaced_and_not_added() -> None:
         assert walk.copies[0][-4:].tobytes() == walk.model[-4:].tobytes()
 
 
-def test_the_server_keeps_the_state_of_its_own_encoder() -> None:
-    """With error feedback on top, what k = 5 entries lack comes later, but it comes."""
-    walk = Walk(CODECS["sparse"], TRAINED, 1)
-    before = walk.server._state
-    walk.play([0])
-    first = walk.server._state
-    walk.play([0])
-    assert before is not first is not walk.server._state
+@pytest.mark.parametrize("mode", ["model", "delta"])
+def test_the_server_keeps_the_state_of_its_own_encoder(mode: Literal["model", "delta"]) -> None:
+    """Warm starts of PowerSGD: what is on the air in round 2 depends on the state that round 1 left."""
+    channel, coder = Channel(Float32(), PowerSgd(), TRAINED, 0, Facts(), mode), Coder(PowerSgd(), TRAINED)
+    first, second, start = np.random.default_rng(1).normal(size=(3, TRAINED.size)).astype(np.float32)
+    channel.provision(start, 1)
+    state, held = coder.init(), start
+    for number, model in ((1, first), (2, second)):
+        channel.send_model(model, number, [0])
+        received = channel.receive_model(number, 0)
+        vector, agreed = model - held if mode == "delta" else model, Agreed(0, number, SERVER, "downlink")
+        payload, after = coder.encode(vector, state, agreed)
+        assert channel.facts.transfers[-1].payload_digest == hashlib.sha256(payload).hexdigest()[:16]
+        without_state, _ = coder.encode(vector, coder.init(), agreed)
+        assert (payload == without_state) == (number == 1)
+        state, held = after, received
+
+
+def test_a_model_counts_once_as_raw_float32_however_many_payloads_bring_it() -> None:
+    """Client 1 is sent three differences in round 3, and client 2 a model in round 13."""
+    walk = Walk(ScaledSign(), TRAINED, 3)
+    for number in range(1, 14):
+        walk.play({3: [0, 1], 13: [0, 2]}.get(number, [0]))
+    rows = [(t.round, t.client, t.reference_bytes) for t in walk.facts.transfers]
+    assert [row for row in rows if row[1] == 1] == [(0, 1, 400), (3, 1, 0), (3, 1, 0), (3, 1, 400)]
+    assert [row for row in rows if row[1] == 2] == [(0, 2, 400), (13, 2, 400)]
+    assert {row[2] for row in rows if row[1] == 0} == {400}

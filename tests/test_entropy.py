@@ -7,7 +7,8 @@ from hypothesis.extra import numpy as hnp
 from harness.core.errors import PayloadError
 from harness.wire.body import BodyReader
 from harness.wire.entropy import AnsReader, AnsWriter, decode_symbols, encode_symbols, read_varint, varint
-from harness.wire.histogram import Differences, fitted
+from harness.wire.groups import grouping
+from harness.wire.histogram import fitted, largest_root, restored_roots
 
 
 def entropy_bytes(symbols):
@@ -119,6 +120,35 @@ def test_a_stream_mixes_numbers_and_runs():
     reader.finish()
 
 
+def test_numbers_come_back_joined_or_not():
+    sizes = (14, 256, 256, 1, 2**24, 2, 65536, 65536, 3)
+    values = (13, 0, 255, 0, 2**24 - 1, 1, 65535, 0, 2)
+    writer = AnsWriter()
+    writer.numbers(values, sizes)
+    assert writer.bits == pytest.approx(np.log2(np.array(sizes, dtype=float)).sum())
+    reader = AnsReader(writer.finish(), "example")
+    assert reader.numbers(sizes) == list(values)
+    reader.finish()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32])
+@pytest.mark.parametrize("source", ["normal", "laplace"])
+@pytest.mark.parametrize("low", [0, 90])
+def test_rare_symbols_that_travel_apart_come_back(source, dtype, low):
+    for levels, count in [(12, 5000), (30, 20_003), (64, 300_001), (160, 100_000)]:
+        symbols = (drawn(source, count, levels) + low).astype(dtype)
+        np.testing.assert_array_equal(decoded(encode_symbols(symbols, 256), count, 256), symbols)
+
+
+def test_groups_are_larger_where_rare_symbols_travel_apart():
+    weights = 1000 * 0.5 ** np.abs(np.arange(30) - 12.0)
+    how = grouping(np.rint(weights), 100_000)
+    # Beyond 4 to either side there are less than 2 in 32; nine symbols and a mark fit four to a group, 30 two.
+    assert (how.size, how.first, how.n_core) == (4, 8, 9)
+    assert grouping(np.ones(30), 100_000).size == 2
+    assert not grouping(np.ones(30), 100_000).has_marks
+
+
 def test_what_is_left_unread_is_refused():
     writer = AnsWriter()
     writer.symbols(drawn("normal", 500, 30), 30)
@@ -175,7 +205,6 @@ def test_every_symbol_that_occurs_has_a_weight(counts):
     weights = histogram.weights(len(counts))
     assert (weights[counts > 0] > 0).all()
     assert bits >= 0
-    differences = np.diff(histogram.roots, prepend=0)
-    limit = Differences(int(counts.sum())).limit
-    assert np.abs(differences).max() <= limit
-    np.testing.assert_array_equal(Differences(int(counts.sum())).restored(differences, "example"), histogram.roots)
+    limit = largest_root(int(counts.sum()))
+    assert np.abs(histogram.differences).max() <= limit
+    np.testing.assert_array_equal(restored_roots(histogram.differences, limit, "example"), histogram.roots)

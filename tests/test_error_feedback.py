@@ -9,6 +9,7 @@ from baselines.drive import Drive
 from baselines.eden import Eden
 from baselines.ef21 import Ef21
 from baselines.error_feedback import ErrorFeedback
+from baselines.exact_vectors import ExactVectors
 from baselines.linear8 import Linear8
 from baselines.nuqsgd import Nuqsgd
 from baselines.powersgd import PowerSgd
@@ -19,9 +20,10 @@ from baselines.stc import SparseTernary
 from baselines.terngrad import TernGrad
 from baselines.topk import TopK
 from baselines.uncompressed import Float32
-from harness.core.errors import UpdateError
+from harness.core.errors import PayloadError, UpdateError
 from harness.core.protocols import state_bytes
 from harness.core.seeds import stream
+from harness.wire.body import float32_bytes
 from tests.factories import AGREED, digits_layout, encode, make_layout, make_update, rounds, update_of
 
 
@@ -174,7 +176,6 @@ def test_error_feedback_catches_up_with_what_a_codec_without_it_never_sends():
     [
         (TopK(ratio=0.1), 1 - 0.1),
         (Qsgd(levels=15, norm="l2", bucket=100, contraction=True), 4 / 9 / (1 + 4 / 9)),
-        (Qsgd(levels=3, norm="linf", bucket=100, contraction=True), 1.7 / 2.7),
         (ScaledSign(), 1 - 1 / 40),
     ],
     ids=repr,
@@ -208,6 +209,43 @@ def test_error_feedback_around_error_feedback_is_refused(wrapper, inner):
     text = rf"^inner must be a codec without error feedback of its own \(got {inner.kind}\)$"
     with pytest.raises(ValueError, match=text):
         wrapper(inner)
+
+
+@wrappers
+def test_error_feedback_hidden_in_another_wrapper_is_refused_too(wrapper):
+    with pytest.raises(ValueError, match=r"^inner must be a codec without error feedback of its own \(got error_feed"):
+        wrapper(ExactVectors(ErrorFeedback(ScaledSign())))
+
+
+@pytest.mark.parametrize("inner", [Ef21(ScaledSign()), ExactVectors(ScaledSign())])
+def test_exact_vectors_refuse_increments_and_themselves(inner):
+    with pytest.raises(ValueError, match=f"^inner must be a codec without {inner.kind}; "):
+        ExactVectors(inner)
+
+
+def test_exact_vectors_by_hand():
+    update = update_of([0.5, -0.25], [[4.0, 3.0], [-1.0, 0.0]], 7.0, np.zeros((0, 3)), [[0.0, 5.0]])
+    codec = ExactVectors(TopK(ratio=0.5))
+    body, state = encode(codec, update)
+    # Of six entries of matrices the three largest, as if nothing else were there; then 0.5, -0.25 and 7.
+    matrices = update_of([[4.0, 3.0], [-1.0, 0.0]], np.zeros((0, 3)), [[0.0, 5.0]])
+    assert body == encode(TopK(ratio=0.5), matrices)[0] + float32_bytes(np.array([0.5, -0.25, 7.0]))
+    decoded = codec.decode(body, update.layout, AGREED).values
+    assert decoded.tolist() == [0.5, -0.25, 4.0, 3.0, 0.0, 0.0, 7.0, 0.0, 5.0]
+    assert state is None
+    assert codec.nominal_bits(update.layout) == TopK(ratio=0.5).nominal_bits(matrices.layout)
+    with pytest.raises(PayloadError, match="body of 11 bytes is shorter than its vectors"):
+        codec.decode(body[:11], update.layout, AGREED)
+
+
+def test_exact_vectors_leave_no_residual_and_pass_a_state_on():
+    updates = [update_of([[3.0, 1.0]], [0.1, 0.7]), update_of([[0.0, 1.0]], [0.3, 0.2])]
+    outside, (residual, _) = rounds(ErrorFeedback(ExactVectors(TopK(ratio=0.5))), updates)
+    inside, (inner_residual, _) = rounds(ExactVectors(ErrorFeedback(TopK(ratio=0.5))), updates)
+    np.testing.assert_array_equal(outside[1].values, np.array([0.0, 2.0, 0.3, 0.2], dtype=np.float32))
+    np.testing.assert_array_equal(inside[1].values, outside[1].values)
+    # Within, a residual is kept for matrices only.
+    assert residual.tolist() == [0.0] * 4 and inner_residual.tolist() == [0.0] * 2
 
 
 @wrappers

@@ -13,12 +13,12 @@ from baselines.uncompressed import Float32
 from harness.channel import Channel
 from harness.core.errors import UpdateError
 from harness.core.protocols import Codec, ServerRule, State
-from harness.core.types import Layout, TensorSpec, Update
+from harness.core.types import Layout, TensorSpec, Transfer, Update
 from harness.federation import draw_cohort, run_rounds
 from harness.ledger import Facts
 from harness.recording import Recorder, RecordSettings
 from harness.schedule import Budget, Course, Schedule
-from harness.server_rules import Mean
+from harness.server_rules import MajorityVote, Mean
 from quantfl.codec import QuantFL
 from tests.factories import make_layout
 
@@ -98,12 +98,14 @@ class Watched(Mean):
     def __init__(self) -> None:
         super().__init__()
         self.given: list[tuple[np.ndarray, list[Update], np.ndarray]] = []
+        self.lr_scales: list[float] = []
 
     def step(
-        self, model: np.ndarray, decoded: list[Update], weights: np.ndarray, state: State
+        self, model: np.ndarray, decoded: list[Update], weights: np.ndarray, state: State, lr_scale: float = 1.0
     ) -> tuple[np.ndarray, State]:
         self.given.append((model, decoded, weights))
-        return super().step(model, decoded, weights, state)
+        self.lr_scales.append(lr_scale)
+        return super().step(model, decoded, weights, state, lr_scale)
 
 
 def run(
@@ -268,9 +270,16 @@ def test_a_constant_learning_rate_is_one() -> None:
 
 
 def test_a_cosine_falls_over_the_rounds() -> None:
-    problem = Quadratic()
-    run(problem, schedule=Schedule(4, 1, lr_schedule="cosine"))
+    problem, rule = Quadratic(), Watched()
+    run(problem, schedule=Schedule(4, 1, lr_schedule="cosine"), rule=rule)
     assert problem.lr_scales == pytest.approx([0.5 * (1 + math.cos(math.pi * r / 4)) for r in range(4)])
+    assert rule.lr_scales == problem.lr_scales
+
+
+def test_a_cosine_reaches_rules_whose_step_does_not_grow_with_updates() -> None:
+    """Votes move by lr times 1, 0.5: the model ends 1.5 steps from where it started, in every parameter."""
+    model, _ = run(OneStep(), schedule=Schedule(2, 5, lr_schedule="cosine"), rule=MajorityVote(lr=0.5))
+    np.testing.assert_allclose(model, OneStep().initial_model() + 0.75, rtol=0, atol=1e-6)
 
 
 MESSAGE_MBIT = 8 * (4 * 6 + 12) / 1e6
@@ -294,6 +303,19 @@ def test_a_budget_of_exactly_some_rounds_is_used_up(messages: float, rounds: int
     """The first round always runs; one that fits exactly runs too."""
     _, facts = run(Quadratic(), schedule=Schedule(5, 2, budget=Budget("uplink", messages * MESSAGE_MBIT)))
     assert max(t.round for t in facts.transfers) == rounds
+
+
+@pytest.mark.parametrize(("sizes", "rounds"), [((100, 40, 40), 2), ((40, 100, 40), 2), ((40, 40, 40, 40, 40), 5)])
+def test_the_largest_round_so_far_says_whether_another_fits(sizes: tuple[int, ...], rounds: int) -> None:
+    """Of 200 bytes: after 140, a round as large as the largest would not fit, though one like the last would."""
+    course = Course(Schedule(9, 1, budget=Budget("uplink", 8 * 200 / 1e6)))
+    done = 0
+    for number, size in enumerate(sizes, start=1):
+        if course.is_over:
+            break
+        course.finish([Transfer(number, 0, "uplink", size, 12, "0" * 16, 400)])
+        done += 1
+    assert done == rounds and course.is_over
 
 
 def test_a_total_budget_counts_both_directions_and_missed_differences_but_not_round_0() -> None:

@@ -13,6 +13,7 @@ from harness.cell import describe_failure
 from harness.core.errors import UsageError
 from harness.core.types import SERVER, ComputeWindow, EnergyReading, Score, Shadow, Transfer, UpdateStatistic
 from harness.ledger import (
+    ROUNDS_FILE,
     SCHEMA_VERSION,
     STATUS_FILE,
     Facts,
@@ -84,7 +85,20 @@ def test_what_has_no_value_stays_so(tmp_path: Path) -> None:
     (row,) = read_ledger(tmp_path).statistics.to_dict("records")
     assert math.isnan(row["kurtosis"]) and math.isnan(row["absmax_sigmas"]) and row["sigma"] == 0
     (line,) = read_rounds(tmp_path)
-    assert math.isnan(line["statistics"][0]["kurtosis"])
+    assert line["statistics"][0]["kurtosis"] is None and line["statistics"][0]["sigma"] == 0.0
+
+
+def test_lines_are_strict_json(tmp_path: Path) -> None:
+    """NaN is no JSON, and other readers than Python's refuse the line."""
+    facts = make_facts()
+    facts.statistics[0] = UpdateStatistic(1, 0, "bias", 10, 0.0, math.nan, math.nan, 0.0, 1e-3, 0.0)
+    write(tmp_path, facts)
+
+    def refuse(word: str) -> None:
+        raise ValueError(f"{word} is no JSON")
+
+    for line in (tmp_path / ROUNDS_FILE).read_text(encoding="utf-8").splitlines():
+        json.loads(line, parse_constant=refuse)
 
 
 def test_a_finished_ledger_is_tables_and_a_status_beside_its_lines(tmp_path: Path) -> None:

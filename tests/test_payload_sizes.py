@@ -6,6 +6,7 @@ from baselines.drive import Drive
 from baselines.eden import Eden
 from baselines.ef21 import Ef21
 from baselines.error_feedback import ErrorFeedback
+from baselines.exact_vectors import ExactVectors
 from baselines.float16 import Float16
 from baselines.linear8 import Linear8
 from baselines.nuqsgd import Nuqsgd
@@ -47,13 +48,15 @@ def payload_bytes(codec, layout):
         (ScaledSign(), 4 * 4 + 1202),
         (ErrorFeedback(ScaledSign()), 4 * 4 + 1202),
         (Ef21(ScaledSign()), 4 * 4 + 1202),
+        (ExactVectors(ScaledSign()), 4 * 2 + 9472 // 8 + 4 * 138),
+        (ErrorFeedback(ExactVectors(ScaledSign())), 4 * 2 + 9472 // 8 + 4 * 138),
         (Sign(), 1202),
         # 16 + 1 + 3 + 1 norms of blocks of 512; 15 levels in 4 bits.
         (Qsgd(levels=7, bucket=512), 4 * 21 + 9610 // 2),
         (Qsgd(levels=1, norm="l2", bucket=None), 4 * 4 + 9610 * 2 // 8 + 1),
         (Qsgd(levels=127, bucket=None), 4 * 4 + D),
         (Qsgd(levels=32767, bucket=8192), 4 * 4 + 2 * D),
-        (ErrorFeedback(Qsgd(levels=7, contraction=True)), 4 * 21 + 9610 // 2),
+        (ErrorFeedback(Qsgd(levels=7, norm="l2", contraction=True)), 4 * 21 + 9610 // 2),
         (Nuqsgd(levels=7, bucket=512), 4 * 21 + 9610 // 2),
         # Five ternary digits in a byte.
         (TernGrad(), 4 * 4 + 9610 // 5),
@@ -65,16 +68,18 @@ def payload_bytes(codec, layout):
         # Two ends of the range instead of float32 values.
         (TopK(ratio=0.01, value_bits=16), 96 + 72 + 8 + 2 * 96),
         (TopK(ratio=0.1, value_bits=4), 1202 + 8 + 481),
-        # Blocks of 8192, 1024, 256, 128 and 16, six entries of it padding: 9616 entries.
-        (Drive(), 4 * 5 + 1202),
-        (Drive(scale="min_mse"), 4 * 5 + 1202),
-        (Eden(bits=1), 4 * 5 + 1202),
-        (Eden(bits=3), 4 * 5 + 3606),
-        (Eden(bits=8), 4 * 5 + 9616),
+        # Blocks of 8192, 1024 and 512, 118 entries of them padding: 9728 entries.
+        (Drive(), 4 * 3 + 1216),
+        (Drive(scale="min_mse"), 4 * 3 + 1216),
+        (Eden(bits=1), 4 * 3 + 1216),
+        (Eden(bits=3), 4 * 3 + 3648),
+        (Eden(bits=8), 4 * 3 + 9728),
         # Factors of (128, 64) and (10, 128); the biases as they are.
         (PowerSgd(rank=1), 4 * (192 + 128 + 138 + 10)),
         (PowerSgd(rank=4), 4 * (4 * 192 + 128 + 4 * 138 + 10)),
         (ErrorFeedback(PowerSgd(rank=4)), 4 * (4 * 192 + 128 + 4 * 138 + 10)),
+        # An exponent and float16 for each of four factors.
+        (PowerSgd(rank=4, factor_bits=16), 2 * (4 + 4 * 192 + 4 * 138) + 4 * 138),
         # 10 * 138 numbers would be more than the 1280 of the second matrix.
         (PowerSgd(rank=10), 4 * (10 * 192 + 128 + 1280 + 10)),
         # Two ranges, the indices of two matrices, and the biases as they are.
@@ -128,9 +133,12 @@ def test_digits_mlp(codec, body_bytes):
         (TopK(ratio=1.0), 11 + 332),
         (TopK(ratio=0.001), 1 + 4),
         (TopK(ratio=0.1, value_bits=8), 7 + 8 + 8),
-        # 83 = 64 + 19, and 19 are padded to 32.
-        (Drive(), 4 * 2 + 12),
-        (Eden(bits=5), 4 * 2 + 60),
+        # One block of 128, the least there is.
+        (Drive(), 4 + 16),
+        (Eden(bits=5), 4 + 80),
+        # 15 + 42 entries of matrices, 26 others, and an empty tensor.
+        (ExactVectors(Linear8()), 2 * 8 + 57 + 4 * 26),
+        (ExactVectors(Drive()), 4 + 16 + 4 * 26),
         # (3, 5): 8 of 15; (2, 3, 7) as (2, 21): 23 of 42; 26 others.
         (PowerSgd(rank=1), 4 * (8 + 23 + 26)),
         (PowerSgd(rank=2), 4 * 83),
@@ -167,7 +175,9 @@ def test_quantfl_is_never_longer_than_float32(levels, reconstruction):
         assert payload_bytes(codec, layout) <= FRAME_BYTES + layout.reference_bytes
 
 
-@pytest.mark.parametrize("codec", [QuantFL(vectors="coded"), QuantFL(step=0.001), QuantFL(step=100.0)], ids=repr)
+@pytest.mark.parametrize(
+    "codec", [QuantFL(vectors="coded"), QuantFL(vectors="fine"), QuantFL(step=0.001), QuantFL(step=100.0)], ids=repr
+)
 def test_a_common_step_is_never_longer_than_float32(codec):
     for shapes in [((),), ((1, 1),), ((3,), (4, 1), (5,)), ((17, 3), (2,)), ((300, 2), (1,)), ((100, 100),)]:
         layout = make_layout(*shapes)

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import threadpoolctl
 
 from baselines.error_feedback import ErrorFeedback
 from baselines.powersgd import PowerSgd
+from harness.core.errors import PayloadError
 from harness.core.types import Layout, TensorSpec, Update
 from harness.wire.body import float32_bytes
 from tests.factories import AGREED, encode, make_layout, make_update, round_trip, rounds, update_of
@@ -122,6 +124,49 @@ def test_error_feedback_sends_over_rounds_what_one_round_leaves_out():
     assert errors[1] < 0.4
 
 
-def test_a_rank_below_one_is_refused():
-    with pytest.raises(ValueError, match=r"^rank must be at least 1 \(got 0\)$"):
-        PowerSgd(0)
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_what_is_decoded_is_the_sum_over_columns_in_their_order(n_threads):
+    update = make_update(make_layout((300, 400)))
+    body, _ = encode(PowerSgd(5), update)
+    numbers = np.frombuffer(body, dtype="<f4").astype(np.float64)
+    left, right = numbers[: 5 * 300].reshape(300, 5), numbers[5 * 300 :].reshape(400, 5)
+    # Two columns that cancel but for their rounding make the order count.
+    left[:, 3], left[:, 4] = 2.0**60, -(2.0**60)
+    right[:, 3] = right[:, 4] = 1.0
+    total = np.zeros((300, 400))
+    for column in range(5):
+        total = total + left[:, column, None] * right[:, column]
+    body = float32_bytes(np.concatenate([left.reshape(-1), right.reshape(-1)]))
+    with threadpoolctl.threadpool_limits(n_threads):
+        decoded = PowerSgd(5).decode(body, update.layout, AGREED).values
+    np.testing.assert_array_equal(decoded.reshape(300, 400), total.astype(np.float32))
+
+
+def test_short_factors_take_half_the_bytes_and_keep_eleven_bits():
+    rng = np.random.default_rng(0)
+    update = update_of(1e-6 * low_rank(rng, 60, 50, 2), rng.standard_normal(7))
+    long, short = PowerSgd(2), PowerSgd(2, factor_bits=16)
+    assert len(encode(long, update)[0]) == 4 * 2 * 110 + 4 * 7
+    assert len(encode(short, update)[0]) == 2 * 2 + 2 * 2 * 110 + 4 * 7
+    # Each factor is off by at most 2**-11 in each entry.
+    assert relative_error(round_trip(short, update), update) < 2 * 2.0**-11
+    assert short.nominal_bits(update.layout) == (16 * 220 + 32 * 7) / 3007
+
+
+def test_a_scale_that_no_factor_has_is_refused():
+    layout = make_layout((5, 6))
+    body, _ = encode(PowerSgd(1, factor_bits=16), make_update(layout))
+    with pytest.raises(PayloadError, match="factors of t0: scale exponent 164"):
+        PowerSgd(1, factor_bits=16).decode(np.array([164], dtype="<i2").tobytes() + body[2:], layout, AGREED)
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"rank": 0}, r"rank must be at least 1 \(got 0\)"),
+        ({"factor_bits": 8}, r"factor_bits must be 32 or 16 \(got 8\)"),
+    ],
+)
+def test_settings_out_of_range_are_refused(settings, text):
+    with pytest.raises(ValueError, match=f"^{text}$"):
+        PowerSgd(**settings)

@@ -9,7 +9,7 @@ import pytest
 from baselines.elias import BitReader, omega_bits, packed_bits
 from baselines.error_feedback import ErrorFeedback
 from baselines.nuqsgd import Nuqsgd
-from baselines.qsgd import Qsgd
+from baselines.qsgd import Qsgd, omega_l2
 from harness.core.errors import PayloadError
 from harness.wire.body import float32_bytes
 from tests.factories import AGREED, HOSTILE_UPDATES, encode, make_layout, make_update, round_trip, update_of
@@ -198,6 +198,11 @@ def test_a_norm_beyond_float32_leaves_the_mean_where_it_is():
     np.testing.assert_allclose(decoded.reshape(-1, 3).mean(axis=0), [3e38, -2e38, 1e38], rtol=0.02)
 
 
+def omega_linf(levels, n):
+    """The bound that the module head derives."""
+    return min((n - 1) / (4 * levels**2), math.sqrt(n - 1) / (2 * levels))
+
+
 def worst_for_linf(n):
     """One large entry and equal others, as in the derivation of omega."""
     return update_of(np.r_[1.0, np.full(n - 1, (n - 1) ** -0.5)])
@@ -214,9 +219,11 @@ def test_the_variance_is_below_omega_and_the_contraction_contracts(norm, levels,
     exact = update.values.astype(np.float64)
     energy = np.sum(exact**2)
     plain = Qsgd(levels=levels, norm=norm, bucket=None)
-    (omega_bound,) = plain.omega(np.array([400]))
+    omega_bound = omega_l2(levels, np.array([400]))[0] if norm == "l2" else omega_linf(levels, 400)
     error = np.mean(np.sum((draws(plain, update, 100) - exact) ** 2, axis=1)) / energy
     assert error <= 1.05 * omega_bound
+    if norm == "linf":
+        return
     scaled = dataclasses.replace(plain, contraction=True)
     error = np.mean(np.sum((draws(scaled, update, 100) - exact) ** 2, axis=1)) / energy
     assert error <= 1.05 * omega_bound / (1 + omega_bound)
@@ -236,18 +243,24 @@ def test_omega_for_linf_is_nearly_reached(levels, update):
     codec = Qsgd(levels=levels, norm="linf", bucket=None)
     energy = np.sum(update.values.astype(np.float64) ** 2)
     error = np.mean(np.sum((draws(codec, update, 20) - update.values) ** 2, axis=1)) / energy
-    (bound,) = codec.omega(np.array([update.values.size]))
+    bound = omega_linf(levels, update.values.size)
     assert 0.95 * bound <= error <= bound
 
 
-def residual_over_update(levels, contraction, n_rounds=60):
-    """Norm of the residual of a client that has the same Laplace update in every round, over that of the update."""
-    codec = ErrorFeedback(Qsgd(levels=levels, norm="l2", bucket=512, contraction=contraction))
-    update = source("laplace", 512 * 16)
+def kept_after(inner, update, n_rounds=60):
+    """The residual of a client that has the same update in every round."""
+    codec = ErrorFeedback(inner)
     state = codec.init(update.layout)
     for round_ in range(n_rounds):
         _, state = encode(codec, update, state, seed=round_)
-    return np.linalg.norm(state[0].astype(np.float64)) / np.linalg.norm(update.values)
+    return state[0].astype(np.float64)
+
+
+def residual_over_update(levels, contraction):
+    """Norm of the residual of a client with a Laplace update, over that of the update."""
+    update = source("laplace", 512 * 16)
+    kept = kept_after(Qsgd(levels=levels, norm="l2", bucket=512, contraction=contraction), update)
+    return np.linalg.norm(kept) / np.linalg.norm(update.values)
 
 
 @pytest.mark.parametrize(("levels", "expected"), [(1, 25), (7, 3.8), (15, 1.7), (127, 0.08)])
@@ -260,6 +273,19 @@ def test_error_feedback_around_few_unscaled_levels_diverges():
     assert residual_over_update(7, contraction=False) > 500
 
 
+@pytest.mark.parametrize("levels", [2, 7, 15])
+def test_error_feedback_around_plain_linf_stays_below_the_bound_of_the_module_head(levels):
+    update = source("laplace", 512 * 16)
+    kept = np.abs(kept_after(Qsgd(levels=levels, bucket=512), update)).max()
+    assert kept <= np.abs(update.values).max() / (levels - 1)
+
+
+def test_plain_linf_keeps_less_back_than_the_contracted_l2_of_as_many_levels():
+    update = source("laplace", 512 * 16)
+    kept = np.linalg.norm(kept_after(Qsgd(levels=7, bucket=512), update)) / np.linalg.norm(update.values)
+    assert kept < residual_over_update(7, contraction=True) / 5
+
+
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
@@ -268,6 +294,7 @@ def test_error_feedback_around_few_unscaled_levels_diverges():
         ({"norm": "l1"}, r"norm must be l2 or linf \(got l1\)"),
         ({"bucket": 0}, r"bucket must be at least 1, or empty for one per tensor \(got 0\)"),
         ({"coding": "zip"}, r"coding must be packed, elias or ans \(got zip\)"),
+        ({"contraction": True}, r"contraction goes with norm l2 only: .*"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, text):

@@ -78,7 +78,8 @@ FLOAT32_MAX = np.finfo(np.float32).max
         ),
         ({"rounding": "up"}, "rounding must be nearest or trellis or stochastic or dither (got up)"),
         ({"levels": 4, "rounding": "trellis"}, "rounding is for step, not for levels, here 4 (got trellis)"),
-        ({"vectors": "skip"}, "vectors must be float32 or coded (got skip)"),
+        ({"vectors": "skip"}, "vectors must be float32 or coded or fine (got skip)"),
+        ({"levels": 8, "vectors": "fine"}, "vectors must be float32 or coded with levels, here 8 (got fine)"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings, message):
@@ -89,10 +90,10 @@ def test_settings_that_make_no_sense_are_refused(settings, message):
 
 def test_presets():
     paper = registry.build("codec", "quantfl-paper")
-    assert paper == QuantFL(levels=64, coding="packed", reconstruction="centre")
+    assert paper == QuantFL(levels=64, coding="packed", reconstruction="centre", vectors="float32")
     ours = registry.build("codec", "quantfl")
     update = make_update(make_layout((300, 200), (50,)))
-    spelt_out = QuantFL(step=presets.STEP, dead_zone=presets.DEAD_ZONE, reconstruction="mean")
+    spelt_out = QuantFL(step=presets.STEP, dead_zone=presets.DEAD_ZONE, reconstruction="mean", vectors="fine")
     assert encode(ours, update)[0] == encode(spelt_out, update)[0]
     assert registry.build("codec", {"kind": "quantfl", "levels": 64}) == QuantFL(levels=64)
 
@@ -121,7 +122,7 @@ def test_a_body_of_buckets_by_hand():
 
 def test_the_step_on_the_wire_is_in_root_mean_squares_of_what_is_coded():
     update = update_of(np.resize([3.0, -4.0], (20, 30)), np.full(5, 1e6))
-    body, _ = encode(QuantFL(step=0.5), update)
+    body, _ = encode(QuantFL(step=0.5, vectors="float32"), update)
     assert np.frombuffer(body[:4], dtype="<f4")[0] == np.float32(0.5 * 12.5**0.5)
     # No tensor goes as float32 after all, nothing escapes, and then comes the vector.
     assert body[4:6] == b"\0\0"
@@ -130,10 +131,56 @@ def test_the_step_on_the_wire_is_in_root_mean_squares_of_what_is_coded():
 
 def test_vectors_go_as_they_are_or_are_coded():
     update = make_update(make_layout((40, 50), (2000,), ()))
-    as_they_are, coded = round_trip(QuantFL(), update), round_trip(QuantFL(vectors="coded"), update)
+    raw = QuantFL(vectors="float32")
+    as_they_are, coded = round_trip(raw, update), round_trip(QuantFL(vectors="coded"), update)
     np.testing.assert_array_equal(as_they_are.values[2000:], update.values[2000:])
     assert (coded.values[2000:4000] != update.values[2000:4000]).any()
-    assert len(encode(QuantFL(vectors="coded"), update)[0]) < len(encode(QuantFL(), update)[0]) - 6000
+    assert len(encode(QuantFL(vectors="coded"), update)[0]) < len(encode(raw, update)[0]) - 6000
+
+
+def _many_vectors(n_vectors=60, scale=1.0):
+    """Matrices, and among them vectors of different lengths, 4 % of all entries."""
+    shapes = [shape for number in range(n_vectors) for shape in ((20, 60), (16 + number,))]
+    layout = make_layout(*shapes)
+    update = make_update(layout, scale=1.0)
+    for tensor, place in layout.slices():
+        update.values[place] *= scale if len(tensor.shape) == 1 else 1
+    is_vector = np.concatenate([np.full(tensor.size, len(tensor.shape) == 1) for tensor, _ in layout.slices()])
+    return update, is_vector
+
+
+@pytest.mark.parametrize("rounding", ["nearest", "trellis", "stochastic", "dither"])
+@pytest.mark.parametrize("scale", [1.0, 30.0, 0.01])
+def test_fine_vectors_have_a_sixteenth_of_the_step(rounding, scale):
+    update, is_vector = _many_vectors(scale=scale)
+    codec = QuantFL(rounding=rounding, vectors="fine")
+    body, _ = encode(codec, update)
+    step = np.sqrt(np.square(update.values[~is_vector], dtype=np.float64).mean())
+    assert np.frombuffer(body[:4], dtype="<f4")[0] == pytest.approx(step, rel=1e-6)
+    error = np.abs(codec.decode(body, update.layout, AGREED).values - update.values)
+    most = {"nearest": 1.0, "trellis": 1.2, "stochastic": 1.0, "dither": 0.5}[rounding]
+    assert error[is_vector].max() <= most * step / 16 * 1.001
+    assert error[~is_vector].max() > 0.45 * step
+
+
+def test_fine_vectors_cost_about_four_bits_more_and_share_one_histogram():
+    update, is_vector = _many_vectors()
+    bits = {v: 8 * len(encode(QuantFL(vectors=v), update)[0]) for v in ("float32", "fine", "coded")}
+    without = bits["float32"] - 32 * is_vector.sum()
+    # 2720 entries at 2 bits, and 2 + 4 bits; with 60 histograms it would be thousands of bits more.
+    assert (bits["coded"] - without) / is_vector.sum() == pytest.approx(1.95, abs=0.15)
+    assert (bits["fine"] - without) / is_vector.sum() == pytest.approx(6.1, abs=0.25)
+
+
+@pytest.mark.parametrize("step", [0.001, 1.0, 100.0])
+def test_fine_vectors_by_themselves_outliers_and_zeros(step):
+    codec = QuantFL(step=step, vectors="fine")
+    alone = make_update(make_layout((4000,), ()), scale=1.0)
+    assert np.abs(round_trip(codec, alone).values - alone.values).max() <= 1.01 * step / 16 * 1.5
+    shouting = update_of(alone.values[:3000].reshape(30, 100), np.where(np.arange(500) == 7, 1e9, 0.1))
+    assert round_trip(codec, shouting).values[3007] == np.float32(1e9)
+    silent = update_of(np.zeros((50, 50)), np.resize([0.25, -0.5], 300))
+    np.testing.assert_array_equal(round_trip(codec, silent).values, silent.values)
 
 
 def test_a_tensor_that_would_not_get_shorter_goes_as_it_is():
@@ -347,7 +394,7 @@ def _samples(source, n, seed=0):
 
 
 def _gap(codec, values):
-    """Rate, and how far it is above the Shannon (lower) bound at the same squared error, bits an entry."""
+    """Rate, bits an entry, and mean squared error."""
     update = Update(values, make_layout((1000, values.size // 1000)))
     body, _ = encode(codec, update)
     rate = 8 * len(body) / values.size
@@ -379,7 +426,7 @@ def test_the_trellis_passes_through_all_tensors():
     loud = rng.laplace(size=(100, 90))
     loud[5, 7] = 1e4
     update = update_of(loud, [[3.0]], rng.laplace(size=(70, 90)), np.zeros((30, 30)), rng.normal(size=9))
-    codec = QuantFL(step=0.01, rounding="trellis")
+    codec = QuantFL(step=0.01, rounding="trellis", vectors="float32")
     decoded = round_trip(codec, update).values
     step = 0.01 * np.sqrt(np.square(update.values[:-9], dtype=np.float64).mean())
     error = np.abs(decoded - update.values)
@@ -484,3 +531,16 @@ def test_escapes_without_an_index_are_refused():
     assert body[5] == 0
     with pytest.raises(PayloadError, match="1 escapes in the body that no index stands for"):
         QuantFL().decode(body[:5] + b"\x01" + bytes(4) + body[6:], layout, AGREED)
+
+
+def test_means_are_of_all_taps_of_a_kernel():
+    """Sampled at a stride that divides the shape, one tap would stand for all nine; here they differ fourfold."""
+    layout = make_layout((128, 64, 3, 3))
+    taps = np.array([0.4, 0.7, 0.4, 0.7, 1.6, 0.7, 0.4, 0.7, 0.4])
+    values = np.random.default_rng(0).laplace(size=(128, 64, 9)) * taps
+    gains = []
+    for shape in (values.reshape(-1), np.random.default_rng(1).permutation(values.reshape(-1))):
+        sent = Update(shape.astype(np.float32), layout)
+        decoded = round_trip(QuantFL(step=2.0), sent).values
+        gains.append(float(decoded @ sent.values) / float(sent.values @ sent.values))
+    assert gains[0] == pytest.approx(gains[1], rel=0.02)

@@ -39,6 +39,7 @@ REQUIRED = {
     "stc": {"ratio": 0.01},
     "ef21": {"inner": {"kind": "topk", "ratio": 0.5}},
     "error_feedback": {"inner": {"kind": "topk", "ratio": 0.5}},
+    "exact_vectors": {"inner": {"kind": "topk", "ratio": 0.5}},
     "images": {"data": "somebody/pictures"},
 }
 
@@ -78,7 +79,8 @@ def test_loading_one_part_imports_no_other():
 def test_unknown_names_are_told_with_the_known_ones(fakes):
     with pytest.raises(UsageError) as caught:
         registry.load("codec", "Plian")
-    assert str(caught.value) == 'codec "Plian" is not one of plain, wrapper, lacking, renamed. Did you mean plain?'
+    known = "plain, wrapper, lacking, renamed, quantfl-paper"
+    assert str(caught.value) == f'codec "Plian" is not one of {known}. Did you mean plain?'
 
 
 def test_a_module_that_lacks_something_is_one_line(fakes):

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import threadpoolctl
 from scipy import linalg, stats
 
 from baselines.drive import Drive
@@ -12,7 +13,7 @@ from baselines.rotation import block_sizes, hadamard
 from harness.core.errors import PayloadError
 from harness.core.types import Update
 from harness.wire.body import float32_bytes
-from tests.factories import AGREED, encode, make_layout, round_trip, update_of
+from tests.factories import AGREED, DIGITS_MLP_SHAPES, encode, make_layout, make_update, round_trip, update_of
 
 D = 60_000
 
@@ -71,11 +72,41 @@ def test_the_transform_is_that_of_hadamard(n):
     np.testing.assert_array_equal(hadamard(values.copy()), linalg.hadamard(n) @ values)
 
 
-@pytest.mark.parametrize("d", [0, 1, 2, 31, 33, 97, 1000, 2**15, 2**15 + 1, 9610, 4_650_000, 11_173_962])
+def test_a_long_transform_is_its_own_inverse():
+    # Longer than what is transformed at a time; of whole numbers, so that every sum is exact.
+    values = np.random.default_rng(0).integers(-9, 9, size=2**17).astype(np.float32)
+    twice = hadamard(hadamard(values.copy()))
+    np.testing.assert_array_equal(twice, 2**17 * values)
+
+
+def test_the_transform_adds_in_the_same_order_on_every_machine():
+    values = np.random.default_rng(0).standard_normal(2**10).astype(np.float32)
+    # Bits of the index in the order of the butterflies: within rows of 32 last, from the highest of either half.
+    by_hand = values.copy()
+    for bit in (9, 8, 7, 6, 5, 4, 3, 2, 1, 0):
+        places = np.arange(2**10)
+        low = by_hand[places & ~(1 << bit)]
+        high = by_hand[places | 1 << bit]
+        by_hand = np.where(places >> bit & 1, low - high, low + high)
+    np.testing.assert_array_equal(hadamard(values), by_hand)
+
+
+@pytest.mark.parametrize("codec", [Drive(), Eden(bits=4)], ids=repr)
+def test_the_number_of_threads_changes_nothing(codec):
+    update = Update(np.random.default_rng(0).laplace(size=2**19).astype(np.float32), make_layout((2**19,)))
+    results = []
+    for n_threads in (1, 2):
+        with threadpoolctl.threadpool_limits(n_threads):
+            body, _ = encode(codec, update)
+            results.append((body, codec.decode(body, update.layout, AGREED).values.tobytes()))
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("d", [0, 1, 2, 31, 127, 129, 1000, 2**15, 2**15 + 1, 9610, 4_650_000, 11_173_962])
 def test_blocks_pad_a_handful_of_entries_however_long_the_vector_is(d):
     sizes = block_sizes(d)
-    assert d <= sum(sizes) <= d + 31
-    assert all(size & (size - 1) == 0 for size in sizes)
+    assert d <= sum(sizes) <= d + 127
+    assert all(size & (size - 1) == 0 and size >= 128 for size in sizes)
     assert sizes == sorted(sizes, reverse=True)
     assert len(sizes) <= d.bit_length()
 
@@ -136,6 +167,16 @@ def test_the_mean_of_many_rounds_is_the_update(codec):
     assert energy(drawn.mean(axis=0)) <= 1.3 * energy(drawn) / n_draws / n_draws
 
 
+@pytest.mark.parametrize("codec", [Drive(), Eden(bits=2)], ids=repr)
+@pytest.mark.parametrize("shapes", [((20, 26), (10,)), DIGITS_MLP_SHAPES], ids=["530", "9610"])
+def test_the_last_entries_are_as_unbiased_as_the_others(codec, shapes):
+    update = make_update(make_layout(*shapes), scale=1.0)
+    n_draws = 400
+    drawn = errors(codec, update, n_draws)[:, -18:]
+    # 18 squares, each with one degree of freedom: the mean is above 2.5 times what is expected once in 2,000 times.
+    assert energy(drawn.mean(axis=0)) <= 2.5 * energy(drawn) / n_draws / n_draws
+
+
 def test_the_test_of_bias_would_find_the_scale_that_shrinks():
     update = Update(np.random.default_rng(3).laplace(size=1000).astype(np.float32), make_layout((1000,)))
     drawn = errors(Drive("min_mse"), update, 300)
@@ -153,9 +194,10 @@ def test_the_least_squares_scale_never_does_worse(make):
 def test_drive_by_hand():
     update = update_of([3.0, 1.0])
     body, _ = encode(Drive(), update)
-    # Whatever the signs, y is (4, 2) / sqrt 2 up to order and sign: S = 10 / (6 / sqrt 2), and H sgn(y) is 2 once.
-    assert np.frombuffer(body[:4], dtype="<f4")[0] == pytest.approx(10 * np.sqrt(2) / 6)
-    assert len(body) == 5
+    # Whatever the signs, half of the 128 entries of y are 4 and half 2, over sqrt 128 and up to sign, which is that of
+    # the larger entry: S = 10 / (64 * 6 / sqrt 128), and H sgn(y) is 128 in one place.
+    assert np.frombuffer(body[:4], dtype="<f4")[0] == pytest.approx(10 * np.sqrt(128) / (64 * 6))
+    assert len(body) == 4 + 128 // 8
     np.testing.assert_allclose(Drive().decode(body, update.layout, AGREED).values, [10 / 3, 0], atol=1e-6)
 
 
@@ -202,7 +244,7 @@ def test_scales_that_no_update_has_are_refused(codec):
 
 def test_a_scale_at_the_end_of_float32_decodes_to_finite_numbers():
     layout = make_layout((64,))
-    body = float32_bytes(np.array([np.finfo(np.float32).max])) + bytes(8)
+    body = float32_bytes(np.array([np.finfo(np.float32).max])) + bytes(16)
     assert np.isfinite(Drive().decode(body, layout, AGREED).values).all()
 
 

@@ -136,6 +136,17 @@ def test_adam_by_hand() -> None:
     assert second == pytest.approx([1 + step + 0.5 / (np.sqrt(0.755625) + 0.1), 2, -3], rel=1e-6)
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_a_schedule_shrinks_the_step_of_every_rule(rule: type[ServerRule]) -> None:
+    """At a tenth of the learning rate, the updates of clients are a tenth, and so is the first step, once."""
+    update, tenth = update_of([4, -2, 1]), update_of([0.4, -0.2, 0.1])
+    start = np.zeros(3, dtype=np.float32)
+    part = rule(tau=1e-12) if rule is FedAdam else rule()  # type: ignore[call-arg]
+    whole, _ = part.step(start, [update], np.ones(1), part.init(start))
+    scaled, _ = part.step(start, [tenth], np.ones(1), part.init(start), 0.1)
+    np.testing.assert_allclose(scaled, whole / 10, rtol=1e-5)
+
+
 def test_a_majority_moves_every_parameter_by_the_step() -> None:
     """Three clients: two against one, whatever their size, their weight and how many examples they hold."""
     (model,) = play(MajorityVote(lr=0.5), [[[9, -1, 1], [-1, -9, 1], [-1, 1, 9]]], [[0.9, 0.05, 0.05]])

@@ -366,7 +366,8 @@ def test_a_broadcast_shadow_counts_for_every_client_that_got_the_payload_then_or
     """Differences of rounds 1 to 3: client 1 sits out round 2 and gets it in round 3; client 2 gets a whole model."""
 
     def down(number: int, client: int, digest: str, size: int) -> Transfer:
-        return Transfer(number, client, "downlink", size, 12, digest * 16, 4000)
+        is_late = (number, digest) == (3, "b")
+        return Transfer(number, client, "downlink", size, 12, digest * 16, 0 if is_late else 4000)
 
     transfers = [
         *(down(0, client, "f", 4012) for client in (0, 1, 2)),
@@ -406,6 +407,20 @@ def test_accuracy_within_a_budget_is_read_off_the_trajectory() -> None:
         never = rows.loc[(method, 0.05)]
         assert (never["n_scored"], never["note"]) == (0, "no score within")
         assert pd.isna(never["mean"])
+
+
+@pytest.mark.parametrize(("n_bytes", "is_within"), [(1447, True), (1448, False)])
+def test_a_run_that_ends_half_a_percent_beyond_a_budget_is_within(n_bytes: int, is_within: bool) -> None:
+    """20 % of the reference are 1440 bytes up; a half percent more are 1447.2. All of it is sent by round 1."""
+    transfers = recorded_transfers(ALL[2].result.ledger)
+    late = next(place for place, one in enumerate(transfers) if one.direction == "uplink")
+    for place, one in enumerate(transfers):
+        if one.direction == "uplink":
+            transfers[place] = replace(one, payload_bytes=n_bytes if place == late else 0)
+    cell = make_cell("half", 0, transfers=make_ledger(transfers=transfers).transfers)
+    rows = tabulate([ALL[0], cell], {}, reference="fp32")["budgets"]
+    (row,) = rows.query("method == 'half' and quantity == 'uplink_bits' and share == 0.2").itertuples()
+    assert (row.budget_bits, row.n_scored) == (8 * 1440, int(is_within))
 
 
 def test_the_best_score_within_counts_not_the_last() -> None:

@@ -31,7 +31,9 @@ def _by_the_book(indices, n_machines):
     return mirrored
 
 
-@pytest.mark.parametrize(("n", "n_machines"), [(1, 1), (255, 1), (256, 1), (257, 2), (1000, 4), (70_001, 274)])
+@pytest.mark.parametrize(
+    ("n", "n_machines"), [(1, 1), (32, 1), (33, 2), (1000, 32), (5000, 125), (9472, 128), (70_001, 274)]
+)
 def test_machines_are_as_documented(n, n_machines):
     indices = np.random.default_rng(n).integers(-9, 9, n).astype(np.int32)
     assert mirrored_entries(indices).tolist() == _by_the_book(indices, n_machines)

@@ -7,6 +7,7 @@ Everything left of the ledger speaks of `Update`s and produces facts (`Transfer`
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -47,7 +48,7 @@ class TensorSpec:
     shape: tuple[int, ...]
     is_statistic: bool = False
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Number of entries, at least 0 (1 for a scalar)."""
         return math.prod(self.shape)
@@ -65,12 +66,12 @@ class Layout:
         if kinds != sorted(kinds):
             raise ValueError("the statistics of a layout stand behind its trained tensors")
 
-    @property
+    @cached_property
     def trained(self) -> "Layout":
         """The layout without statistics: what codecs see."""
         return Layout(tuple(tensor for tensor in self.tensors if not tensor.is_statistic))
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Number of parameters d."""
         return sum(tensor.size for tensor in self.tensors)
@@ -146,7 +147,8 @@ class Transfer:
         payload_bytes: length of the payload that the receiver decoded, frame included.
         frame_bytes: the part of `payload_bytes` that is frame (version, codec, length, checksum).
         payload_digest: first 16 hex digits of the payload's SHA-256.
-        reference_bytes: bytes of the same vector as raw float32.
+        reference_bytes: bytes of the same vector as raw float32; 0 for a difference that later ones follow at once, so
+            that a client's model counts once a round however many payloads bring it.
     """
 
     round: int

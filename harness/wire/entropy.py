@@ -3,14 +3,15 @@
 What is written is read back in the same order. Probabilities have 24 bits. In a stream there are, one after another:
 
 number: one of n equally probable values, log2 n bits.
+numbers: several of them; neighbours, as long as n of all of them together is at most 2**24, as one:
+    ``(a n_b + b) n_c + c``, of ``n_a n_b n_c`` values.
 symbols: `count` symbols below `n_symbols` (both known to the reader), none of it if `count` is 0:
-    1. number below `n_symbols`: the lowest symbol that occurs; number below ``n_symbols - lowest``: how far above it
-       the highest is, ``w - 1``. If w is 1 nothing follows.
-    2. number below 24 and number below 16: `shift` and `rate` of the histogram (`harness.wire.histogram`); its
-       differences of roots, ``ceil(w / 2**shift)`` of them, each plus ``limit`` and by the weights of that rate.
-    3. symbols less the lowest, by the weights of the histogram: first the last ``count mod g`` one by one, then the
-       others in groups of g: ``s[0] w**(g-1) + ... + s[g-1]``, whose weight is the product of theirs. g is the largest
-       of 1, 2 and 4 with ``w**g <= min(2**14, count / 8)``: fewer, larger symbols, which are faster to code.
+    1. numbers below `n_symbols`, twice: the lowest symbol that occurs and the highest, which is ``w - 1`` above it. If
+       w is 1 nothing follows.
+    2. numbers below ``ceil(log2 w) + 1`` and 16: `shift` and `rate` of the histogram (`harness.wire.histogram`); its
+       differences of roots, ``ceil(w / 2**shift)`` of them, each plus `limit` and by the weights of that rate.
+    3. symbols less the lowest, by the weights of the histogram: with groups of g (`harness.wire.groups`), first the
+       last ``count mod g`` one by one, then the groups, then the symbols that are cut off.
 
 A stream ends with the number 255 below 256: where words are missing, a reader comes upon zeros instead.
 
@@ -23,8 +24,9 @@ References:
     Bamler, "Understanding Entropy Coding With Asymmetric Numeral Systems (ANS)", arXiv 2201.01741, 2022 (constriction).
 """
 
-from collections.abc import Callable
-from functools import partial
+import math
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import constriction
@@ -33,18 +35,24 @@ from numpy.typing import NDArray
 
 from harness.core.errors import PayloadError
 from harness.wire.body import BodyReader
-from harness.wire.histogram import N_RATES, N_SHIFTS, Differences, Histogram, fitted
+from harness.wire.groups import Symbols, counted, grouping
+from harness.wire.histogram import (
+    N_RATES,
+    Histogram,
+    difference_weights,
+    fitted,
+    largest_root,
+    n_shifts,
+    restored_roots,
+)
 
 MAX_SYMBOLS = 1 << 22
 """Largest alphabet: every symbol between the lowest and the highest takes 2**-24 of the probability at least."""
 
-_MAX_GROUPS = 1 << 14
-_BLOCK = 1 << 15
+_MAX_NUMBERS = 1 << 24
 
 _END = 255
 _N_ENDS = 256
-
-Symbols = NDArray[np.unsignedinteger]
 
 
 class AnsWriter:
@@ -61,7 +69,7 @@ class AnsWriter:
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self._pushes: list[Callable[[Any], object]] = []
+        self._pushes: list[tuple[int | NDArray[np.int32], Callable[[], Any]]] = []
         self.bits = 0.0
         """About how long the stream is so far."""
 
@@ -71,10 +79,18 @@ class AnsWriter:
         self.bits += other.bits
 
     def number(self, value: int, n_values: int) -> None:
-        """Write one of 0 to ``n_values - 1``."""
+        """Write one of 0 to ``n_values - 1``, at most 2**24 values."""
         if n_values > 1:
-            self.bits += float(np.log2(n_values))
-            self._pushes.append(partial(_push, symbols=np.array([value], dtype=np.int32), model=_uniform(n_values)))
+            self.bits += math.log2(n_values)
+            self._pushes.append((value, partial(_uniform, n_values)))
+
+    def numbers(self, values: Sequence[int], sizes: Sequence[int]) -> None:
+        """Write several numbers; `sizes` says of how many values each is one."""
+        for part, n_joint in _joined(tuple(sizes)):
+            joint = 0
+            for value, size in zip(values[part], sizes[part], strict=True):
+                joint = joint * size + value
+            self.number(joint, n_joint)
 
     def symbols(self, symbols: Symbols, n_symbols: int) -> None:
         """Write symbols, shape (n,), each below `n_symbols`, of any unsigned dtype; uint8 is fastest.
@@ -87,35 +103,37 @@ class AnsWriter:
         low, high = int(symbols.min()), int(symbols.max())
         if not high < n_symbols <= MAX_SYMBOLS:
             raise ValueError(f"symbols up to {high} of an alphabet of {n_symbols}, which may have {MAX_SYMBOLS}")
-        self.number(low, n_symbols)
-        self.number(high - low, n_symbols - low)
+        self.numbers((low, high), (n_symbols, n_symbols))
         width = high - low + 1
         if width == 1:
             return
-        group = _group_size(width, symbols.size)
-        single, grouped, counts = _grouped(symbols, low, width, group)
-        histogram, bits = fitted(counts)
+        histogram, bits = fitted(counted(symbols, low, width))
+        self._histogram(histogram, width, symbols.size)
         self.bits += bits
-        self._histogram(histogram, symbols.size)
         weights = histogram.weights(width)
-        self._pushes.append(partial(_push, symbols=single, model=partial(_categorical, weights)))
-        self._pushes.append(partial(_push, symbols=grouped, model=partial(_categorical, _products(weights, group))))
+        how = grouping(weights, symbols.size)
+        groups, ends = how.grouped(symbols, low)
+        single = symbols[groups.size * how.size :].astype(np.int32) - low
+        if single.size:
+            self._pushes.append((single, partial(_categorical, weights)))
+        if groups.size:
+            self._pushes.append((groups, lambda: _categorical(how.group_weights(weights))))
+        if ends.size:
+            self._pushes.append((ends, lambda: _categorical(how.end_weights(weights))))
 
     def finish(self) -> bytes:
         """The words of the stream, which ends here."""
         coder = constriction.stream.stack.AnsCoder()
         self.number(_END, _N_ENDS)
-        for push in reversed(self._pushes):
-            push(coder)
+        for symbols, model in reversed(self._pushes):
+            coder.encode_reverse(symbols, model())
         return bytes(coder.get_compressed().astype("<u4").tobytes())
 
-    def _histogram(self, histogram: Histogram, count: int) -> None:
-        self.number(histogram.shift, N_SHIFTS)
-        self.number(histogram.rate, N_RATES)
-        differences = Differences(count)
-        shifted = (np.diff(histogram.roots, prepend=0) + differences.limit).astype(np.int32)
-        model = partial(_categorical, differences.weights(histogram.rate))
-        self._pushes.append(partial(_push, symbols=shifted, model=model))
+    def _histogram(self, histogram: Histogram, width: int, count: int) -> None:
+        self.numbers((histogram.shift, histogram.rate), (n_shifts(width), N_RATES))
+        limit = largest_root(count)
+        shifted = (histogram.differences + limit).astype(np.int32)
+        self._pushes.append((shifted, partial(_of_differences, limit, histogram.rate)))
 
 
 class AnsReader:
@@ -133,7 +151,18 @@ class AnsReader:
 
     def number(self, n_values: int) -> int:
         """The next number below `n_values`."""
-        return int(self._coder.decode(_uniform(n_values), 1)[0]) if n_values > 1 else 0
+        return int(self._coder.decode(_uniform(n_values))) if n_values > 1 else 0
+
+    def numbers(self, sizes: Sequence[int]) -> list[int]:
+        """The next numbers; `sizes` says of how many values each is one."""
+        values: list[int] = []
+        for part, n_joint in _joined(tuple(sizes)):
+            joint, digits = self.number(n_joint), list[int]()
+            for size in reversed(sizes[part]):
+                joint, digit = divmod(joint, size)
+                digits.append(digit)
+            values += reversed(digits)
+        return values
 
     def symbols(self, count: int, n_symbols: int) -> NDArray[np.uint32]:
         """The next `count` symbols, fresh."""
@@ -151,19 +180,26 @@ class AnsReader:
         count = out.size
         if count == 0:
             return
-        low = self.number(len(table))
-        width = self.number(len(table) - low) + 1
-        table = table[low : low + width]
+        low, high = self.numbers((len(table), len(table)))
+        if low > high:
+            raise PayloadError(f"{self._what}: symbols from {low} to {high}")
+        width = high - low + 1
+        table = table[low : high + 1]
         if width == 1:
             out[:] = table[0]
             return
         weights = self._histogram(width, count).weights(width)
-        group = _group_size(width, count)
-        n_grouped = count // group * group
+        how = grouping(weights, count)
+        n_groups = count // how.size
+        n_grouped = n_groups * how.size
         if n_grouped < count:
             out[n_grouped:] = table[self._coder.decode(_categorical(weights), count - n_grouped)]
-        indices = self._coder.decode(_categorical(_products(weights, group)), n_grouped // group)
-        _take(_tuples(table, group), indices, out[:n_grouped])
+        if n_groups:
+            groups = self._coder.decode(_categorical(how.group_weights(weights)), n_groups)
+            places = how.put(groups, table, out[:n_grouped])
+            if places.size:
+                ends = self._coder.decode(_categorical(how.end_weights(weights)), places.size)
+                out[places] = how.ends(table)[ends]
 
     def finish(self) -> None:
         """Refuse a stream that ended early, or that nobody read to its end."""
@@ -171,11 +207,10 @@ class AnsReader:
             raise PayloadError(f"{self._what}: the coder did not end where it began")
 
     def _histogram(self, width: int, count: int) -> Histogram:
-        shift, rate = self.number(N_SHIFTS), self.number(N_RATES)
-        differences = Differences(count)
-        n_cells = (width + (1 << shift) - 1) >> shift
-        coded = self._coder.decode(_categorical(differences.weights(rate)), n_cells).astype(np.int64)
-        return Histogram(shift, rate, differences.restored(coded - differences.limit, self._what))
+        shift, rate = self.numbers((n_shifts(width), N_RATES))
+        limit = largest_root(count)
+        coded = self._coder.decode(_of_differences(limit, rate), -(-width >> shift)).astype(np.int64)
+        return Histogram(shift, rate, restored_roots(coded - limit, limit, self._what))
 
 
 def encode_symbols(symbols: Symbols, n_symbols: int) -> bytes:
@@ -207,67 +242,31 @@ def decode_symbols(reader: BodyReader, count: int, n_symbols: int, what: str) ->
     return symbols
 
 
-def _group_size(width: int, count: int) -> int:
-    return max(group for group in (1, 2, 4) if group == 1 or width**group <= min(_MAX_GROUPS, count // 8))
-
-
-def _grouped(
-    symbols: Symbols, low: int, width: int, group: int
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
-    """The last symbols that fill no group, the groups, and how often each symbol occurs, all less `low`."""
-    n_grouped = len(symbols) // group * group
-    single = symbols[n_grouped:].astype(np.int32) - low
-    grouped = np.empty(n_grouped // group, dtype=np.int32)
-    counts = np.zeros(width**group, dtype=np.int64)
-    offset = low * sum(width**power for power in range(group))
-    for start in range(0, len(grouped), _BLOCK):
-        block = grouped[start : start + _BLOCK]
-        rows = symbols[start * group : (start + len(block)) * group].reshape(-1, group)
-        block[:] = rows[:, 0]
-        for column in range(1, group):
-            np.multiply(block, width, out=block)
-            np.add(block, rows[:, column], out=block)
-        block -= offset
-        counts += np.bincount(block, minlength=len(counts))
-    cube = counts.reshape((width,) * group)
-    marginals = [cube.sum(axis=tuple(a for a in range(group) if a != axis)) for axis in range(group)]
-    return single, grouped, np.sum(marginals, axis=0) + np.bincount(single, minlength=width)
-
-
-def _products(weights: NDArray[np.float64], group: int) -> NDArray[np.float64]:
-    """Weights of groups of independent symbols."""
-    products = weights
-    for _ in range(group - 1):
-        products = np.multiply.outer(products, weights).reshape(-1)
-    return products
-
-
-def _tuples(table: NDArray[Any], group: int) -> NDArray[Any]:
-    """What a group stands for: row ``s[0] w**(g-1) + ... + s[g-1]`` is ``table[s[0]], ..., table[s[g-1]]``."""
-    axes = np.meshgrid(*[table] * group, indexing="ij")
-    return np.stack([axis.reshape(-1) for axis in axes], axis=1)
-
-
-def _take(rows: NDArray[Any], indices: NDArray[np.int32], out: NDArray[Any]) -> None:
-    """``out = rows[indices]``, flat; a row of up to 16 bytes is moved as one item."""
-    item = {1: "u1", 2: "u2", 4: "u4", 8: "u8", 16: "c16"}[rows.shape[1] * rows.itemsize]
-    source, target = rows.view(item).reshape(-1), out.view(item)
-    for start in range(0, len(indices), _BLOCK):
-        np.take(source, indices[start : start + _BLOCK], out=target[start : start + _BLOCK], mode="clip")
-
-
 def _categorical(weights: NDArray[np.float64]) -> Any:
     # constriction adds weights one after the other; numpy's order, and so its last bit, depends on the machine.
     return constriction.stream.model.Categorical(weights, perfect=False)
 
 
+@lru_cache(maxsize=64)
+def _of_differences(limit: int, rate: int) -> Any:
+    return _categorical(difference_weights(limit, rate))
+
+
+@lru_cache(maxsize=256)
 def _uniform(n_values: int) -> Any:
     return constriction.stream.model.Uniform(n_values)
 
 
-def _push(coder: Any, symbols: NDArray[np.int32], model: Any) -> None:
-    if symbols.size:
-        coder.encode_reverse(symbols, model() if callable(model) else model)
+@lru_cache(maxsize=256)
+def _joined(sizes: tuple[int, ...]) -> list[tuple[slice, int]]:
+    """Which neighbouring numbers are written as one, and how many values that has."""
+    parts, start, product = [], 0, 1
+    for stop, size in enumerate(sizes):
+        if product * size > _MAX_NUMBERS:
+            parts.append((slice(start, stop), product))
+            start, product = stop, 1
+        product *= size
+    return [*parts, (slice(start, len(sizes)), product)]
 
 
 def varint(number: int) -> bytes:

@@ -2,8 +2,8 @@
 
 A new codec is here by itself in its default settings; `_LISTED` is for settings worth a look of their own, and for a
 codec that has none by default. What a codec declares in its module head goes into `promises`. Then
-``python -m tests.contracts.codec_examples`` writes its golden payload. Payloads that are already there change only with
-the wire format, which is a change that users must be told of.
+``python -m tests.contracts.codec_examples`` writes its golden payload and what that decodes to. What is already there
+changes only with the wire format or with what it stands for, which users must be told of.
 """
 
 import json
@@ -17,6 +17,7 @@ from baselines.drive import Drive
 from baselines.eden import Eden
 from baselines.ef21 import Ef21
 from baselines.error_feedback import ErrorFeedback
+from baselines.exact_vectors import ExactVectors
 from baselines.float16 import Float16
 from baselines.linear8 import Linear8
 from baselines.nuqsgd import Nuqsgd
@@ -32,9 +33,10 @@ from harness import registry
 from harness.core.errors import UsageError
 from harness.core.protocols import Codec
 from harness.core.types import Update
+from harness.wire.body import float32_bytes
 from harness.wire.frame import VERSION, seal
 from quantfl.codec import QuantFL
-from tests.factories import encode, settings_bytes, update_of
+from tests.factories import AGREED, encode, settings_bytes, update_of
 
 GOLDEN_FILE = Path(__file__).parent.parent / "golden" / f"v{VERSION}" / "payloads.json"
 
@@ -42,6 +44,7 @@ _LISTED: dict[str, Codec] = {
     "float32": Float32(),
     "float16": Float16(),
     "linear8": Linear8(),
+    "linear8-ans": Linear8(coding="ans"),
     "signsgd": ScaledSign(),
     "sign": Sign(),
     "qsgd": Qsgd(),
@@ -69,6 +72,7 @@ _LISTED: dict[str, Codec] = {
     "stc-ans": SparseTernary(ratio=0.05, coding="ans"),
     "powersgd-1": PowerSgd(rank=1),
     "powersgd-2": PowerSgd(rank=2),
+    "powersgd-2-16": PowerSgd(rank=2, factor_bits=16),
     "drive": Drive(),
     "drive-min_mse": Drive(scale="min_mse"),
     "eden-1": Eden(bits=1),
@@ -82,6 +86,9 @@ _LISTED: dict[str, Codec] = {
     "quantfl-centre": QuantFL(step=0.5, dead_zone=0.5, reconstruction="centre"),
     "quantfl-trellis": QuantFL(rounding="trellis"),
     "quantfl-trellis-centre": QuantFL(step=0.1, rounding="trellis", reconstruction="centre", vectors="coded"),
+    "quantfl-fine-vectors": QuantFL(vectors="fine"),
+    "quantfl-trellis-fine-vectors": QuantFL(rounding="trellis", vectors="fine"),
+    "quantfl-dither-fine-vectors": QuantFL(rounding="dither", vectors="fine"),
     "quantfl-stochastic": QuantFL(step=0.7, rounding="stochastic"),
     "quantfl-dither": QuantFL(step=0.7, rounding="dither", vectors="coded"),
     "quantfl-paper": QuantFL(levels=64, coding="packed"),
@@ -106,10 +113,15 @@ _LISTED: dict[str, Codec] = {
     "error_feedback-signsgd": ErrorFeedback(inner=ScaledSign()),
     "error_feedback-qsgd": ErrorFeedback(inner=Qsgd(levels=1, norm="l2", contraction=True, coding="elias")),
     "ef21-topk": Ef21(inner=TopK(ratio=0.1)),
-    "ef21-qsgd": Ef21(inner=Qsgd(contraction=True)),
+    "ef21-qsgd": Ef21(inner=Qsgd()),
+    "ef21-exact_vectors-topk": Ef21(inner=ExactVectors(inner=TopK(ratio=0.1))),
     "error_feedback-topk": ErrorFeedback(inner=TopK(ratio=0.1)),
     "error_feedback-stc": ErrorFeedback(inner=SparseTernary(ratio=0.05)),
     "error_feedback-powersgd": ErrorFeedback(inner=PowerSgd(rank=2)),
+    "error_feedback-exact_vectors-signsgd": ErrorFeedback(inner=ExactVectors(inner=ScaledSign())),
+    "exact_vectors-error_feedback-topk": ExactVectors(inner=ErrorFeedback(inner=TopK(ratio=0.1))),
+    "exact_vectors-qsgd-ans": ExactVectors(inner=Qsgd(coding="ans")),
+    "exact_vectors-eden": ExactVectors(inner=Eden(bits=4)),
     "error_feedback-quantfl": ErrorFeedback(inner=QuantFL(levels=4, reconstruction="mean")),
 }
 
@@ -134,12 +146,15 @@ def golden_update() -> Update:
     return update_of(entries[:30].reshape(5, 6), entries[30:] / 1024, 0.75, np.zeros((0, 3)))
 
 
-def golden_payload(codec: Codec) -> str:
-    """The sealed payload of the golden update, in hex."""
-    return seal(encode(codec, golden_update())[0], codec.wire_id, settings_bytes(codec)).hex()
+def golden_record(codec: Codec) -> dict[str, str]:
+    """The sealed payload of the golden update, and the float32 entries that it decodes to, little-endian; in hex."""
+    body, _ = encode(codec, golden_update())
+    decoded = codec.decode(body, golden_update().layout, AGREED).values
+    payload = seal(body, codec.wire_id, settings_bytes(codec))
+    return {"payload": payload.hex(), "decoded": float32_bytes(decoded).hex()}
 
 
 if __name__ == "__main__":
-    payloads = {name: golden_payload(codec) for name, codec in EXAMPLES.items()}
+    records = {name: golden_record(codec) for name, codec in EXAMPLES.items()}
     GOLDEN_FILE.parent.mkdir(parents=True, exist_ok=True)
-    GOLDEN_FILE.write_text(json.dumps(payloads, indent=2) + "\n", encoding="utf-8")
+    GOLDEN_FILE.write_text(json.dumps(records, indent=2) + "\n", encoding="utf-8")

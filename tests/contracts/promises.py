@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from harness.core.protocols import Codec
 from quantfl import presets
+from tests.factories import digits_layout, make_update
 
 Bound = Callable[[NDArray[np.float64]], float]
 
@@ -30,9 +31,11 @@ class Promise:
         has_fixed_length: the length depends on the layout only, not on the entries.
         keeps_vectors: tensors of fewer than two dimensions arrive exactly, as float32.
         is_portable: every machine makes the same bytes of the golden update; not so with a matrix factorisation.
+        decodes_portably: every machine decodes a payload to the same bits; not so with powers of two by `exp2`.
         entry_bound: largest error of an entry, from the entries of its tensor; float32 rounding comes on top.
         nmse_bound: most that ``||decoded - x||^2 / ||x||^2`` is, as a mean over draws, for Laplace entries in the
             layout of the digits MLP.
+        low_rank_nmse: as `nmse_bound`, where every matrix has rank 1; the same bound with one draw.
         needs_server: the only server rule that can use what is decoded.
     """
 
@@ -44,8 +47,10 @@ class Promise:
     has_fixed_length: bool = False
     keeps_vectors: bool = False
     is_portable: bool = True
+    decodes_portably: bool = True
     entry_bound: Bound | None = None
     nmse_bound: float | None = None
+    low_rank_nmse: float | None = None
     needs_server: str | None = None
 
 
@@ -74,9 +79,9 @@ def _quantfl(codec: Any) -> Promise:
         base,
         is_unbiased=base is not _DETERMINISTIC and not is_clipped,
         has_fixed_length=codec.levels is not None and codec.coding == "packed",
-        keeps_vectors=codec.vectors == "float32",
+        keeps_vectors=(codec.vectors or ("float32" if codec.levels else "fine")) == "float32",
         entry_bound=None if codec.levels is None or is_clipped or codec.scope == "model" else _bucket_bound(codec),
-        nmse_bound=_step_nmse(codec) if codec.levels is None else (1.0 if codec.levels >= 5 else None),
+        nmse_bound=_step_nmse(codec) if codec.levels is None else _levels_nmse(codec),
     )
 
 
@@ -85,6 +90,53 @@ def _step_nmse(codec: Any) -> float:
     dead_zone = codec.dead_zone or presets.DEAD_ZONE
     share = {"stochastic": 1.05 / 6, "dither": 1.02 / 12}.get(codec.rounding, dead_zone**2 / 3)
     return share * (codec.step or presets.STEP) ** 2
+
+
+def _levels_nmse(codec: Any) -> float:
+    """From ranges of the update itself: a twelfth of a squared width, a sixth at random, and what is clipped.
+
+    Buckets wider than the bulk of the entries do worse if 0 lies on an edge. Of equally full ones, the two outer ones
+    alone, with exponential tails, lose ``1 / L``.
+    """
+    if codec.buckets == "mass":
+        return 1.25 / codec.levels
+    lost, energy = 0.0, 0.0
+    for values in _groups(codec):
+        low, high = _range(codec, values)
+        width = (high - low) / (codec.levels - (codec.rounding != "nearest"))
+        edge = 1 + width / values.std() / 4 if codec.levels % 2 == 0 and codec.rounding == "nearest" else 1.0
+        share = {"nearest": edge / 12, "stochastic": 1 / 6, "dither": 1 / 12}[codec.rounding]
+        clipped = np.maximum(np.maximum(values - high, low - values), 0)
+        lost += values.size * share * width**2 + float(np.sum((clipped + (clipped > 0) * width / 2) ** 2))
+        energy += float(np.sum(values**2))
+    return 1.05 * lost / energy
+
+
+def _groups(codec: Any) -> list[NDArray[np.float64]]:
+    """The entries that share a range, of the update that the bound is tested with."""
+    update = make_update(digits_layout())
+    coded = [
+        update.values[place].astype(np.float64)
+        for tensor, place in update.layout.slices()
+        if codec.vectors == "coded" or len(tensor.shape) > 1
+    ]
+    if codec.scope == "model":
+        return [np.concatenate(coded)]
+    length = codec.block_size or update.values.size
+    return [values[start : start + length] for values in coded for start in range(0, values.size, length)]
+
+
+def _range(codec: Any, values: NDArray[np.float64]) -> tuple[float, float]:
+    if codec.range_rule == "absmax":
+        return -_largest(values), _largest(values)
+    low, high = float(values.min()), float(values.max())
+    if codec.range_rule == "sigma":
+        reach = codec.sigmas * values.std()
+        return max(low, values.mean() - reach), min(high, values.mean() + reach)
+    if codec.range_rule == "percentile":
+        outside = (100 - codec.percentile) / 2
+        low, high = np.percentile(values, [outside, 100 - outside])
+    return low, high
 
 
 def _bucket_bound(codec: Any) -> Bound:
@@ -103,7 +155,7 @@ def _qsgd(codec: Any) -> Promise:
         omega = min(n / s**2, math.sqrt(n) / s)
     else:
         omega = min((n - 1) / (4 * s**2), math.sqrt(n - 1) / (2 * s))
-    if codec.contraction:
+    if codec.contraction:  # with l2
         return replace(_DRAWING, has_fixed_length=codec.coding == "packed", nmse_bound=omega / (1 + omega))
     norm = np.linalg.norm if codec.norm == "l2" else _largest
     return replace(
@@ -143,7 +195,24 @@ def _rotated(bits: int, scale: str) -> Promise:
 def _topk(codec: Any) -> Promise:
     exact = 1 - codec.ratio + 0.001
     nmse = {32: exact, 16: exact, 8: exact + 0.01, 4: 1.0}[codec.value_bits]
-    return replace(_DETERMINISTIC, has_fixed_length=codec.coding == "packed", nmse_bound=nmse)
+    return replace(
+        _DETERMINISTIC,
+        has_fixed_length=codec.coding == "packed",
+        decodes_portably=codec.value_bits == 32,
+        nmse_bound=nmse,
+    )
+
+
+def _powersgd(codec: Any) -> Promise:
+    """Of Laplace entries, little has a low rank; what has one arrives, but for rounding the factors."""
+    return Promise(
+        ignores_agreed=True,
+        has_fixed_length=True,
+        keeps_vectors=True,
+        is_portable=False,
+        nmse_bound=0.99,
+        low_rank_nmse=1e-10 if codec.factor_bits == 32 else 2.0**-21,
+    )
 
 
 def _error_feedback(codec: Any) -> Promise:
@@ -155,25 +224,27 @@ _PROMISES: Mapping[str, Callable[[Any], Promise]] = {
     "float16": lambda codec: replace(
         _FIXED, entry_bound=lambda values: 2.0**-11 * _largest(values), nmse_bound=2.0**-22
     ),
-    "linear8": lambda codec: replace(_FIXED, entry_bound=lambda values: _spread(values) / 255 / 2, nmse_bound=5e-4),
+    "linear8": lambda codec: replace(
+        _FIXED,
+        has_fixed_length=codec.coding == "packed",
+        entry_bound=lambda values: _spread(values) / 255 / 2,
+        nmse_bound=5e-4,
+    ),
     "signsgd": lambda codec: replace(_FIXED, nmse_bound=0.52),
     "sign": lambda codec: replace(_DRAWING, has_fixed_length=True),
-    "topk": lambda codec: replace(
-        _FIXED, has_fixed_length=codec.coding == "packed", nmse_bound=1 - codec.ratio + 0.001
-    ),
+    "topk": _topk,
     "qsgd": _qsgd,
     "terngrad": _terngrad,
     "nuqsgd": _nuqsgd,
     # Laplace entries: r (1 + ln(1/r))^2 / 2 of the energy arrives at ratio r.
     "stc": lambda codec: replace(_DETERMINISTIC, nmse_bound=1.001 - codec.ratio / 2),
-    "powersgd": lambda codec: Promise(
-        ignores_agreed=True, has_fixed_length=True, keeps_vectors=True, is_portable=False, nmse_bound=1.0
-    ),
+    "powersgd": _powersgd,
     "drive": lambda codec: replace(_rotated(1, codec.scale), has_fixed_length=True),
     "eden": lambda codec: replace(_rotated(codec.bits, codec.scale), has_fixed_length=codec.coding == "packed"),
     "quantfl": _quantfl,
     "error_feedback": _error_feedback,
     "ef21": lambda codec: replace(_error_feedback(codec), needs_server="ef21"),
+    "exact_vectors": lambda codec: replace(promise_of(codec.inner), keeps_vectors=True),
 }
 """Promises per kind, from the settings."""
 

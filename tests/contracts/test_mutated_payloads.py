@@ -31,7 +31,10 @@ LAYOUTS = {
     "small": make_layout((24, 20), (), (0, 3), (33,)),  # where they are coded
 }
 
-MEMORY_PER_BYTE = 50
+LARGE = make_layout((512, 500), (500,))
+"""About a megabyte, so that what a decode takes in proportion is more than what it takes anyway."""
+
+MEMORY_PER_BYTE = 14
 MEMORY_FIXED = 2**21
 """Peak of a decode, per byte of the layout as float32, and on top: a table of 65,536 levels in float64, and copies."""
 
@@ -192,14 +195,14 @@ def test_a_body_that_ends_early_or_late_is_refused(name):
 @named
 def test_memory_stays_in_proportion_to_the_layout(name):
     codec = EXAMPLES[name]
-    for layout in LAYOUTS.values():
+    for layout, count in [*((small, 40) for small in LAYOUTS.values()), (LARGE, 3)]:
         allowed = MEMORY_PER_BYTE * layout.reference_bytes + MEMORY_FIXED
         for body in bodies_of(codec, layout):
             with fenced():
                 tracemalloc.start()
                 try:
                     peaks = []
-                    for damaged in [body, *mutated(body, 40, seed=99)]:
+                    for damaged in [body, *mutated(body, count, seed=99)]:
                         before = tracemalloc.get_traced_memory()[0]
                         tracemalloc.reset_peak()
                         is_well(codec, damaged, layout)

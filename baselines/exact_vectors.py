@@ -1,0 +1,97 @@
+"""Exact vectors: matrices through another codec, biases and other vectors and scalars as float32.
+
+Vectors are a few in a thousand of a model's entries, and a codec spends a scale each on them or sums them up with
+entries of another size; practice often leaves them out of compression. `quantfl` does so by itself (``vectors``), and
+`baselines.powersgd` too; this gives any other codec the same. Tensors of two or more dimensions go through the inner
+codec, as a model of their own. In front of error feedback or within it: the residual of an exact entry is zero.
+
+Wire format: the body of the inner codec for the layout without vectors, then the entries of tensors of fewer than two
+dimensions, in model order, float32, little-endian; under the inner codec's wire id. A receiver that knows of no vectors
+has other settings, and the frame's checksum covers these.
+Bias and error: those of the inner codec on matrices, none on vectors.
+State: that of the inner codec, for matrices only.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from baselines.wrapper import wrapped_kinds
+from harness.core.errors import PayloadError
+from harness.core.protocols import Codec, State
+from harness.core.types import Agreed, Float32, Layout, Update
+from harness.wire.body import BodyReader, check_finite, float32_bytes
+
+
+@dataclass(frozen=True)
+class ExactVectors:
+    """Wraps another codec: it gets the matrices, while biases and other vectors travel as float32.
+
+    Attributes:
+        inner: the codec of tensors of two or more dimensions; any but ef21, which belongs around this one.
+    """
+
+    inner: Codec
+
+    kind: ClassVar[str] = "exact_vectors"
+
+    def __post_init__(self) -> None:
+        """Refuse increments of matrices beside updates of vectors, and a codec that has exact vectors already."""
+        for kind in wrapped_kinds(self.inner):
+            if kind in ("ef21", self.kind):
+                raise ValueError(f"inner must be a codec without {kind}; {_ADVICE[kind]}")
+
+    @property
+    def wire_id(self) -> int:
+        """That of the inner codec, with whose body this begins."""
+        return self.inner.wire_id
+
+    def nominal_bits(self, layout: Layout) -> float:
+        """That of the inner codec for the matrices, as the literature quotes it."""
+        return self.inner.nominal_bits(_part(layout, is_vector=False))
+
+    def init(self, layout: Layout) -> State:
+        """That of the inner codec."""
+        return self.inner.init(_part(layout, is_vector=False))
+
+    def encode(self, update: Update, state: State, rng: np.random.Generator, agreed: Agreed) -> tuple[bytes, State]:
+        """The inner codec's body of the matrices, the vectors; and the inner codec's state."""
+        vectors = _taken(update, is_vector=True)
+        check_finite(vectors)
+        body, state = self.inner.encode(_taken(update, is_vector=False), state, rng, agreed)
+        return body + float32_bytes(vectors.values), state
+
+    def decode(self, body: bytes, layout: Layout, agreed: Agreed) -> Update:
+        """What the inner codec decodes, and the vectors; see `harness.core.protocols.Codec`."""
+        n_inner = len(body) - _part(layout, is_vector=True).reference_bytes
+        if n_inner < 0:
+            raise PayloadError(f"body of {len(body)} bytes is shorter than its vectors")
+        reader = BodyReader(body[n_inner:])
+        matrices = self.inner.decode(body[:n_inner], _part(layout, is_vector=False), agreed).values
+        values: Float32 = np.empty(layout.size, dtype=np.float32)
+        start = 0
+        for tensor, place in layout.slices():
+            if _is_vector(tensor.shape):
+                values[place] = reader.float32(tensor.size, f"entries of {tensor.name}")
+            else:
+                values[place] = matrices[start : start + tensor.size]
+                start += tensor.size
+        return Update(values, layout)
+
+
+_ADVICE = {"ef21": "put exact_vectors into ef21 instead", "exact_vectors": "once is enough"}
+
+
+def _is_vector(shape: tuple[int, ...]) -> bool:
+    return len(shape) < 2
+
+
+def _part(layout: Layout, is_vector: bool) -> Layout:
+    return Layout(tuple(tensor for tensor in layout.tensors if _is_vector(tensor.shape) == is_vector))
+
+
+def _taken(update: Update, is_vector: bool) -> Update:
+    """The vectors or the matrices of an update, copied."""
+    parts = [update.values[place] for tensor, place in update.layout.slices() if _is_vector(tensor.shape) == is_vector]
+    return Update(np.concatenate([np.zeros(0, dtype=np.float32), *parts]), _part(update.layout, is_vector))
