@@ -11,7 +11,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import chain
 from typing import TypeVar
 
 import numpy as np
@@ -84,11 +84,12 @@ class Measured:
     Attributes:
         size: number of entries n.
         payload_bytes: length of the payload, frame included; mean over payloads.
+        first_bytes: length of the first payload, whose symbols `entropy_bits` counts.
         nominal_bits: what the literature quotes, bits an entry.
-        entropy_bits: empirical entropy of the decoded symbols, bits an entry.
+        entropy_bits: empirical entropy of the symbols that the first payload decodes to, bits an entry.
         bound_bits: least bits an entry at this error; for recorded updates the Gaussian reference.
         nmse: squared error over the update's energy; mean over payloads.
-        is_random: whether equal updates may be decoded to different values.
+        is_random: whether equal updates were decoded to different values, within `REPEATS` payloads.
         bias: energy of the mean error over the energy of the update, corrected for the number of draws.
         bias_floor: below it a bias cannot be told from none; 0 for a codec that does not round at random.
         gain: projection of the mean decoded update on the update, over the update's energy.
@@ -100,6 +101,7 @@ class Measured:
 
     size: int
     payload_bytes: float
+    first_bytes: int
     nominal_bits: float
     entropy_bits: float | None
     bound_bits: float | None
@@ -119,23 +121,26 @@ def measure(codec: Codec, update: Update, distribution: Distribution | None, see
     exact = update.values.astype(np.float64)
     energy, spread = float(exact @ exact), float(exact.std()) or float(np.abs(exact).max())
     shots = _shots(codec, update, seed)
-    first, second = next(shots), next(shots)
-    is_random = not np.array_equal(first.decoded, second.decoded)
-    tally, taken = _Tally(exact), []
-    for shot in islice(chain([first, second], shots), DRAWS if is_random else REPEATS):
+    first, tally, is_random = next(shots), _Tally(exact), False
+    taken: list[_Shot] = []
+    for shot in chain([first], shots):
+        is_random = is_random or not np.array_equal(shot.decoded, first.decoded)
         tally.add(shot.decoded)
         taken.append(replace(shot, decoded=_NOTHING))
+        if len(taken) == (DRAWS if is_random else REPEATS):
+            break
     nmse = tally.mean_error_energy / energy if energy else None
     return Measured(
         size=exact.size,
         payload_bytes=statistics.fmean(shot.payload_bytes for shot in taken),
+        first_bytes=first.payload_bytes,
         nominal_bits=codec.nominal_bits(update.layout),
         entropy_bits=symbol_entropy_bits(update, first.decoded, first.payload_bytes),
         bound_bits=_bound(update, distribution, nmse),
         nmse=nmse,
         is_random=is_random,
         bias=(tally.bias_energy if is_random else tally.mean_error_energy) / energy if energy else None,
-        bias_floor=_bias_floor(nmse or 0.0, exact.size) if is_random else 0.0,
+        bias_floor=tally.bias_floor / energy if is_random and energy else 0.0,
         gain=tally.projection / energy if energy else None,
         worst_sigmas=tally.worst / spread if spread else None,
         state_bytes=first.state_bytes,
@@ -190,7 +195,7 @@ class _Tally:
 
     def __init__(self, exact: NDArray[np.float64]) -> None:
         self._exact = exact
-        self._errors = np.zeros_like(exact)
+        self._errors, self._squares = np.zeros_like(exact), np.zeros_like(exact)
         self._energies: list[float] = []
         self.worst = 0.0
 
@@ -198,7 +203,8 @@ class _Tally:
         error = decoded - self._exact
         self._errors += error
         self._energies.append(float(error @ error))
-        self.worst = max(self.worst, float(np.abs(error, out=error).max()))
+        self.worst = max(self.worst, float(np.abs(error).max()))
+        self._squares += np.square(error, out=error)
 
     @property
     def mean_error_energy(self) -> float:
@@ -214,14 +220,20 @@ class _Tally:
         return max(0.0, of_mean - variance / n)
 
     @property
+    def bias_floor(self) -> float:
+        """Three standard deviations of `bias_energy` without a bias, if entries err independently.
+
+        The square of the mean of N errors of variance v scatters by ``sqrt(2) v / N``; squares of deviations add up
+        over entries, whose v differ: errors of a sparse or scaled codec are those of a few entries.
+        """
+        n = len(self._energies)
+        variances = np.maximum(self._squares - self._errors**2 / n, 0.0) / (n - 1)
+        return 3 * math.sqrt(2 * float(variances @ variances)) / n
+
+    @property
     def projection(self) -> float:
         """Scalar product of the update with the mean decoded one."""
         return float(self._exact @ (self._exact + self._errors / len(self._energies)))
-
-
-def _bias_floor(nmse: float, size: int) -> float:
-    """Three standard deviations of the bias that `DRAWS` unbiased payloads show, if entries err independently."""
-    return 3 * nmse / DRAWS * math.sqrt(2 / size)
 
 
 def _bound(update: Update, distribution: Distribution | None, nmse: float | None) -> float | None:
@@ -234,11 +246,7 @@ def _row(named: Named, measured: Sequence[Measured]) -> CodecAudit:
     """Means over updates, with equal weight; the worst error is the largest and times are medians."""
     bits = [8 * one.payload_bytes / one.size for one in measured]
     uses_entropy = is_entropy_coded(named.codec)
-    ideal = [one.entropy_bits if uses_entropy else one.nominal_bits for one in measured]
-    side = [
-        None if least is None else one.payload_bytes - least * one.size / 8
-        for one, least in zip(measured, ideal, strict=True)
-    ]
+    side = [_side_bytes(one, uses_entropy) for one in measured]
     gaps = [None if one.bound_bits is None else sent - one.bound_bits for one, sent in zip(measured, bits, strict=True)]
     return CodecAudit(
         label=named.label,
@@ -260,6 +268,13 @@ def _row(named: Named, measured: Sequence[Measured]) -> CodecAudit:
         encode_ns=statistics.median(1e9 * one.encode_s / one.size for one in measured),
         decode_ns=statistics.median(1e9 * one.decode_s / one.size for one in measured),
     )
+
+
+def _side_bytes(one: Measured, is_over_entropy: bool) -> float | None:
+    """What a payload takes beyond its nominal bits; beyond its entropy, of one payload, as both differ by draw."""
+    if not is_over_entropy:
+        return one.payload_bytes - one.nominal_bits * one.size / 8
+    return None if one.entropy_bits is None else one.first_bytes - one.entropy_bits * one.size / 8
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -131,13 +131,13 @@ class DeltaBroadcast:
 
     def receive(self, round: int, client: int) -> Float32:
         """The model as `client` puts it together from what it held and the bytes it is sent."""
-        model = self._held.get(self._last_round[client], self._before_deltas)
-        for sent in self.due(round, client):
+        model, due = self._held.get(self._last_round[client], self._before_deltas), self.due(round, client)
+        for sent in due:
             link = self._whole if sent.is_whole else self._link
             with link.watch.window(round, "decode", client):
                 decoded = link.decode(sent.payload, sent.round)
                 model = decoded if sent.is_whole else self._added(model, decoded)
-            link.count(sent.payload, round, client)
+            link.count(sent.payload, round, client, is_complete=sent is due[-1])
         if model.tobytes() != self.model.tobytes():
             raise RuntimeError(f"round {round}, client {client}: its model is not the one that the server follows")
         self._last_round[client] = round

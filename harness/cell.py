@@ -8,26 +8,22 @@ import functools
 import multiprocessing
 import os
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from harness import registry
-from harness.channel import Channel
 from harness.core.errors import EnvironmentLacksError, HarnessError
 from harness.core.protocols import EnergyMeter, Task
-from harness.federation import run_rounds
 from harness.ledger import Facts, Host, LedgerWriter
 from harness.meters.cpu_time import cpu_seconds_of_process
 from harness.plan import Cell
 from harness.provenance import describe_code, describe_host
-from harness.recording import Recorder, RecordSettings
-from harness.schedule import Budget, Schedule
+from harness.simulation import run_once
 from harness.stopwatch import Stopwatch
 from harness.store import Store
 
-TRAINING_KEYS = ("local_epochs", "batch_size", "lr")
 _ENVIRONMENT_ERRNOS = {errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM}
 
 
@@ -134,46 +130,6 @@ def describe_failure(error: BaseException) -> Failure:
     if isinstance(error, HarnessError):
         return Failure(str(error), "", is_environment=isinstance(error, EnvironmentLacksError))
     return Failure(f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)), is_environment=False)
-
-
-def run_once(cell: Cell, facts: Facts, on_round: Callable[[int], None], folder: Path | None = None) -> Channel:
-    """Run all rounds of `cell` into `facts`, unmetered. Returns the channel with the state it ended in.
-
-    Args:
-        cell: what to run.
-        facts: where its facts go.
-        on_round: called with the number of each finished round, 0 included.
-        folder: where recorded updates go; None records none.
-    """
-    with Stopwatch(facts).window(0, "setup"):
-        task: Task = registry.build("task", cell.task)
-        training = {key: cell.federation[key] for key in TRAINING_KEYS}
-        problem = task.build(cell.seed, training)
-        channel = Channel(
-            uplink=registry.build("codec", cell.method["uplink"]),
-            downlink=registry.build("codec", cell.method["downlink"]["codec"]),
-            layout=problem.layout,
-            seed=cell.seed,
-            facts=facts,
-            mode=cell.method["downlink"]["mode"],
-            also_code=cell.method.get("also_code", ()),
-        )
-        rule = registry.build("server", cell.method["server"])
-        init = str(cell.method.get("init") or "")
-        recorder = Recorder(_record_settings(cell.record), problem.layout, facts, folder, init)
-    run_rounds(problem, channel, rule, _schedule(cell.federation), recorder, on_round)
-    return channel
-
-
-def _schedule(federation: Mapping[str, Any]) -> Schedule:
-    settings = {key: value for key, value in federation.items() if key not in TRAINING_KEYS}
-    budget = settings.get("budget")
-    settings["budget"] = None if budget is None else Budget(**budget)
-    return Schedule(**{**settings, "test_rounds": tuple(settings["test_rounds"])})
-
-
-def _record_settings(record: Mapping[str, Any]) -> RecordSettings:
-    return RecordSettings(**{**record, "updates_at": tuple(record.get("updates_at", ()))})
 
 
 def _note_failure(store: Store, attempt: Path, cell_id: str, failure: Failure) -> None:

@@ -313,7 +313,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(run(arguments))
 
 
-def run(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911  one line per way to end  # noqa: PLR0911 - one for each way to end
+def run(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - one for each way to end
     """Run the command line. Returns the exit code; an error has been printed as one line by then."""
     import click
 

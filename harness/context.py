@@ -154,7 +154,7 @@ def _distinct(texts: Iterable[str]) -> str:
 
 
 def _n_parameters(priced: Sequence[PricedCell]) -> int:
-    return int(priced[0].result.ledger.transfers["reference_bytes"].iloc[0]) // 4
+    return int(priced[0].result.ledger.transfers["reference_bytes"].max()) // 4
 
 
 def _hardware(priced: Sequence[PricedCell]) -> dict[str, Any]:

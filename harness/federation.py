@@ -63,7 +63,7 @@ def run_rounds(
             recorder.see(client, update)
             decoded.append(channel.send_update(update, round, client))
         with watch.window(round, "aggregate"):
-            model, state = _aggregate(rule, layout, model, decoded, shares[cohort], state)
+            model, state = _aggregate(rule, layout, model, decoded, shares[cohort], state, lr_scale)
         course.finish(facts.transfers[before:])
         recorder.finish(round, course.is_over)
         _score(problem, model, round, schedule.splits_due(round, course.is_over), facts)
@@ -90,6 +90,7 @@ def _aggregate(
     decoded: Sequence[Float32],
     weights: NDArray[np.float64],
     state: State,
+    lr_scale: float,
 ) -> tuple[Float32, State]:
     """The next model: trained tensors by the rule, statistics as the weighted mean of what clients measured.
 
@@ -97,7 +98,7 @@ def _aggregate(
     """
     n_trained = layout.size
     updates = [Update(values[:n_trained], layout) for values in decoded]
-    stepped, state = rule.step(model[:n_trained], updates, weights, state)
+    stepped, state = rule.step(model[:n_trained], updates, weights, state, lr_scale)
     if n_trained == len(model):
         return stepped, state
     measured = np.stack([values[n_trained:] for values in decoded])

@@ -5,6 +5,7 @@ Facts are bytes, scores, seconds and what a meter said. Nothing here knows of J/
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -131,9 +132,9 @@ class LedgerWriter:
         line: dict[str, Any] = {"round": round, "cpu_seconds": cpu_seconds}
         for name in _TABLES:
             rows = getattr(self._facts, name)
-            line[name] = [vars(row) for row in rows[self._written[name] :]]
+            line[name] = [_strict(vars(row)) for row in rows[self._written[name] :]]
             self._written[name] = len(rows)
-        self._file.write(json.dumps(line) + "\n")
+        self._file.write(json.dumps(line, allow_nan=False) + "\n")
         self._file.flush()
 
     def finish(
@@ -236,6 +237,11 @@ def write_text(path: Path, text: str) -> None:
         with suppress(OSError):
             draft.unlink()
         raise
+
+
+def _strict(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with null for what is no number, such as the kurtosis of equal entries: JSON knows no NaN."""
+    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
 
 
 def _sync(path: Path) -> None:

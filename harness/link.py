@@ -138,11 +138,19 @@ class Link:
         """What a payload that `sender` made in `round` stands for; not timed. See `Coder.decode`."""
         return self.coder.decode(payload, self.agreed(round, sender))
 
-    def count(self, payload: bytes, round: int, client: int) -> None:
-        """Record that `payload` crossed the air from or to `client` in `round`."""
+    def count(self, payload: bytes, round: int, client: int, is_complete: bool = True) -> None:
+        """Record that `payload` crossed the air from or to `client` in `round`.
+
+        Args:
+            payload: frame included.
+            round: round in which it was sent, which may be later than the one it was made in.
+            client: at one of the two ends.
+            is_complete: whether the receiver has its vector with this payload; raw float32 would have been sent once.
+        """
         digest = hashlib.sha256(payload).hexdigest()[:16]
+        reference = self._reference_bytes if is_complete else 0
         self._facts.transfers.append(
-            Transfer(round, client, self._direction, len(payload), FRAME_BYTES, digest, self._reference_bytes)
+            Transfer(round, client, self._direction, len(payload), FRAME_BYTES, digest, reference)
         )
 
     def time_codec(self, at_least_s: float) -> list[CodecTiming]:

@@ -20,8 +20,15 @@ _UPLINK_ONLY = {
 }
 
 
+def _nested_kinds(codec: object) -> Iterator[str]:
+    """Kinds of a codec and of those inside it, outermost first."""
+    while codec is not None:
+        yield str(getattr(codec, "kind", ""))
+        codec = getattr(codec, "inner", None)
+
+
 class Budget(Part):
-    """Bits that a run may send. A round that would go beyond, judged by the one before it, is not begun.
+    """Bits that a run may send. A round that would go beyond, judged by the largest so far, is not begun.
 
     Attributes:
         direction: ``uplink``, or ``total`` for both directions. What a client has before the first round is left out.
@@ -92,10 +99,11 @@ class Downlink(Part):
     @model_validator(mode="after")
     def _makes_sense(self) -> "Downlink":
         """Codecs that make no sense of a model, and residuals beside differences, which would count a loss twice."""
-        kind = self.codec.kind
-        if kind in _UPLINK_ONLY:
-            raise rejection("Downlink", [(("codec",), f"{kind} is for the uplink only: {_UPLINK_ONLY[kind]}")])
-        if self.mode == "delta" and kind == "error_feedback":
+        kinds = list(_nested_kinds(self.codec))
+        for kind in kinds:
+            if kind in _UPLINK_ONLY:
+                raise rejection("Downlink", [(("codec",), f"{kind} is for the uplink only: {_UPLINK_ONLY[kind]}")])
+        if self.mode == "delta" and "error_feedback" in kinds:
             text = "delta sends what was lost with the next difference already; use the codec inside error_feedback"
             raise rejection("Downlink", [(("mode",), text)])
         return self

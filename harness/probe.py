@@ -10,12 +10,12 @@ import sys
 import time
 from dataclasses import dataclass, replace
 
-from harness.cell import run_once
 from harness.core.protocols import state_bytes
 from harness.core.units import BITS_PER_MBIT
 from harness.ledger import Facts
 from harness.plan import Cell
 from harness.schedule import Budget
+from harness.simulation import run_once
 
 FEW_ROUNDS, MANY_ROUNDS = 3, 30
 """Rounds of a probe; the larger number where the smaller takes less than a second, and says little."""
@@ -28,7 +28,8 @@ class Probe:
     Attributes:
         seconds: wall time of the cell, s.
         peak_bytes: peak memory of the worker during the probe, bytes.
-        residual_bytes: memory that the codec's state will have grown to when every client was seen, bytes.
+        residual_bytes: memory that codecs will have grown to beyond the probe, at most: their states when every client
+            was seen and, in mode ``delta``, the models that the clients of a round hold; bytes.
     """
 
     seconds: float
@@ -48,9 +49,10 @@ def probe_cell(cell: Cell) -> Probe:
     rounds = run.expected_rounds(cell)
     n_scores = rounds // int(cell.federation["score_every"]) + 2 + len(cell.federation["test_rounds"])
     seconds = run.setup_s + run.round_s * rounds + n_scores * run.score_s
-    channel = run.channel
-    clients = int(cell.task["clients"])
-    residual = max(map(state_bytes, channel.states()), default=0) * clients
+    residual = max(map(state_bytes, run.channel.states()), default=0) * int(cell.task["clients"])
+    if cell.method["downlink"]["mode"] == "delta":
+        # While a cohort decodes, the simulation holds one model per round that its clients last took part in.
+        residual += int(cell.federation["cohort"]) * run.channel.layout.reference_bytes
     return Probe(seconds, _peak_bytes(), residual)
 
 
@@ -74,7 +76,7 @@ class _Run:
 
     def expected_rounds(self, cell: Cell) -> int:
         """Rounds that the whole cell will run: fewer than planned if rounds like these use up its budget."""
-        most, budget = int(cell.federation["rounds"]), cell.federation.get("budget")
+        most, budget = int(cell.federation["rounds"]), cell.federation["budget"]
         if budget is None:
             return most
         each = Budget(**budget).bits(self._facts.transfers) / self._rounds
@@ -83,7 +85,7 @@ class _Run:
 
 def _shortened(cell: Cell, rounds: int) -> Cell:
     federation = {**cell.federation, "rounds": rounds, "score_every": min(rounds, cell.federation["score_every"])}
-    return replace(cell, federation=federation | {"test_rounds": [], "budget": None}, record={})
+    return replace(cell, federation=federation | {"test_rounds": [], "budget": None}, record={"updates_at": []})
 
 
 def _peak_bytes() -> int:

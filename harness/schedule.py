@@ -68,18 +68,19 @@ class Course:
     def __init__(self, schedule: Schedule) -> None:
         """Stand before the first round."""
         self._schedule = schedule
-        self._round = self._bits = self._bits_of_round = 0
+        self._round = self._bits = self._most_bits = 0
 
     @property
     def is_over(self) -> bool:
-        """Whether no further round is run: all are done, or one like the last would go beyond the budget.
+        """Whether no further round is run: all are done, or one like the largest so far would go beyond the budget.
 
-        The first round is always run.
+        The first round is always run. Sizes vary (entropy coding, differences for who sat out): a run goes beyond its
+        budget only where its last round is larger than every one before.
         """
         if self._round == 0:
             return False
         budget = self._schedule.budget
-        is_spent = budget is not None and self._bits + self._bits_of_round > budget.mbit * BITS_PER_MBIT
+        is_spent = budget is not None and self._bits + self._most_bits > budget.mbit * BITS_PER_MBIT
         return self._round == self._schedule.rounds or is_spent
 
     def lr_scale(self) -> float:
@@ -99,5 +100,6 @@ class Course:
         """Note that a round is done, with its `transfers`."""
         self._round += 1
         if self._schedule.budget is not None:
-            self._bits_of_round = self._schedule.budget.bits(transfers)
-            self._bits += self._bits_of_round
+            bits = self._schedule.budget.bits(transfers)
+            self._bits += bits
+            self._most_bits = max(self._most_bits, bits)

@@ -1,4 +1,10 @@
-"""Server rules: decoded updates in, next global model out. Sums are in float64, states in float32."""
+"""Server rules: decoded updates in, next global model out. Sums are in float64, states in float32.
+
+Where the learning rate follows a schedule, clients train with it times `lr_scale`, and their updates shrink alike. The
+steps of ``mean``, ``fedavgm`` and ``ef21`` are sums of updates and shrink with them, so that these rules do not ask for
+`lr_scale`; their states still hold updates of earlier rounds at the scales of those. The steps of ``fedadam`` and
+``majority_vote`` do not grow with the updates, and are multiplied by it.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,8 +41,13 @@ class Mean:
         """Keeps nothing."""
         return None
 
-    def step(self, model: Float32, decoded: Sequence[Update], weights: Float64, state: State) -> tuple[Float32, State]:
-        """``model + lr * sum(weights * decoded) / sum(weights)``, summed in float64 in the order given."""
+    def step(
+        self, model: Float32, decoded: Sequence[Update], weights: Float64, state: State, lr_scale: float = 1.0
+    ) -> tuple[Float32, State]:
+        """``model + lr * sum(weights * decoded) / sum(weights)``, summed in float64 in the order given.
+
+        `lr_scale` is in the updates already.
+        """
         return _moved(model, self.lr * _mean(decoded, weights)), state
 
 
@@ -66,8 +77,10 @@ class FedAvgM:
         """No momentum yet."""
         return np.zeros_like(model)
 
-    def step(self, model: Float32, decoded: Sequence[Update], weights: Float64, state: State) -> tuple[Float32, State]:
-        """``v = momentum * v + mean; model + lr * v``."""
+    def step(
+        self, model: Float32, decoded: Sequence[Update], weights: Float64, state: State, lr_scale: float = 1.0
+    ) -> tuple[Float32, State]:
+        """``v = momentum * v + mean; model + lr * v``; `lr_scale` is in the updates already."""
         velocity = self.momentum * np.asarray(state, dtype=np.float64) + _mean(decoded, weights)
         return _moved(model, self.lr * velocity), velocity.astype(np.float32)
 
@@ -105,13 +118,19 @@ class FedAdam:
         """First moment 0, second moment ``tau**2``."""
         return np.zeros_like(model), np.full_like(model, self.tau**2)
 
-    def step(self, model: Float32, decoded: Sequence[Update], weights: Float64, state: State) -> tuple[Float32, State]:
-        """``m = beta1 m + (1 - beta1) mean; v = beta2 v + (1 - beta2) mean**2; model + lr m / (sqrt(v) + tau)``."""
+    def step(
+        self, model: Float32, decoded: Sequence[Update], weights: Float64, state: State, lr_scale: float = 1.0
+    ) -> tuple[Float32, State]:
+        """``m = beta1 m + (1 - beta1) mean; v = beta2 v + (1 - beta2) mean**2; model + s lr m / (sqrt(v) + tau)``.
+
+        Here s is `lr_scale`: m and sqrt(v) shrink alike with the updates, and their ratio does not. Where tau is the
+        larger part, small updates make small steps by themselves, and s comes on top.
+        """
         first, second = np.asarray(state, dtype=np.float64)
         mean = _mean(decoded, weights)
         first = self.beta1 * first + (1 - self.beta1) * mean
         second = self.beta2 * second + (1 - self.beta2) * mean**2
-        step = self.lr * first / (np.sqrt(second) + self.tau)
+        step = lr_scale * self.lr * first / (np.sqrt(second) + self.tau)
         return _moved(model, step), (first.astype(np.float32), second.astype(np.float32))
 
 
@@ -122,7 +141,8 @@ class MajorityVote:
     Bernstein, Zhao, Azizzadenesheli, Anandkumar, "signSGD with Majority Vote is Communication Efficient and Fault
     Tolerant", ICLR 2019. One client, one vote, whatever it holds. An entry of exactly 0 is no vote. The paper leaves
     ties open; here the first client of the cohort that voted decides, so that no draw is needed and none drifts.
-    Every coordinate that somebody voted on moves by exactly `lr`: a sign a parameter brings the clients there.
+    Every coordinate that somebody voted on moves by exactly `lr`, times the round's `lr_scale`: a sign a parameter
+    brings the clients there.
 
     Attributes:
         lr: the step, above 0. The default is our choice.
@@ -140,14 +160,16 @@ class MajorityVote:
         """Keeps nothing."""
         return None
 
-    def step(self, model: Float32, decoded: Sequence[Update], weights: Float64, state: State) -> tuple[Float32, State]:
-        """``model + lr * sign(sum of sign(decoded))``; weights are not asked."""
+    def step(
+        self, model: Float32, decoded: Sequence[Update], weights: Float64, state: State, lr_scale: float = 1.0
+    ) -> tuple[Float32, State]:
+        """``model + lr_scale * lr * sign(sum of sign(decoded))``; weights are not asked."""
         first = votes = np.zeros(model.shape, dtype=np.int32)
         for update in decoded:
             vote = np.sign(update.values).astype(np.int32)
             first = np.where(first == 0, vote, first)
             votes = votes + vote
-        return _moved(model, self.lr * np.where(votes == 0, first, np.sign(votes))), state
+        return _moved(model, lr_scale * self.lr * np.where(votes == 0, first, np.sign(votes))), state
 
 
 @dataclass(frozen=True)
@@ -176,8 +198,13 @@ class EF21:
         """Nothing was put together yet."""
         return np.zeros_like(model)
 
-    def step(self, model: Float32, decoded: Sequence[Update], weights: Float64, state: State) -> tuple[Float32, State]:
-        """``g = g + sum(weights * decoded); model + lr * g``; who sits out keeps its part of g."""
+    def step(
+        self, model: Float32, decoded: Sequence[Update], weights: Float64, state: State, lr_scale: float = 1.0
+    ) -> tuple[Float32, State]:
+        """``g = g + sum(weights * decoded); model + lr * g``; who sits out keeps its part of g.
+
+        `lr_scale` is in the updates already; the part of who sits out keeps the scale of its own last round.
+        """
         total = np.asarray(state, dtype=np.float64) + _sum(decoded, weights)
         return _moved(model, self.lr * total), total.astype(np.float32)
 

@@ -53,10 +53,9 @@ def _beside(shadows: pd.DataFrame, transfers: pd.DataFrame) -> pd.DataFrame:
 def _broadcasts(transfers: pd.DataFrame) -> dict[int, str]:
     """Digest of what was newly broadcast in each round.
 
-    A client that is sent several payloads gets what it missed first and the round's own last. A payload as long as the
-    raw vector is a whole model in place of them, not a broadcast.
+    A client that is sent several payloads gets what it missed first and the round's own last, which alone has reference
+    bytes. A payload as long as the raw vector is a whole model in place of them, not a broadcast.
     """
     coded = transfers[transfers["payload_bytes"] - transfers["frame_bytes"] < transfers["reference_bytes"]]
-    last = coded.drop_duplicates(["round", "client"], keep="last")
-    digests = last.drop_duplicates("round", keep="last")
+    digests = coded.drop_duplicates("round", keep="last")
     return dict(zip(digests["round"].tolist(), digests["payload_digest"].tolist(), strict=True))

@@ -11,6 +11,8 @@ _SOURCES_IN_HARNESS = (
     "core",
     "wire",
     "tasks",
+    "simulation.py",
+    "registry.py",
     "federation.py",
     "channel.py",
     "local_training.py",

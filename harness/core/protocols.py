@@ -89,7 +89,12 @@ class ServerRule(Protocol):
         """State of the server before round 1."""
 
     def step(
-        self, model: Float32, decoded: Sequence[Update], weights: NDArray[np.float64], state: State
+        self,
+        model: Float32,
+        decoded: Sequence[Update],
+        weights: NDArray[np.float64],
+        state: State,
+        lr_scale: float = 1.0,
     ) -> tuple[Float32, State]:
         """The next global model, and the state to keep. No argument is changed.
 
@@ -99,6 +104,8 @@ class ServerRule(Protocol):
             weights: one entry per update: its client's share of the examples of the whole population, above 0; the
                 sum is 1 if all clients take part.
             state: as `init` or the last step left it.
+            lr_scale: the factor, 0 to 1, that the clients' learning rate had in this round. A rule whose step grows
+                with the updates has it in them already; one whose step does not multiplies by it.
         """
 
 

@@ -37,8 +37,9 @@ def budget_table(tables: Tables) -> Table | None:
     )
     notes = (
         f"Shares of the bits that {lookup.reference(tables)} sent in its whole run: uplink alone, or both directions "
-        "(unicast). A score counts if all bits until then are within the budget, and never if it was taken before any "
-        "bit was sent; so a method that was scored too seldom is told from one that learnt too little.",
+        "(unicast). A score counts if all bits until then are within the budget plus 0.5 % of it, as runs stop at "
+        "whole rounds, and never if it was taken before any bit was sent; so a method that was scored too seldom is "
+        "told from one that learnt too little.",
         "Best of the validation scores within the budget, mean over seeds with its 95 % t interval; no mean where a "
         "seed has no score within. Runs whose schedule was not made for a budget are cut short by it.",
     )

@@ -1,0 +1,57 @@
+"""All rounds of one cell, from its plain spec to facts: unmetered, without a ledger, in any process."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from harness import registry
+from harness.channel import Channel
+from harness.core.protocols import Task
+from harness.federation import run_rounds
+from harness.ledger import Facts
+from harness.plan import Cell
+from harness.recording import Recorder, RecordSettings
+from harness.schedule import Budget, Schedule
+from harness.stopwatch import Stopwatch
+
+TRAINING_KEYS = ("local_epochs", "batch_size", "lr")
+
+
+def run_once(cell: Cell, facts: Facts, on_round: Callable[[int], None], folder: Path | None = None) -> Channel:
+    """Run all rounds of `cell` into `facts`, unmetered. Returns the channel with the state it ended in.
+
+    Args:
+        cell: what to run.
+        facts: where its facts go.
+        on_round: called with the number of each finished round, 0 included.
+        folder: where recorded updates go; None records none.
+    """
+    with Stopwatch(facts).window(0, "setup"):
+        task: Task = registry.build("task", cell.task)
+        training = {key: cell.federation[key] for key in TRAINING_KEYS}
+        problem = task.build(cell.seed, training)
+        channel = Channel(
+            uplink=registry.build("codec", cell.method["uplink"]),
+            downlink=registry.build("codec", cell.method["downlink"]["codec"]),
+            layout=problem.layout,
+            seed=cell.seed,
+            facts=facts,
+            mode=cell.method["downlink"]["mode"],
+            also_code=cell.method["also_code"],
+        )
+        rule = registry.build("server", cell.method["server"])
+        recorder = Recorder(
+            _record_settings(cell.record), problem.layout, facts, folder, init=cell.method["init"] or ""
+        )
+    run_rounds(problem, channel, rule, _schedule(cell.federation), recorder, on_round)
+    return channel
+
+
+def _schedule(federation: Mapping[str, Any]) -> Schedule:
+    settings = {key: value for key, value in federation.items() if key not in TRAINING_KEYS}
+    budget = None if settings["budget"] is None else Budget(**settings["budget"])
+    return Schedule(**{**settings, "budget": budget, "test_rounds": tuple(settings["test_rounds"])})
+
+
+def _record_settings(record: Mapping[str, Any]) -> RecordSettings:
+    return RecordSettings(**{**record, "updates_at": tuple(record["updates_at"])})
