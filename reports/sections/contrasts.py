@@ -19,6 +19,9 @@ _QUANTITIES = {
 }
 _FACTOR_DIGITS = 3
 
+_MANY = 2
+"""Methods on a side beyond which they are counted; the definition and `spec.yaml` name them all."""
+
 
 @dataclass(frozen=True)
 class Contrast:
@@ -141,9 +144,13 @@ def _estimate(row: Mapping[str, Any]) -> Estimate:
 
 
 def _formula(entry: Mapping[str, Any]) -> str:
-    """Sums of accuracies; products of bits, whose logarithms are added."""
+    """Sums of accuracies; products of bits, whose logarithms are added. Of many methods their number is said."""
     is_sum = str(entry.get("quantity")).endswith("_accuracy")
     plus, minus = (list(map(str, entry.get(side) or [])) for side in ("plus", "minus"))
-    text = f" {MINUS if is_sum else '÷'} ".join([(" + " if is_sum else " × ").join(plus), *minus])
+    if len(plus) > _MANY:
+        what = "sum" if is_sum else "product"
+        text = f"{what} of {len(plus)} methods {MINUS if is_sum else '÷'} {what} of {len(minus)} others"
+    else:
+        text = f" {MINUS if is_sum else '÷'} ".join([(" + " if is_sum else " × ").join(plus), *minus])
     per = entry.get("per", 1)
     return text if per == 1 else f"({text}) / {per}" if is_sum else f"({text}) to the power 1/{per}"
