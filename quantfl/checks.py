@@ -12,6 +12,8 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "scope": ("tensor", "block", "model"),
     "rounding": ("nearest", "trellis", "stochastic", "dither"),
     "coding": ("packed", "ans"),
+    "reconstruction": ("centre", "mean"),
+    "vectors": ("float32", "coded", "fine"),
 }
 
 
@@ -22,11 +24,7 @@ def check(codec: "QuantFL") -> None:
         ValueError: one line on the first such setting.
     """
     for name, allowed in _CHOICES.items():
-        _require(getattr(codec, name) in allowed, codec, name, f"must be {' or '.join(allowed)}")
-    if codec.reconstruction is not None:
-        _require(codec.reconstruction in ("centre", "mean"), codec, "reconstruction", "must be centre or mean")
-    if codec.vectors is not None:
-        _require(codec.vectors in ("float32", "coded", "fine"), codec, "vectors", "must be float32 or coded or fine")
+        _require(getattr(codec, name) in (None, *allowed), codec, name, f"must be {' or '.join(allowed)}")
     if codec.levels is not None:
         _check_levels(codec)
     else:
@@ -46,28 +44,23 @@ def _check_levels(codec: "QuantFL") -> None:
     _check_parameter(codec, "percentile", codec.percentile, 50, 100, "must be above 50 and below 100, e.g. 99.9")
     _check_parameter(codec, "sigma", codec.sigmas, 0, 1000.001, "must be above 0, at most 1000, e.g. 4.0")
     if codec.buckets == "mass":
-        _require(codec.range_rule == "min_max", codec, "range_rule", "is for buckets: width only")
+        _require(codec.range_rule in (None, "min_max"), codec, "range_rule", "is for buckets: width only")
         _require(codec.rounding == "nearest", codec, "rounding", "must be nearest with buckets: mass")
         _require(codec.reconstruction != "centre", codec, "reconstruction", "must be mean with buckets: mass")
     if codec.scope == "block":
         wanted = "must be 2 or more with scope: block, e.g. 1024"
         _require((codec.block_size or 0) >= 2, codec, "block_size", wanted)
     else:
-        _require(codec.block_size is None, codec, "block_size", f"is for scope: block only, here {codec.scope}")
+        _require(
+            codec.block_size is None, codec, "block_size", f"is for scope: block only, here {codec.scope or 'tensor'}"
+        )
 
 
 def _check_step(codec: "QuantFL") -> None:
     if codec.step is not None:
         _require(0.001 <= codec.step <= 100, codec, "step", "must be 0.001 to 100")
-    for name, default in {
-        "buckets": "width",
-        "range_rule": "min_max",
-        "percentile": None,
-        "sigmas": None,
-        "scope": "tensor",
-        "block_size": None,
-    }.items():
-        _require(getattr(codec, name) == default, codec, name, "is for levels only")
+    for name in ("buckets", "range_rule", "percentile", "sigmas", "scope", "block_size"):
+        _require(getattr(codec, name) is None, codec, name, "is for levels only")
     _require(codec.coding == "ans", codec, "coding", "must be ans without levels")
     if codec.dead_zone is not None:
         _require(0.5 <= codec.dead_zone <= 1, codec, "dead_zone", "must be 0.5 to 1")
@@ -81,7 +74,7 @@ def _check_parameter(codec: "QuantFL", rule: str, value: float | None, low: floa
     if codec.range_rule == rule:
         _require(value is not None and low < value < high, codec, name, wanted)
     else:
-        _require(value is None, codec, name, f"is for range_rule: {rule} only, not {codec.range_rule}")
+        _require(value is None, codec, name, f"is for range_rule: {rule} only, not {codec.range_rule or 'min_max'}")
 
 
 def _require(is_met: bool, codec: Any, name: str, wanted: str) -> None:

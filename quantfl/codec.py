@@ -75,11 +75,11 @@ class QuantFL:
 
     levels: int | None = None
     step: float | None = None
-    buckets: Literal["width", "mass"] = "width"
-    range_rule: Literal["min_max", "absmax", "sigma", "percentile"] = "min_max"
+    buckets: Literal["width", "mass"] | None = None
+    range_rule: Literal["min_max", "absmax", "sigma", "percentile"] | None = None
     percentile: float | None = None
     sigmas: float | None = None
-    scope: Literal["tensor", "block", "model"] = "tensor"
+    scope: Literal["tensor", "block", "model"] | None = None
     block_size: int | None = None
     reconstruction: Literal["centre", "mean"] | None = None
     rounding: Literal["nearest", "trellis", "stochastic", "dither"] = "nearest"
@@ -91,8 +91,21 @@ class QuantFL:
     wire_id: ClassVar[int] = 6
 
     def __post_init__(self) -> None:
-        """Refuse settings out of range, and settings that others leave without effect."""
+        """Refuse settings out of range or without effect; fill in those left open, so that reports can name them."""
         check(self)
+        for name, value in self._defaults().items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+
+    def _defaults(self) -> dict[str, object]:
+        if self.levels is not None:
+            reconstruction = "mean" if self.buckets == "mass" else "centre"
+            whole = {"buckets": "width", "range_rule": "min_max", "scope": "tensor", "vectors": "float32"}
+            return {**whole, "reconstruction": reconstruction}
+        open_ended: dict[str, object] = {"step": presets.STEP, "vectors": "fine"}
+        if self.rounding in ("stochastic", "dither"):
+            return open_ended | {"reconstruction": "centre"}
+        return open_ended | {"reconstruction": "mean", "dead_zone": presets.DEAD_ZONE}
 
     def nominal_bits(self, layout: Layout) -> float:
         """``ceil(log2 L)``; with a step, that of the indices up to eight root mean squares (our choice).
@@ -100,7 +113,7 @@ class QuantFL:
         >>> QuantFL(levels=64).nominal_bits(Layout(())), QuantFL(step=1.0).nominal_bits(Layout(()))
         (6.0, 5.0)
         """
-        return float(bits_for(self.levels or 2 * math.ceil(8 / self._step) + 1))
+        return float(bits_for(self.levels or 2 * math.ceil(8 / (self.step or presets.STEP)) + 1))
 
     def init(self, layout: Layout) -> State:
         """No state."""
@@ -123,26 +136,16 @@ class QuantFL:
         return self._stepped.decode(body, layout, partial(_dither, agreed))
 
     @property
-    def _step(self) -> float:
-        return presets.STEP if self.step is None else self.step
-
-    @property
-    def _is_mean(self) -> bool:
-        if self.reconstruction is None:
-            return self.buckets == "mass" or (self.levels is None and self.rounding in ("nearest", "trellis"))
-        return self.reconstruction == "mean"
-
-    @property
     def _bucketed(self) -> Buckets:
         assert self.levels is not None and self.rounding != "trellis"  # noqa: S101 - for the type checker
         return Buckets(
             levels=self.levels,
             is_mass=self.buckets == "mass",
-            range_rule=self.range_rule,
+            range_rule=self.range_rule or "min_max",
             range_parameter=self.sigmas if self.range_rule == "sigma" else self.percentile,
-            scope=self.scope,
+            scope=self.scope or "tensor",
             block_size=self.block_size,
-            is_mean=self._is_mean,
+            is_mean=self.reconstruction == "mean",
             rounding=self.rounding,
             coding=self.coding,
             vectors=self.vectors or "float32",
@@ -150,8 +153,9 @@ class QuantFL:
 
     @property
     def _stepped(self) -> Steps:
-        dead_zone = presets.DEAD_ZONE if self.dead_zone is None else self.dead_zone
-        return Steps(self._step, dead_zone, self._is_mean, self.rounding, self.vectors or "fine")
+        dead_zone = 0.5 if self.dead_zone is None else self.dead_zone
+        is_mean = self.reconstruction == "mean"
+        return Steps(self.step or presets.STEP, dead_zone, is_mean, self.rounding, self.vectors or "fine")
 
 
 def _dither(agreed: Agreed, *keys: int) -> partial[Float32]:
