@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness import __version__
+from harness import __version__, completion
 from harness.core.errors import CellsFailedError, EnvironmentLacksError, HarnessError, UsageError
 
 if TYPE_CHECKING:
@@ -27,51 +27,8 @@ app = typer.Typer(
 EXIT_BUG, EXIT_ENVIRONMENT, EXIT_INTERRUPTED = 1, 5, 130
 
 
-def _benchmarks(incomplete: str) -> list[str]:
-    from harness.specfile import benchmark_names
-
-    return [name for name in benchmark_names() if name.startswith(incomplete)]
-
-
-def _radios(incomplete: str) -> list[str]:
-    from harness.registry import names
-
-    return [name for name in names("radio") if name.startswith(incomplete)]
-
-
-def _codecs(incomplete: str) -> list[str]:
-    from harness.registry import choices
-
-    return [name for name in choices("codec") if name.startswith(incomplete)]
-
-
-def _devices(incomplete: str) -> list[str]:
-    from harness.devices import names
-
-    return [name for name in names() if name.startswith(incomplete)]
-
-
-def _grids(incomplete: str) -> list[tuple[str, str]]:
-    from harness.carbon import table
-
-    return [(code, place.name) for code, place in sorted(table().items()) if code.startswith(incomplete)]
-
-
-def _lists(incomplete: str) -> list[str]:
-    from harness.listing import LISTS
-
-    return [name for name in LISTS if name.startswith(incomplete)]
-
-
-def _parts(ctx: typer.Context, incomplete: str) -> list[str]:
-    from harness.listing import LISTS, names
-
-    what = ctx.params.get("what")
-    return [name for name in names(what) if name.startswith(incomplete)] if what in LISTS else []
-
-
 Bench = Annotated[
-    str, typer.Argument(help="A YAML file, or the name of a packaged benchmark.", autocompletion=_benchmarks)
+    str, typer.Argument(help="A YAML file, or the name of a packaged benchmark.", autocompletion=completion.benchmarks)
 ]
 Results = Annotated[Path, typer.Argument(help="A results folder, e.g. results/quickstart.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Results folder; the default is results/<name>.")]
@@ -79,16 +36,21 @@ Jobs = Annotated[
     int | None, typer.Option("--jobs", "-j", min=1, help="Cells at a time; the default is one for each core.")
 ]
 Radio = Annotated[
-    list[str], typer.Option("--radio", "-r", help="Radio to price with; may be repeated.", autocompletion=_radios)
+    list[str],
+    typer.Option("--radio", "-r", help="Radio to price with; may be repeated.", autocompletion=completion.radios),
 ]
 Grid = Annotated[
     list[str],
     typer.Option(
-        "--grid", "-g", help="Country (ISO 3166-1) of the electricity; may be repeated.", autocompletion=_grids
+        "--grid",
+        "-g",
+        help="Country (ISO 3166-1) of the electricity; may be repeated.",
+        autocompletion=completion.grids,
     ),
 ]
 Device = Annotated[
-    str | None, typer.Option("--device", "-d", help="Device that computing is projected to.", autocompletion=_devices)
+    str | None,
+    typer.Option("--device", "-d", help="Device that computing is projected to.", autocompletion=completion.devices),
 ]
 
 
@@ -96,7 +58,7 @@ Codecs = Annotated[
     list[str],
     typer.Argument(
         help="Names of codecs or presets, or settings such as '{kind: quantfl, levels: 16}'; the default is all.",
-        autocompletion=_codecs,
+        autocompletion=completion.codecs,
     ),
 ]
 
@@ -244,12 +206,15 @@ def list_parts(
     what: Annotated[
         str | None,
         typer.Argument(
-            help="benchmarks, codecs, radios, tasks, servers, meters, devices or grids.", autocompletion=_lists
+            help="benchmarks, codecs, radios, tasks, servers, meters, devices or grids.",
+            autocompletion=completion.lists,
         ),
     ] = None,
     name: Annotated[
         str | None,
-        typer.Argument(help="A codec, radio, task, server or meter: print its settings.", autocompletion=_parts),
+        typer.Argument(
+            help="A codec, radio, task, server or meter: print its settings.", autocompletion=completion.parts
+        ),
     ] = None,
 ) -> None:
     """List what a benchmark definition can name, or the settings of one part."""
@@ -261,7 +226,7 @@ def list_parts(
 @app.command()
 def init(
     starter: Annotated[
-        str, typer.Argument(help="A packaged benchmark to start from.", autocompletion=_benchmarks)
+        str, typer.Argument(help="A packaged benchmark to start from.", autocompletion=completion.benchmarks)
     ] = "quickstart",
     out: Annotated[Path | None, typer.Option("--out", help="File to write; the default is <starter>.yaml.")] = None,
 ) -> None:
