@@ -1,11 +1,11 @@
 """What each method reaches within a budget of bits: the rows of ``budgets.csv``.
 
-A budget is a share of what the reference sends in its whole run. A score counts if all bits sent until then are within
-the budget plus half a percent of it; the score of round 0, before which nothing was sent, never counts.
+A budget is a share of what the reference sends in its whole run. What counts is the last score up to which all bits
+sent are within the budget, not the best: cheaper methods have more scores within, and the best of more draws is higher
+by chance alone. The score of round 0, before which no round has sent anything, never counts.
 
-The half percent is for runs that a budget of their own ends: these stop at whole rounds and, where sizes vary, may go
-beyond it by what their last round is larger than every one before. Without it the last score of such a run, which its
-learning rate was scheduled for, could miss its own budget by a few bytes. It holds for every method alike.
+Runs that a budget of their own ends are not looked up: their final scores are at that budget, and their learning rate
+is scheduled for it.
 """
 
 from collections.abc import Iterator
@@ -17,14 +17,13 @@ from harness import statistics
 
 COLUMNS = ["method", "quantity", "share", "budget_bits", "n_seeds", "n_scored", "mean", "low", "high", "note"]
 SHARES = (0.01, 0.05, 0.20)
-TOLERANCE = 0.005
 NEVER_SCORED = "no score within"
 
 _QUANTITIES = ("uplink_bits", "total_bits")
 
 
 def budget_rows(cells: pd.DataFrame, trajectories: pd.DataFrame, reference: str) -> list[dict[str, Any]]:
-    """The best validation accuracy of each method within each budget, mean over seeds; empty without the reference.
+    """The last validation accuracy of each method within each budget, mean over seeds; empty without the reference.
 
     There is no mean where a seed has no score within the budget: the mean of the others would be of lucky seeds.
 
@@ -41,9 +40,9 @@ def budget_rows(cells: pd.DataFrame, trajectories: pd.DataFrame, reference: str)
     for method, of_method in cells.groupby("method", sort=False):
         ours, seeds = scores[scores["method"] == method], of_method["seed"].tolist()
         for quantity, share, budget in _budgets(whole):
-            best = ours[ours[quantity] <= (1 + TOLERANCE) * budget].groupby("seed")["accuracy"].max()
+            last = ours[ours[quantity] <= budget].sort_values("round").groupby("seed")["accuracy"].last()
             head = {"method": method, "quantity": quantity, "share": share, "budget_bits": budget}
-            rows.append(head | _reached(best.reindex(seeds)))
+            rows.append(head | _reached(last.reindex(seeds)))
     return rows
 
 
@@ -53,12 +52,12 @@ def _budgets(whole: pd.DataFrame) -> Iterator[tuple[str, float, int]]:
             yield quantity, share, round(share * float(whole[quantity].mean()))
 
 
-def _reached(best: "pd.Series[float]") -> dict[str, Any]:
-    """Mean and interval of the best score of each seed, NaN where a seed has none."""
-    n_seeds, n_scored = len(best), int(best.notna().sum())
+def _reached(last: "pd.Series[float]") -> dict[str, Any]:
+    """Mean and interval of the last score of each seed, NaN where a seed has none."""
+    n_seeds, n_scored = len(last), int(last.notna().sum())
     counts = {"n_seeds": n_seeds, "n_scored": n_scored}
     if n_scored < n_seeds:
         note = f"{NEVER_SCORED} at {n_seeds - n_scored} of {n_seeds} seeds" if n_scored else NEVER_SCORED
         return {**counts, "mean": None, "low": None, "high": None, "note": note}
-    interval = statistics.within(statistics.mean_interval(best.tolist(), is_counted=False), 0.0, 1.0)
+    interval = statistics.within(statistics.mean_interval(last.tolist(), is_counted=False), 0.0, 1.0)
     return {**counts, "mean": interval.estimate, "low": interval.low, "high": interval.high, "note": interval.note}

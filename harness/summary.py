@@ -98,7 +98,8 @@ def _pass_through_lines(pairs: pd.DataFrame, priced: Priced) -> list[Text]:
         ]
         lines.append(Text(f"Pass-through on {titles[str(radio)]}: " + " · ".join(parts)))
     if lines:
-        lines.append(Text("(share of device-radio joules saved / share of bits saved)", style="dim"))
+        of_rounds = ", of the rounds alone" if priced.context["scenarios"]["provisioning"] == "over_the_air" else ""
+        lines.append(Text(f"(share of device-radio joules saved / share of bits saved{of_rounds})", style="dim"))
     return lines
 
 

@@ -58,13 +58,15 @@ def tabulate(
         priced: the finished cells, in the order of the spec.
         references: for each method, what it is compared with.
         costs: the pooled costs of computing that the cells were priced with; None leaves that table empty.
-        reference: the method whose bits budgets are shares of; without it, that table is empty.
+        reference: the method whose bits budgets are shares of; without it, or where runs end at a budget of bits,
+            that table is empty.
         named: the contrasts that the definition names.
     """
     cells = _frame(priced, lambda cell: [_cell_row(cell)])
     trajectories, breakdown = _frame(priced, _trajectory_rows), _frame(priced, _breakdown_rows)
     coded = _frame(priced, lambda cell: shadows.shadow_rows(cell.key, cell.result.ledger), shadows.COLUMNS)
     measured = _statistics(priced)
+    reached = [] if any(map(_has_budget, priced)) else budgets.budget_rows(cells, trajectories, reference)
     inits = update_statistics.init_pairs(measured, [cell.result.ledger for cell in priced])
     return {
         "cells": cells,
@@ -75,7 +77,7 @@ def tabulate(
         "pairs": pd.DataFrame(pairs.pair_rows(cells, breakdown, coded, references), columns=pairs.COLUMNS),
         "footprint": _frame(priced, _footprint_rows),
         "compute": pd.DataFrame(_compute_rows(priced, costs), columns=_COMPUTE_COLUMNS),
-        "budgets": pd.DataFrame(budgets.budget_rows(cells, trajectories, reference), columns=budgets.COLUMNS),
+        "budgets": pd.DataFrame(reached, columns=budgets.COLUMNS),
         "contrasts": pd.DataFrame(contrasts.contrast_rows(cells, named), columns=contrasts.COLUMNS),
         "shadows": coded,
         "provisioning": _frame(priced, _provisioning_rows, _PROVISIONING_COLUMNS),
@@ -91,6 +93,11 @@ def _frame(
 ) -> pd.DataFrame:
     """The rows of all cells; `columns` are needed where there may be none."""
     return pd.DataFrame(list(itertools.chain.from_iterable(map(rows, priced))), columns=columns)
+
+
+def _has_budget(cell: PricedCell) -> bool:
+    """Whether the definition gives the run a budget of bits, so that its final score is the one at a budget."""
+    return cell.result.ledger.cell["federation"].get("budget") is not None
 
 
 def _statistics(priced: Sequence[PricedCell]) -> pd.DataFrame:

@@ -46,7 +46,8 @@ def pass_through(tables: Tables) -> Highlights | None:
         f"Pass-through of {shorten(method, _LONGEST_NAME)}",
         tuple(_highlight(tables, method, radio) for radio in radios),
         note="Share of device-radio joules saved ÷ share of total bits (unicast) saved. At 1, joules fall as fast as "
-        f"bits; at 0, they do not fall. Joules are {phrases.PROJECTED}.",
+        f"bits; at 0, they do not fall. Joules are {phrases.PROJECTED}."
+        + (" Of the rounds alone: without what came over the air before round 1." if is_charged(tables) else ""),
     )
 
 
@@ -96,7 +97,8 @@ def _radios(tables: Tables, method: str) -> list[str]:
         group = saved if ratio.value <= 1 else spent
         unit = "" if group else " of device-radio joules" if group is saved else " more device-radio joules"
         words = f"{percent_estimate(abs(1 - ratio.value))}{unit} on {lookup.radio_title(tables, radio)}"
-        if quotient is not None and quotient.value is not None:
+        # The quotient is one of the rounds: it has no place beside a saving that what came before them is part of.
+        if not is_charged(tables) and quotient is not None and quotient.value is not None:
             words += f" (pass-through {significant(quotient.value, ESTIMATE_DIGITS)})"
         group.append(words)
     verbs = (("saves", saved), ("costs", spent))

@@ -156,7 +156,7 @@ TABLES: Mapping[str, Mapping[str, Meaning]] = {
         "budget_bits": Meaning("Budget", "bit", digits=4),
         "n_seeds": Meaning("Seeds", digits=12),
         "n_scored": Meaning("Seeds with a score", digits=12),
-        "mean": Meaning("Best validation accuracy", "share", "higher", 3),
+        "mean": Meaning("Last validation accuracy", "share", "higher", 3),
         **_ENDS,
     },
     "contrasts": {

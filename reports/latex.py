@@ -5,6 +5,7 @@ which a one-column class reads as ``table``. A table that is still too wide for 
 """
 
 from collections.abc import Iterator, Sequence
+from math import ceil
 from pathlib import Path
 
 from reports.document import Block, Bullets, Cell, Column, Figure, Highlights, Listing, Paragraph, Report, Table
@@ -31,8 +32,12 @@ _CITATION = 4
 _SMALLER = 0.85
 """Width of a character of a detail relative to one of a value."""
 
-_MOST_LINES = 56
-"""Lines of a table that a page takes; a longer one is continued in the next float."""
+_MOST_LINES = 42
+"""Lines of a table and its notes that a page takes; a longer one is continued in the next float."""
+_NAME_CHARACTERS = 18
+"""Characters of a line of a name that is too long for one."""
+_NOTE_CHARACTERS = (60, 95)
+"""Characters of a line of a note: below a table as wide as a column, and as a page of a one-column class."""
 
 
 def render_latex(report: Report) -> str:
@@ -103,16 +108,26 @@ def _figure(block: Figure, prefix: str) -> str:
 
 def _pages(table: Table) -> Iterator[Table]:
     """A table in parts that fit on a page each; the first keeps its key."""
-    lines = [2 if _has_details(row) else 1 for row in table.rows]
+    lines = [_lines(table, number) for number in range(len(table.rows))]
+    width = _NOTE_CHARACTERS[_characters(table) > _COLUMN_CHARACTERS]
+    used = sum(ceil(len(note) / width) for note in table.notes)
     start, part = 0, 0
     while start < len(table.rows) or part == 0:
-        end = start
-        while end < len(table.rows) and (end == start or sum(lines[start : end + 1]) <= _MOST_LINES):
+        end, left = start, _MOST_LINES - (used if part == 0 else 0)
+        while end < len(table.rows) and (end == start or sum(lines[start : end + 1]) <= left):
             end += 1
         key, title = (table.key, table.title) if part == 0 else (f"{table.key}-{part + 1}", f"{table.title}, continued")
         groups = table.groups[start:end]
         yield Table(key, title, table.columns, table.rows[start:end], table.notes if part == 0 else (), groups)
         start, part = end, part + 1
+
+
+def _lines(table: Table, number: int) -> int:
+    """Lines that a row takes: its name, which may be broken, its details, and the heading of a group that it begins."""
+    row = table.rows[number]
+    name = len(row[0].text) if row and len(row[0].text) > _LONGEST_NAME else 1
+    is_new = bool(table.groups) and (number == 0 or table.groups[number] != table.groups[number - 1])
+    return ceil(name / _NAME_CHARACTERS) + _has_details(row) + is_new
 
 
 def _float(table: Table, label: str) -> str:

@@ -110,17 +110,33 @@ def initialisation(tables: Tables, method: str) -> str:
 
 
 def overrides(tables: Tables, method: str) -> Mapping[str, Any]:
-    """Settings of the federation that a method has otherwise; empty if none."""
-    settings = description(tables, method).get("federation")
-    return settings if isinstance(settings, Mapping) else {}
+    """Settings of the federation that a method has otherwise than the others; empty if none."""
+    settings, shared = description(tables, method).get("federation"), _shared(tables)
+    if not isinstance(settings, Mapping):
+        return {}
+    return {key: value for key, value in settings.items() if key not in shared or shared[key] != value}
+
+
+def federation(tables: Tables, method: str) -> Mapping[str, Any]:
+    """Settings of the federation as a method has them; empty if they are not recorded."""
+    return {**_shared(tables), **overrides(tables, method)}
 
 
 def cohort(tables: Tables, method: str) -> int | None:
     """Clients per round of a method; None if it is not recorded."""
-    federation = tables.context.get("federation")
-    shared = federation if isinstance(federation, Mapping) else {}
-    value = {**shared, **overrides(tables, method)}.get("cohort")
+    value = federation(tables, method).get("cohort")
     return value if isinstance(value, int) else None
+
+
+def rounds(tables: Tables, method: str) -> tuple[int, int] | None:
+    """Fewest and most rounds that the seeds of a method ran; a budget may end each elsewhere. None if none finished."""
+    found = tables.cells.loc[tables.cells["method"] == method, "rounds"]
+    return None if found.empty else (int(found.min()), int(found.max()))
+
+
+def has_equal_rounds(tables: Tables) -> bool:
+    """Whether all finished cells ran the same number of rounds."""
+    return len(set(tables.cells["rounds"])) <= 1
 
 
 def radios(tables: Tables) -> list[str]:
@@ -236,6 +252,12 @@ def _estimate(rows: Sequence[Mapping[str, Any]], value: str, count: str) -> Esti
     if not rows:
         return None
     return estimate_of(rows[0], value, count)
+
+
+def _shared(tables: Tables) -> Mapping[str, Any]:
+    """Settings of the federation that methods share unless they say otherwise."""
+    settings = tables.context.get("federation")
+    return settings if isinstance(settings, Mapping) else {}
 
 
 def _start(tables: Tables, method: str, *, has_cohort: bool) -> str:

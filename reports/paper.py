@@ -12,6 +12,7 @@ from reports.sections.contrasts import contrast_table
 from reports.sections.deployment import energy_figure
 from reports.sections.method import boundary
 from reports.sections.methods_text import methods_text
+from reports.sections.provisioning import given_notes
 from reports.sections.shadows import shadow_table
 from reports.sections.trajectories import accuracy_against_bits, accuracy_against_carbon
 from reports.sections.update_statistics import statistics_figure
@@ -45,8 +46,10 @@ def _results(tables: Tables) -> Table:
     names = lookup.methods(tables)
     means = {name: {key: lookup.mean(tables, name, key) for key in _BITS} for name in names}
     factor, unit = scale([e.value for row in means.values() for e in row.values() if e], "bit")
+    has_rounds = not lookup.has_equal_rounds(tables)
     columns = (
         Column("method", "Method", is_number=False),
+        *([Column("rounds", "Rounds")] if has_rounds else []),
         Column("uplink_bits", "Uplink", unit, "lower"),
         Column("downlink_bits", "Downlink", f"{unit}, unicast", "lower"),
         Column("total_bits", "Total", f"{unit}, unicast", "lower"),
@@ -58,6 +61,7 @@ def _results(tables: Tables) -> Table:
     rows = tuple(
         (
             Cell(name),
+            *([phrases.rounds(lookup.rounds(tables, name))] if has_rounds else []),
             *(phrases.bits(means[name][key], factor) for key in _BITS[:3]),
             *(_beside(tables, name, phrases.change(lookup.pair(tables, name, key), is_fact=True)) for key in _BITS[2:]),
             phrases.accuracy(lookup.mean(tables, name, "test_accuracy")),
@@ -70,6 +74,7 @@ def _results(tables: Tables) -> Table:
         "Unicast: a downlink payload counts once per receiving client; multicast: once per round where all receive it "
         f"alike. Changes, of total bits, and differences are against {lookup.compared_with(tables)}, paired by seed; "
         f"below a number stands its 95 % t interval where it varies between seeds. {_verdicts(tables)}",
+        *given_notes(tables),
     )
     return Table("results", "Bits on the air and test accuracy", columns, rows, notes)
 

@@ -125,6 +125,25 @@ def assumed(amount: Range | None, factor: float) -> Cell:
     return Cell(significant(value, ESTIMATE_DIGITS), _joined(ends), value, ends=ends)
 
 
+def rounds(ends: tuple[int, int] | None) -> Cell:
+    """Rounds that were run, fewest to most over seeds."""
+    if ends is None:
+        return absent(NOT_FINISHED)
+    return Cell(" to ".join(dict.fromkeys(map(str, ends))), value=sum(ends) / 2)
+
+
+def compared(estimate: Estimate, *, is_ratio: bool) -> Cell:
+    """A ratio with three digits, or a difference with its sign and two decimals; its interval or why there is none."""
+    if estimate.value is None:
+        return absent(estimate.note or "undefined")
+    ends = None
+    if estimate.low is not None and estimate.high is not None and estimate.has_interval:
+        low, high = (significant(e, 3) if is_ratio else fixed(e, 2) for e in (estimate.low, estimate.high))
+        ends = (low, high)
+    text = significant(estimate.value, 3) if is_ratio else signed(estimate.value, 2)
+    return Cell(text, _joined(ends) or estimate.note, estimate.value, ends=ends)
+
+
 def part(settings: Any) -> str:
     """A codec, server rule or other part with the settings that it has.
 

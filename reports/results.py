@@ -9,7 +9,7 @@ from reports.document import Cell
 from reports.lookup import Estimate, Range
 from reports.numbers import MINUS, NBSP, TABLE_HEADROOM, is_known, scale
 from reports.schema import Tables
-from reports.sections.contrasts import contrast_cell, named_contrasts
+from reports.sections.contrasts import named_contrasts
 from reports.sections.shadows import coding_name, codings
 
 _COUNTED = (*METHOD_BITS, "reference_bits", "frame_bits", "provisioning_bits")
@@ -76,7 +76,7 @@ def results(tables: Tables) -> Iterator[Result]:
 
 def _contrasts(tables: Tables) -> Iterator[Result]:
     for contrast in named_contrasts(tables):
-        cell, estimate = contrast_cell(contrast), contrast.estimate
+        cell, estimate = contrast.cell, contrast.estimate
         words = f"contrast in {contrast.quantity}: {contrast.formula}"
         raw_unit = "(points)" if contrast.unit == "points" else "(factor)"
         yield from _of_estimate(tables, (contrast.name, "contrast"), cell, estimate, "", raw_unit, words)

@@ -42,6 +42,7 @@ def add_extras(folder: Path, provisioning: str = "factory", n_tensors: int = 0) 
     (folder / "context.json").write_text(json.dumps(context), encoding="utf-8")
     rows = contrasts.contrast_rows(cells, [SimpleNamespace(**entry) for entry in named])
     coded = cells[cells["method"].isin(names[1:3])]
+    _give(folder, names[1:3])
     _write(folder, "contrasts", rows)
     _write(folder, "shadows", _shadows(coded))
     _write(folder, "provisioning", _provisioning(coded, [radio["name"] for radio in context["scenarios"]["radios"]]))
@@ -82,6 +83,18 @@ def _provisioning(cells: pd.DataFrame, radios: Sequence[str]) -> list[dict[str, 
         for cell in cells.itertuples()
         for radio in radios
     ]
+
+
+def _give(folder: Path, names: Sequence[str]) -> None:
+    """Count what was given before round 1."""
+    cells, methods = (pd.read_csv(folder / f"{name}.csv", keep_default_na=False) for name in ("cells", "methods"))
+    cells.loc[cells["method"].isin(names), "provisioning_bits"] = GIVEN_BITS
+    is_given = methods["method"].isin(names) & (methods["quantity"] == "provisioning_bits")
+    for end in ("mean", "low", "high"):
+        methods[end] = pd.to_numeric(methods[end])
+        methods.loc[is_given, end] = GIVEN_BITS
+    cells.to_csv(folder / "cells.csv", index=False)
+    methods.to_csv(folder / "methods.csv", index=False)
 
 
 def _charge(folder: Path, names: Sequence[str]) -> None:

@@ -70,10 +70,6 @@ def test_bits_of_zero_have_no_logarithm() -> None:
     assert row("a", "b", "uplink_bits", frame=frame)["note"] == statistics.ZERO_COST
 
 
-def test_a_method_may_stand_on_a_side_twice() -> None:
-    assert row("aa", "bc", frame=cells(skip=(("a", 1),)))["estimate"] == pytest.approx(100 * (1.6 - 1.3))
-
-
 def test_they_come_in_the_order_of_the_definition() -> None:
     rows = contrast_rows(cells(), [contrast("b", "a"), contrast("a", "b")])
     assert [found["name"] for found in rows] == ["b-a", "a-b"]

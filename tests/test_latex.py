@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +19,7 @@ from harness.core.errors import EnvironmentLacksError
 from harness.registry import names
 from harness.specfile import benchmark_names, load_spec, packaged
 from reports.bibliography import bibtex
+from reports.document import Table
 from reports.latex import render_latex, write_latex
 from reports.latex_text import escape
 from reports.macros import macros, render_macros
@@ -108,6 +109,7 @@ def test_a_paper_of_hostile_names_compiles(name: str, hostile: Path, tmp_path: P
     log = compiled(folder, *CLASSES[name], text=every)
     assert "undefined" not in log
     assert "multiply" not in log
+    assert "Float too large" not in log
     assert not re.search(r"Overfull \\hbox \((?:[2-9]\d|\d{3,})", log[log.index("(./report.tex") :])
 
 
@@ -310,6 +312,25 @@ def test_long_tables_are_continued(tmp_path: Path) -> None:
     paper = render_latex(build_paper(read_tables(write_tables(tmp_path, names=names, n_seeds=1))))
     assert r"\label{tab:quickstart-results-2}" in paper
     assert all(f"\n    m{i} & " in paper for i in range(60))
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_tables_of_many_methods_fit_on_their_pages(name: str, tmp_path: Path) -> None:
+    require_tex()
+    names = ("fp32", *(f"QuantFL {i} levels, error feedback, width" for i in range(51)))
+    paper = build_paper(read_tables(add_extras(write_tables(tmp_path, names=names, n_seeds=2), "over_the_air")))
+    sections = tuple(replace(part, blocks=tuple(b for b in part.blocks if isinstance(b, Table)))
+                     for part in paper.sections)  # fmt: skip
+    document = [
+        rf"\documentclass{CLASSES[name][0]}",
+        r"\usepackage{booktabs,graphicx}\begin{document}",
+        render_latex(replace(paper, sections=sections)),
+        r"\end{document}",
+    ]
+    (tmp_path / "main.tex").write_text("\n".join(document), encoding="utf-8")
+    log = tex(tmp_path, "pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "main")
+    assert "main.pdf" in log
+    assert "Float too large" not in log
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from harness import budgets
 from harness.accounting import COMPONENTS, Assumptions, account
 from harness.carbon import grid
 from harness.core.types import SERVER, EnergyReading, Score, Shadow, Transfer
@@ -409,25 +410,17 @@ def test_accuracy_within_a_budget_is_read_off_the_trajectory() -> None:
         assert pd.isna(never["mean"])
 
 
-@pytest.mark.parametrize(("n_bytes", "is_within"), [(1447, True), (1448, False)])
-def test_a_run_that_ends_half_a_percent_beyond_a_budget_is_within(n_bytes: int, is_within: bool) -> None:
-    """20 % of the reference are 1440 bytes up; a half percent more are 1447.2. All of it is sent by round 1."""
-    transfers = recorded_transfers(ALL[2].result.ledger)
-    late = next(place for place, one in enumerate(transfers) if one.direction == "uplink")
-    for place, one in enumerate(transfers):
-        if one.direction == "uplink":
-            transfers[place] = replace(one, payload_bytes=n_bytes if place == late else 0)
-    cell = make_cell("half", 0, transfers=make_ledger(transfers=transfers).transfers)
-    rows = tabulate([ALL[0], cell], {}, reference="fp32")["budgets"]
-    (row,) = rows.query("method == 'half' and quantity == 'uplink_bits' and share == 0.2").itertuples()
-    assert (row.budget_bits, row.n_scored) == (8 * 1440, int(is_within))
-
-
-def test_the_best_score_within_counts_not_the_last() -> None:
+def test_the_last_score_within_counts_not_the_best() -> None:
     falling = scores(0.82).assign(value=lambda rows: rows["value"].where(rows["round"] != 2, 0.1))
     rows = tabulate([ALL[0], make_cell("half", 0, scores=falling)], {}, reference="fp32")["budgets"]
     (row,) = rows.query("method == 'half' and quantity == 'uplink_bits' and share == 0.2").itertuples()
-    assert row.mean == pytest.approx(0.77)
+    assert row.mean == pytest.approx(0.1)
+
+
+def test_runs_that_end_at_a_budget_are_not_looked_up_at_another() -> None:
+    cell = dict(ALL[2].result.ledger.cell, federation={"budget": {"direction": "uplink", "mbit": 1.0}})
+    found = tabulate([*ALL[:2], make_cell("half", 0, cell=cell)], {}, reference="fp32")["budgets"]
+    assert found.empty and list(found.columns) == budgets.COLUMNS
 
 
 def test_a_seed_without_a_score_within_leaves_no_mean() -> None:

@@ -5,6 +5,7 @@ from reports.columns import METHOD_BITS, meaning
 from reports.document import Block, Cell, Column, Paragraph, Section, Table
 from reports.numbers import absent, percent, scale
 from reports.schema import Tables
+from reports.sections.provisioning import given_notes
 from reports.sections.shadows import shadow_table
 
 _QUANTITIES = (*METHOD_BITS, "frame_bits", "reference_bits")
@@ -42,6 +43,7 @@ def bits(tables: Tables) -> Section:
         "Unicast: a downlink payload counts once for every client that receives it. Multicast: a payload that several "
         "clients of a round receive alike counts once, as on a radio that can broadcast it. Receivers spend the same "
         "in both modes, so device joules do not depend on the mode.",
+        *given_notes(tables),
     )
     text = (
         "Bits are counted on the payloads, not computed from a formula. Fixed-rate codecs send the same number at "

@@ -1,4 +1,4 @@
-"""Accuracy at a budget: the best that each method reached within a share of the bits of the reference."""
+"""Accuracy at a budget: the last score of each method within a share of the bits of the reference."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,10 @@ _TITLES = {"uplink_bits": "Uplink", "total_bits": "Total"}
 
 
 def budget_table(tables: Tables) -> Table | None:
-    """Best validation accuracy by direction and budget; None if the reference has no finished cell."""
+    """Last validation accuracy by direction and budget.
+
+    None if the reference has no finished cell, or where runs end at a budget of bits: their final scores compare them.
+    """
     rows = tables.budgets
     if rows.empty:
         return None
@@ -37,13 +40,13 @@ def budget_table(tables: Tables) -> Table | None:
     )
     notes = (
         f"Shares of the bits that {lookup.reference(tables)} sent in its whole run: uplink alone, or both directions "
-        "(unicast). A score counts if all bits until then are within the budget plus 0.5 % of it, as runs stop at "
-        "whole rounds, and never if it was taken before any bit was sent; so a method that was scored too seldom is "
-        "told from one that learnt too little.",
-        "Best of the validation scores within the budget, mean over seeds with its 95 % t interval; no mean where a "
-        "seed has no score within. Runs whose schedule was not made for a budget are cut short by it.",
+        "(unicast). A score counts if all bits until then are within the budget, and never if it was taken before "
+        "round 1; so a method that was scored too seldom is told from one that learnt too little.",
+        "Last of the validation scores within the budget, not the best, as cheaper methods have more of them; mean "
+        "over seeds with its 95 % t interval; no mean where a seed has no score within. Runs whose schedule was not "
+        "made for a budget are cut short by it.",
     )
-    title = "Best validation accuracy within a budget of bits"
+    title = "Last validation accuracy within a budget of bits"
     return Table("budgets", title, columns, printed, notes)
 
 

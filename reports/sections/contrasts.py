@@ -8,7 +8,7 @@ from typing import Any
 from reports import lookup, phrases
 from reports.document import Block, Bullets, Cell, Column, Paragraph, Section, Table
 from reports.lookup import Estimate
-from reports.numbers import MINUS, absent, fixed, significant
+from reports.numbers import MINUS
 from reports.schema import Tables
 
 _QUANTITIES = {
@@ -17,7 +17,6 @@ _QUANTITIES = {
     "uplink_bits": "uplink bits",
     "total_bits": "total bits",
 }
-_FACTOR_DIGITS = 3
 
 _MANY = 2
 """Methods on a side beyond which they are counted; the definition and `spec.yaml` name them all."""
@@ -40,6 +39,11 @@ class Contrast:
     formula: str
     unit: str
     estimate: Estimate
+
+    @property
+    def cell(self) -> Cell:
+        """The estimate with its interval, or why there is none."""
+        return phrases.compared(self.estimate, is_ratio=self.unit != "points")
 
 
 def contrasts(tables: Tables) -> Section | None:
@@ -77,7 +81,7 @@ def contrast_table(tables: Tables) -> Table | None:
             Cell(contrast.formula),
             Cell(contrast.quantity),
             Cell(str(contrast.estimate.n), value=float(contrast.estimate.n)),
-            contrast_cell(contrast),
+            contrast.cell,
             Cell(contrast.unit),
         )
         for contrast in found
@@ -105,23 +109,9 @@ def named_contrasts(tables: Tables) -> list[Contrast]:
     ]
 
 
-def contrast_cell(contrast: Contrast) -> Cell:
-    """The estimate with its interval, or why there is none."""
-    estimate = contrast.estimate
-    if estimate.value is None:
-        return absent(estimate.note or "undefined")
-    ends = None
-    if estimate.low is not None and estimate.high is not None and estimate.has_interval:
-        ends = (_shown(contrast, estimate.low), _shown(contrast, estimate.high))
-    text = _shown(contrast, estimate.value)
-    if contrast.unit == "points" and estimate.value > 0 and text.strip("0."):
-        text = f"+{text}"
-    return Cell(text, " to ".join(ends) if ends else estimate.note, estimate.value, ends=ends)
-
-
 def sentence(contrast: Contrast) -> str:
     """A contrast in words: what it is of, its methods, its number, and the seeds behind it."""
-    cell, seeds = contrast_cell(contrast), contrast.estimate.n
+    cell, seeds = contrast.cell, contrast.estimate.n
     head = f"{contrast.name}: {contrast.quantity} of {contrast.formula}"
     if cell.value is None:
         return f"{head} is not known ({cell.text})."
@@ -129,10 +119,6 @@ def sentence(contrast: Contrast) -> str:
     interval = f"{phrases.CONFIDENCE} {cell.detail}" if cell.ends else cell.detail
     inside = "; ".join(filter(None, [interval, f"{seeds} seed{'s' if seeds != 1 else ''}"]))
     return f"{head} is {amount} ({inside})."
-
-
-def _shown(contrast: Contrast, value: float) -> str:
-    return fixed(value, 2) if contrast.unit == "points" else significant(value, _FACTOR_DIGITS)
 
 
 def _estimate(row: Mapping[str, Any]) -> Estimate:

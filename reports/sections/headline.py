@@ -5,6 +5,7 @@ from reports.answer import answer, pass_through
 from reports.document import Block, Cell, Column, Paragraph, Section, Table
 from reports.numbers import TABLE_HEADROOM, absent, scale
 from reports.schema import Tables
+from reports.sections.provisioning import given_notes
 from reports.sections.trajectories import accuracy_against_bits
 
 
@@ -45,8 +46,10 @@ def _comparison(tables: Tables) -> Table:
     j_factor, j_unit = scale([amount.typical for amount in joules.values() if amount], "J", TABLE_HEADROOM)
     g_factor, g_unit = scale([amount.typical for amount in grams.values() if amount], "g")
     where = lookup.radio_title(tables, radio) if radio else "no radio"
+    has_rounds = not lookup.has_equal_rounds(tables)
     columns = (
         Column("method", "Method", "initialisation", is_number=False),
+        *([Column("rounds", "Rounds", "run")] if has_rounds else []),
         Column("uplink_bits", "Uplink", unit, "lower"),
         Column("downlink_bits", "Downlink", f"{unit}, unicast", "lower"),
         Column("total_bits", "Total", f"{unit}, unicast", "lower"),
@@ -63,6 +66,7 @@ def _comparison(tables: Tables) -> Table:
         rows.append(
             (
                 Cell(name, lookup.initialisation(tables, name)),
+                *([phrases.rounds(lookup.rounds(tables, name))] if has_rounds else []),
                 *bits,
                 _against(tables, name, phrases.change(lookup.pair(tables, name, "total_bits"), is_fact=True)),
                 phrases.accuracy(lookup.mean(tables, name, "test_accuracy")),
@@ -94,6 +98,7 @@ def _notes(tables: Tables) -> tuple[str, ...]:
         *([f"Methods are compared with {lookup.compared_with(tables)}."] if lookup.challengers(tables) else []),
         "Bits, joules and grams are of one training run of the whole fleet, mean over seeds. Unicast: every client "
         "receives its own copy; multicast totals are under “Bits”.",
+        *given_notes(tables),
         "Intervals under accuracy and changes are 95 % t intervals over seeds (paired by seed for differences and "
         "changes); they do not cover the finite test set. Ranges under joules and grams are those of the "
         "assumptions: every coefficient at its low, every one at its high.",

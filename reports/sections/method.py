@@ -1,14 +1,16 @@
 """Methods text: paragraphs that a paper can use, from what was run and assumed; the boundary; the sources."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reports import lookup, phrases
 from reports.bibliography import bibtex, keys
 from reports.document import Block, Bullets, Cell, Column, Listing, Paragraph, Section, Table
-from reports.numbers import absent
+from reports.numbers import FACT_DIGITS, percent_estimate, with_unit
 from reports.schema import Tables
 from reports.sections.methods_text import methods_text
+
+_BITS_PER_MBIT = 1e6
 
 
 def method(tables: Tables) -> Section:
@@ -46,8 +48,8 @@ def _settings(tables: Tables) -> Table:
         server = Cell(phrases.part(entry["server"])) if entry.get("server") else Cell("mean")
         own = [_federation(lookup.overrides(tables, name))] if has_own else []
         start = Cell(lookup.initialisation(tables, name))
-        rows.append((Cell(name), start, *parts, server, *own, _rounds(tables, name)))
-    return Table("methods", "Methods as run", columns, tuple(rows))
+        rows.append((Cell(name), start, *parts, server, *own, phrases.rounds(lookup.rounds(tables, name))))
+    return Table("methods", "Methods as run", columns, tuple(rows), tuple(_beyond(tables)))
 
 
 def _federation(overrides: Mapping[str, Any]) -> Cell:
@@ -55,10 +57,17 @@ def _federation(overrides: Mapping[str, Any]) -> Cell:
     return Cell(told) if told else Cell("–", tone="muted")
 
 
-def _rounds(tables: Tables, name: str) -> Cell:
-    """Rounds that the seeds of a method ran; a budget may end each elsewhere."""
-    rounds = tables.cells.loc[tables.cells["method"] == name, "rounds"]
-    if rounds.empty:
-        return absent(phrases.NOT_FINISHED)
-    ends = dict.fromkeys((f"{rounds.min():.0f}", f"{rounds.max():.0f}"))
-    return Cell(" to ".join(ends))
+def _beyond(tables: Tables) -> Iterator[str]:
+    """Methods that sent more than their own budget of bits, at the seed that sent most."""
+    for name in lookup.methods(tables):
+        budget = lookup.federation(tables, name).get("budget")
+        if not isinstance(budget, Mapping):
+            continue
+        direction, allowed = budget["direction"], budget["mbit"] * _BITS_PER_MBIT
+        sent = tables.cells.loc[tables.cells["method"] == name, f"{direction}_bits"].max()
+        if sent > allowed:
+            yield (
+                f"{name} sent {percent_estimate(sent / allowed - 1)} more than its budget of "
+                f"{with_unit(allowed, 'bit', FACT_DIGITS)} ({direction}): a run sends whole rounds, always the first, "
+                "and a last one that is larger than every one before."
+            )

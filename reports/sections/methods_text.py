@@ -48,16 +48,27 @@ def _training(tables: Tables) -> Iterator[Sentence]:
     names = sorted({phrases.part(entry["server"]) for entry in _entries(tables) if entry.get("server")})
     rule = f"; server rule: {phrases.listing(names)}" if names else ""
     yield Sentence(f"Federation: {_rounds(federation)}{rule}.", citing(tables, *servers))
-    for name in lookup.methods(tables):
-        if lookup.overrides(tables, name):
-            yield Sentence(f"{name} differs in its federation: {_words(lookup.overrides(tables, name))}.")
+    yield from _otherwise(tables)
     seeds = sorted({int(seed) for seed in tables.cells["seed"].dropna()})
     yield Sentence(f"Seeds finished: {', '.join(map(str, seeds))}." if seeds else "No seed finished.")
     yield Sentence(
-        "At one seed all methods share partition and batch order, methods of equal cohort the clients of each round, "
-        "and methods of equal initialisation the initial weights; those that share all of it are compared in pairs "
-        f"with {lookup.compared_with(tables)}."
+        "At one seed all methods share the partition, methods of equal batch size and local epochs the batch order, "
+        "methods of equal cohort the clients of each round, and methods of equal initialisation the initial weights; "
+        "those of equal initialisation and cohort are compared in pairs with "
+        f"{lookup.compared_with(tables)}."
     )
+
+
+def _otherwise(tables: Tables) -> Iterator[Sentence]:
+    """What methods have otherwise in their federation; those that have the same stand together."""
+    found: dict[str, list[str]] = {}
+    for name in lookup.methods(tables):
+        settings = lookup.overrides(tables, name)
+        if settings:
+            found.setdefault(_words(settings), []).append(name)
+    for words, names in found.items():
+        differ = "differs in its" if len(names) == 1 else "differ in their"
+        yield Sentence(f"{phrases.listing(names)} {differ} federation: {words}.")
 
 
 def _pretraining(tables: Tables, settings: Mapping[str, Any]) -> Iterator[Sentence]:

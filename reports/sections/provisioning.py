@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from reports import lookup, phrases
 from reports.document import Block, Cell, Column, Paragraph, Table
 from reports.lookup import Range
-from reports.numbers import FACT_DIGITS, NBSP, TABLE_HEADROOM, absent, percent_estimate, scale, significant
+from reports.numbers import FACT_DIGITS, NBSP, TABLE_HEADROOM, absent, percent_estimate, scale, significant, with_unit
 from reports.schema import Tables
 
 
@@ -13,6 +13,21 @@ def is_charged(tables: Tables) -> bool:
     """Whether what clients have before round 1 comes over the air, and so is part of the totals."""
     scenarios = tables.context.get("scenarios")
     return isinstance(scenarios, Mapping) and scenarios.get("provisioning") == "over_the_air"
+
+
+def has_given(tables: Tables) -> bool:
+    """Whether clients of any method were given something before round 1."""
+    return bool((tables.cells["provisioning_bits"] > 0).any())
+
+
+def given_notes(tables: Tables) -> tuple[str, ...]:
+    """Below a table of bits: what is not in them. Methods that were given equally much stand together."""
+    found: dict[str, list[str]] = {}
+    for name in lookup.methods(tables):
+        given = lookup.mean(tables, name, "provisioning_bits")
+        if given is not None and given.value:
+            found.setdefault(with_unit(given.value, "bit", FACT_DIGITS), []).append(name)
+    return tuple(f"{phrases.some(names)}: + {bits} before round 1, not included." for bits, names in found.items())
 
 
 def provisioning_blocks(tables: Tables) -> list[Block]:

@@ -8,6 +8,7 @@ from reports import lookup, phrases
 from reports.document import Curve, Curves, Figure
 from reports.numbers import ESTIMATE_DIGITS, fixed, percent, scale, significant, with_unit
 from reports.schema import Tables
+from reports.sections.provisioning import has_given
 
 _CELL = ["cell_id", "method", "seed", "round"]
 _MOST_PANELS = 2
@@ -31,7 +32,9 @@ def accuracy_against_bits(tables: Tables) -> Figure | None:
     if is_log:
         scores = scores[scores["round"] > 0]
     panels = tuple(_bits_panel(tables, scores, key, finished, is_log=is_log) for key in _DIRECTIONS)
-    start = " Round 0 has sent nothing and stands outside a logarithmic axis." if is_log else ""
+    given = has_given(tables)
+    start = f" Round 0{'' if given else ' has sent nothing and'} stands outside a logarithmic axis." if is_log else ""
+    start += " What clients were given before round 1 is left out." if given else ""
     return Figure(
         key="accuracy_bits",
         title="Accuracy against bits",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from reports import lookup, phrases
 from reports.document import Block, Cell, Column, Curve, Curves, Figure, Paragraph, Section, Table
-from reports.numbers import absent, is_known, signed, significant
+from reports.numbers import absent, is_known, significant
 from reports.schema import Tables
 
 _WORDS = {
@@ -120,20 +120,7 @@ def _said(measure: str, row: Mapping[str, Any]) -> str:
 
 
 def _compared(row: Mapping[str, Any]) -> Cell:
-    """A ratio with three digits, or a difference with its sign, and its interval."""
-    estimate = lookup.estimate_of(row, "estimate", "n_pairs")
-    if estimate.value is None:
-        return absent(estimate.note or "undefined")
-    is_ratio = row["kind"] == "ratio"
-    ends = None
-    if estimate.low is not None and estimate.high is not None and estimate.has_interval:
-        ends = (_shown(estimate.low, is_ratio=is_ratio), _shown(estimate.high, is_ratio=is_ratio))
-    text = _shown(estimate.value, is_ratio=is_ratio)
-    return Cell(text, " to ".join(ends) if ends else estimate.note, estimate.value, ends=ends)
-
-
-def _shown(value: float, *, is_ratio: bool) -> str:
-    return significant(value, _DIGITS) if is_ratio else signed(value, 2)
+    return phrases.compared(lookup.estimate_of(row, "estimate", "n_pairs"), is_ratio=row["kind"] == "ratio")
 
 
 def _beside(tables: Tables) -> Table | None:
