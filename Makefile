@@ -1,6 +1,6 @@
 # make compare   set up .venv and run the quickstart benchmark
 # make test      set up .venv and run tests, linters, type checks and import contracts
-# make bench     time all codecs, and other projects' where they are installed; some minutes
+# make bench     time all codecs, and other projects' where they are installed, and pricing; some minutes
 # With VENV= (empty) the active environment is used instead; its torch is never replaced.
 
 VENV ?= .venv
@@ -31,6 +31,7 @@ test: $(installed)
 
 bench: $(installed)
 	$(python) -W ignore -m tests.benchmarks.codec_speed
+	$(python) -W ignore -m tests.benchmarks.pricing_speed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

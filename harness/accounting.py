@@ -1,54 +1,32 @@
-"""From facts and assumptions to joules: a pure function of a ledger and what the user assumes about a deployment.
+"""From facts and assumptions to joules: a pure function of a ledger and what a deployment is taken to be.
 
-Joules are sums of a quantity times a coefficient. A range is the sum at all low ends and at all high ends of the
-coefficients: bounds, not an interval of some probability. Settings (rates, tail lengths) are held.
+A ledger is reduced to amounts (see `harness.usage` and `harness.projection`), and joules are amounts times
+coefficients (see `harness.terms`). Which optional parts are in a total is an assumption; all are computed.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
+import numpy as np
+
+from harness import boundary, embodied, remarks
+from harness.boundary import Extra
 from harness.carbon import Grid
-from harness.core.protocols import RadioModel
-from harness.core.types import Coefficient, Usage
-from harness.core.units import g_from_j
-from harness.devices import Device
+from harness.core.types import Coefficient, Float64
+from harness.deployment import Deployment
+from harness.devices import battery_of
+from harness.draws import link_inputs
+from harness.embodied import Rule
 from harness.ledger import Ledger
+from harness.party import Party, computing_terms, late_terms, parties_of, radio_terms
 from harness.pooling import ComputeCosts
-from harness.timeline import device_seconds, provisioning, timeline
-
-Component = Literal["provisioning", "local_training", "codec", "downlink", "uplink"]
-"""What joules of a client are spent on.
-
-Codec is the client's share: decoding the downlink, encoding the uplink. Provisioning is the radio's work for what a
-client is given before round 1; it is a component only where that comes over the air.
-"""
+from harness.terms import NOTHING, Bounds, Component, Factor, Term
+from harness.timeline import Schedule, Turns, schedule_of, transfers_in_time, turns_of
+from harness.usage import reduce
 
 COMPONENTS: tuple[Component, ...] = ("local_training", "codec", "downlink", "uplink")
-"""What every round is made of."""
-
-Provisioning = Literal["factory", "over_the_air"]
-"""How clients come by what they have before round 1: at no cost, or by one download each."""
-
-_ORDER: tuple[Component, ...] = ("provisioning", *COMPONENTS)
-_COMPONENT_OF: dict[str, Component] = {"local_training": "local_training", "decode": "codec", "encode": "codec"}
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """A quantity with the lower and upper end that the assumptions allow, all in one unit."""
-
-    low: float
-    typical: float
-    high: float
-
-    def __add__(self, other: "Bounds") -> "Bounds":
-        return Bounds(self.low + other.low, self.typical + other.typical, self.high + other.high)
-
-
-NOTHING = Bounds(0.0, 0.0, 0.0)
-"""The sum of no terms."""
+"""What every round of a client is made of."""
 
 
 @dataclass(frozen=True)
@@ -56,71 +34,99 @@ class Assumptions:
     """What a deployment is taken to be.
 
     Attributes:
-        radios: one result is computed for each.
-        grids: where the electricity comes from; joules do not depend on it.
-        device: what the clients compute on.
+        deployments: one result is computed for each.
+        grids: where the electricity comes from, for deployments that bring no grid; joules do not depend on it.
+        operator_grid: the grid of access network, core and server; None takes the clients'.
         pause_s: seconds between the end of a round and the start of the next.
-        provisioning: how clients come by what they have before round 1.
+        included: optional parts that are in every total.
+        cast: whether the network carries a payload that many clients receive alike once for each, or once.
+        round_limit_s: a round that keeps a client on the link for longer is infeasible.
+        embodied: rule by which the manufacture of devices is allocated.
+        target_accuracy: validation accuracy whose time and cost are told; None takes the reference's.
+        draws: Monte-Carlo draws.
+        draw_seed: seed of them.
     """
 
-    radios: tuple[RadioModel, ...]
+    deployments: tuple[Deployment, ...]
     grids: tuple[Grid, ...]
-    device: Device
+    operator_grid: Grid | None = None
     pause_s: float = 0.0
-    provisioning: Provisioning = "factory"
+    included: frozenset[Extra] = frozenset()
+    cast: Literal["unicast", "multicast"] = "unicast"
+    round_limit_s: float = 86_400.0
+    embodied: Rule = "excluded"
+    target_accuracy: float | None = None
+    draws: int = 10_000
+    draw_seed: int = 0
 
     def coefficients(self) -> tuple[Coefficient, ...]:
-        """Every table row that the results rest on, each once: the device's first, then each radio's."""
-        rows = [*self.device.inputs(), *(row for radio in self.radios for row in radio.inputs())]
+        """Every table row that the results rest on, each once: devices' first, then radios', then the network's."""
+        groups = [group for deployment in self.deployments for group in deployment.groups]
+        rows = [row for group in groups for row in group.device.inputs()]
+        rows += [row for group in groups for row in embodied.inputs(group.device)]
+        batteries = [battery_of(group.device, group.supply.name) for group in groups]
+        rows += [row for battery in batteries if battery is not None for row in battery.inputs()]
+        rows += [row for group in groups for row in group.radio.inputs()]
+        rows += link_inputs()
+        rows += [row for group in groups for row in group.supply.inputs()]
+        rows += boundary.inputs(groups)
         return tuple({row.name: row for row in rows}.values())
 
 
-@dataclass(frozen=True)
-class RoundJoules:
-    """What all clients of one round spent on one component.
+@dataclass(frozen=True, eq=False)
+class DeploymentResult:
+    """A cell in one deployment.
 
     Attributes:
-        round: round number, from 1; 0 for provisioning.
-        component: what it was spent on.
-        joules: joules of all clients of the round together.
+        deployment: the deployment.
+        terms: what clients spent in rounds: the components of `COMPONENTS`; without the two of computing if none was
+            recorded.
+        extras: terms of the optional parts, whether they are in totals or not.
+        included: the optional parts that are in totals.
+        late: of `terms`, what late uplinks took, and the computing before them; sessions and tails are not in it.
+        parties: the groups with their clients, in the order of the deployment.
+        schedule: when rounds happened.
+        notes: what must be said about these transfers in this deployment.
     """
 
-    round: int
-    component: Component
-    joules: Bounds
-
-
-@dataclass(frozen=True)
-class RadioResult:
-    """A cell deployed with one radio.
-
-    Attributes:
-        radio: the radio.
-        usage: what the radios did in the rounds, per round and direction.
-        rounds: joules per round and component, by round.
-        joules: joules of the whole cell per component: all of `COMPONENTS`, and provisioning where it is charged.
-        provisioning: joules of what clients are given before round 1 if it comes over the air, charged or not.
-        duration_s: seconds until the last transfer of the last round has ended, without its tail.
-        notes: what must be said about these transfers on this radio.
-    """
-
-    radio: RadioModel
-    usage: tuple[Usage, ...]
-    rounds: tuple[RoundJoules, ...]
-    joules: Mapping[Component, Bounds]
-    provisioning: Bounds
-    duration_s: float
+    deployment: Deployment
+    terms: tuple[Term, ...]
+    extras: Mapping[Extra, tuple[Term, ...]]
+    included: frozenset[Extra]
+    late: tuple[Term, ...]
+    parties: tuple[Party, ...]
+    schedule: Schedule
     notes: tuple[str, ...]
 
     @property
+    def charged(self) -> tuple[Term, ...]:
+        """All terms that are in totals."""
+        return (*self.terms, *(term for key in self.extras if key in self.included for term in self.extras[key]))
+
+    @property
+    def components(self) -> tuple[Component, ...]:
+        """Components that are in totals, in the order of `Component`."""
+        present = {term.component for term in self.charged}
+        return tuple(component for component in get_args(Component) if component in present)
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether the computing of clients is in it; where nobody recorded it, it is unknown and not 0."""
+        return any(term.component in ("local_training", "codec") for term in self.terms)
+
+    @property
     def is_feasible(self) -> bool:
-        """Whether such a deployment is possible on this radio."""
+        """Whether such a deployment is possible on these radios."""
         return not any(note.startswith("infeasible: ") for note in self.notes)
 
-    def total(self, components: Iterable[Component] | None = None) -> Bounds:
-        """Joules of some components together, by default all that are charged."""
-        chosen = self.joules if components is None else components
-        return sum((self.joules[component] for component in chosen), NOTHING)
+    def joules(self, components: Sequence[Component] | None = None, group: int | None = None) -> Bounds:
+        """Joules of some components (by default all that are charged) and of one group (by default all)."""
+        chosen = [
+            term
+            for term in self.charged
+            if (components is None or term.component in components) and (group is None or term.group == group)
+        ]
+        return sum((term.joules() for term in chosen), NOTHING)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,24 +137,22 @@ class CellResult:
         cell_id: content address of the cell.
         ledger: its facts.
         assumptions: what they were priced with.
-        device_s: projected seconds of all client devices together, per compute component.
-        radios: one result per assumed radio, in the order of the assumptions.
+        deployments: one result per assumed deployment, in the order of the assumptions.
     """
 
     cell_id: str
     ledger: Ledger
     assumptions: Assumptions
-    device_s: Mapping[Component, float]
-    radios: tuple[RadioResult, ...]
+    deployments: tuple[DeploymentResult, ...]
 
 
 def account(ledger: Ledger, assumptions: Assumptions, costs: ComputeCosts | None = None) -> CellResult:
-    """What a cell would have cost its clients, for each assumed radio.
+    """What a cell would have cost in each assumed deployment.
 
-    Server, access network and core are outside; so is everything that the benchmark spent on its host.
+    What the benchmark spent on its host is in no figure.
 
     Args:
-        ledger: a finished cell.
+        ledger: a finished cell, or a run of somebody else's.
         assumptions: what to price it with.
         costs: pooled costs of computing, which methods are compared by; None takes the cell's own windows.
 
@@ -156,97 +160,77 @@ def account(ledger: Ledger, assumptions: Assumptions, costs: ComputeCosts | None
         ValueError: the ledger lacks the computing that belongs to a transfer, or the host's matrix rate.
     """
     facts, ledger = ledger, ledger if costs is None else costs.pooled(ledger)
-    device_s = _device_seconds_by_round(ledger, assumptions.device)
-    compute = [
-        RoundJoules(number, component, compute_j(seconds, assumptions.device))
-        for (number, component), seconds in device_s.items()
-    ]
-    totals: dict[Component, float] = defaultdict(float)
-    for (_, component), seconds in device_s.items():
-        totals[component] += seconds
-    return CellResult(
-        cell_id=facts.cell_id,
-        ledger=facts,
-        assumptions=assumptions,
-        device_s=dict(totals),
-        radios=tuple(_on_radio(ledger, assumptions, radio, compute) for radio in assumptions.radios),
-    )
+    turns = turns_of(ledger)
+    results = tuple(deploy(ledger, turns, assumptions, deployment) for deployment in assumptions.deployments)
+    return CellResult(facts.cell_id, facts, assumptions, results)
 
 
-def compute_j(device_s: float, device: Device) -> Bounds:
-    """Joules of `device_s` projected seconds of computing on a device.
-
-    >>> from harness.devices import device
-    >>> compute_j(10.0, device("raspberry_pi_4")).typical
-    72.0
-    """
-    scale, power = device.seconds_scale, device.active_w
-    return Bounds(
-        low=device_s * scale.low * power.low,
-        typical=device_s * scale.typical * power.typical,
-        high=device_s * scale.high * power.high,
-    )
-
-
-def radio_j(usage: Usage, prices: Mapping[str, Coefficient]) -> Bounds:
-    """Joules of a usage: the sum over its quantities of quantity times price.
+def deploy(ledger: Ledger, turns: Turns, assumptions: Assumptions, deployment: Deployment) -> DeploymentResult:
+    """What a cell would have cost in one deployment.
 
     Args:
-        usage: what radios did in one round and direction.
-        prices: as `RadioModel.coefficients` gives them.
+        ledger: a finished cell with the computing that is to be priced.
+        turns: its turns; payloads of another size may stand there.
+        assumptions: what to price it with.
+        deployment: who its clients are.
     """
-    terms = (
-        (usage.sessions, prices["session_j"]),
-        (usage.tail_s, prices["tail_w"]),
-        (usage.active_s, prices[f"{usage.direction}_active_w"]),
-        (usage.mbit, prices[f"{usage.direction}_j_per_mbit"]),
-    )
-    return Bounds(
-        low=sum(quantity * price.low for quantity, price in terms),
-        typical=sum(quantity * price.typical for quantity, price in terms),
-        high=sum(quantity * price.high for quantity, price in terms),
-    )
-
-
-def carbon_g(energy: Bounds, grid: Grid) -> Bounds:
-    """Grams of CO2-equivalent of `energy` joules taken from a grid; low meets low and high meets high."""
-    return Bounds(
-        low=g_from_j(energy.low, grid.low_g_per_kwh),
-        typical=g_from_j(energy.typical, grid.g_per_kwh),
-        high=g_from_j(energy.high, grid.high_g_per_kwh),
-    )
-
-
-def _on_radio(
-    ledger: Ledger, assumptions: Assumptions, radio: RadioModel, compute: Sequence[RoundJoules]
-) -> RadioResult:
-    transfers = timeline(ledger, assumptions.device, radio, assumptions.pause_s)
-    usage = tuple(radio.usage(transfers))
-    prices = radio.coefficients()
-    air = [RoundJoules(use.round, use.direction, radio_j(use, prices)) for use in usage]
-    given = provisioning(ledger, radio)
-    given_j = sum((radio_j(use, prices) for use in radio.usage(given)), NOTHING) if given else NOTHING
-    charged = [RoundJoules(0, "provisioning", given_j)] if assumptions.provisioning == "over_the_air" else []
-    rounds = sorted([*charged, *compute, *air], key=lambda entry: (entry.round, _ORDER.index(entry.component)))
-    joules: dict[Component, Bounds] = dict.fromkeys((*COMPONENTS, *(entry.component for entry in charged)), NOTHING)
-    for entry in rounds:
-        joules[entry.component] += entry.joules
-    return RadioResult(
-        radio=radio,
-        usage=usage,
-        rounds=tuple(rounds),
-        joules=joules,
-        provisioning=given_j,
-        duration_s=max((transfer.start_s + transfer.seconds for transfer in transfers), default=0.0),
-        notes=tuple(radio.notes(transfers)),
+    parties = parties_of(ledger, turns, deployment)
+    busy_s, schedule = _schedule(ledger, turns, parties, assumptions)
+    terms: list[Term] = []
+    late: list[Term] = []
+    extras: dict[Extra, tuple[Term, ...]] = dict.fromkeys(get_args(Extra), ())
+    for party in parties:
+        sent = transfers_in_time(turns, party.chosen, party.carriages, party.compute_s, schedule)
+        usage = reduce(sent, party.group.radio.tail_s, schedule.n_rounds)
+        prices = {name: Factor(price) for name, price in party.group.radio.coefficients().items()}
+        terms += computing_terms(party, ledger, turns, schedule.n_rounds)
+        terms += radio_terms(party, usage, prices)
+        late += late_terms(party, turns, ledger, sent["uplink"], prices, schedule.n_rounds)
+        found = boundary.extra_terms(party, ledger, turns, usage, prices, schedule, assumptions.cast)
+        extras = {key: extras[key] + found.get(key, ()) for key in extras}
+    extras["server"] = boundary.server_terms(schedule)
+    return DeploymentResult(
+        deployment=deployment,
+        terms=tuple(terms),
+        extras=extras,
+        included=assumptions.included,
+        late=tuple(late),
+        parties=parties,
+        schedule=schedule,
+        notes=tuple(remarks.notes(ledger, turns, parties, busy_s, assumptions.round_limit_s)),
     )
 
 
-def _device_seconds_by_round(ledger: Ledger, device: Device) -> dict[tuple[int, Component], float]:
-    per_round = device_seconds(ledger, device).groupby(level="round").sum(min_count=1)
-    seconds: dict[tuple[int, Component], float] = defaultdict(float)
-    for phase, component in _COMPONENT_OF.items():
-        known = per_round[phase].dropna()
-        for number, value in zip(known.index.tolist(), known.tolist(), strict=True):
-            seconds[number, component] += value
-    return dict(seconds)
+def scaled_terms(
+    ledger: Ledger, turns: Turns, assumptions: Assumptions, deployment: Deployment, scale: float
+) -> tuple[Term, ...]:
+    """Terms of the rounds as they would be if the model, its payloads and all computing were that many times as large.
+
+    Args:
+        ledger: a cell with the computing that is to be priced.
+        turns: its turns, or those of its first rounds.
+        assumptions: what to price it with.
+        deployment: who its clients are.
+        scale: above 0.
+    """
+    parties = parties_of(ledger, turns, deployment, scale)
+    _, schedule = _schedule(ledger, turns, parties, assumptions)
+    terms: list[Term] = []
+    for party in parties:
+        sent = transfers_in_time(turns, party.chosen, party.carriages, party.compute_s, schedule)
+        usage = reduce(sent, party.group.radio.tail_s, schedule.n_rounds)
+        prices = {name: Factor(price) for name, price in party.group.radio.coefficients().items()}
+        terms += [*computing_terms(party, ledger, turns, schedule.n_rounds), *radio_terms(party, usage, prices)]
+    return tuple(terms)
+
+
+def _schedule(
+    ledger: Ledger, turns: Turns, parties: Sequence[Party], assumptions: Assumptions
+) -> tuple[Float64, Schedule]:
+    """Seconds that each turn takes, and when rounds happen."""
+    busy_s = np.zeros(len(turns.client))
+    for party in parties:
+        busy_s[party.chosen] = party.busy_s
+    deadline = ledger.cell["federation"].get("deadline")
+    deadline_s = None if deadline is None else float(deadline["round_s"])
+    return busy_s, schedule_of(turns, busy_s, assumptions.pause_s, deadline_s)

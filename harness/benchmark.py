@@ -7,20 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import registry
-from harness.accounting import Assumptions, account
-from harness.carbon import grid
+from harness.accounting import account
+from harness.assumed import assumptions_of
 from harness.core.errors import UsageError
-from harness.devices import device
-from harness.ledger import write_json, write_text
+from harness.ledger import Ledger, write_json, write_text
+from harness.open_folder import OPEN_FILE, is_open
 from harness.plan import Cell, cell_id, expand
+from harness.scenarios import CustomGrid, Scenarios
 from harness.spec import BenchmarkSpec
 from harness.specfile import dump_spec, load_spec
-from harness.store import IndexEntry, Store
+from harness.store import Attempt, IndexEntry, Store
+from harness.study import Study, compared_with, study_of
+from harness.values import slug
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from harness.cell import Failure
+    from harness.pooling import ComputeCosts
     from harness.runner import Event
 
 
@@ -59,18 +63,51 @@ def run(spec: BenchmarkSpec, folder: Path, jobs: int, on_event: "Callable[[Event
 
     store = Store(folder)
     store.check_folder()
+    if is_open(folder):
+        raise UsageError(f"{folder}: holds runs that were not ours (it has {OPEN_FILE}); name another with --out")
     planned = plan_cells(spec)
     with store.lock():
         missing = {cell.cell_id: cell.cell for cell in planned if not store.is_finished(cell.cell_id)}
         # A definition that cannot run must not replace the index of one that did.
         on_event(runner.Event("preparing"))
         runner.prepare(missing.values())
-        write_text(folder / "spec.yaml", dump_spec(spec))
+        write_text(folder / "spec.yaml", dump_spec(_with_own_series(spec, folder)))
         store.write_index([IndexEntry(cell.method, cell.cell.seed, cell.cell_id) for cell in planned])
         try:
             return runner.run_missing(missing, store, spec.meter, jobs, on_event)
         finally:
             store.write_pretraining(_pretraining_records(planned))
+
+
+def _with_own_series(spec: BenchmarkSpec, folder: Path) -> BenchmarkSpec:
+    """The spec with its time series of grids copied into a results folder, so that it can be priced anywhere."""
+    scenarios = spec.scenarios
+    own = tuple(_copied(entry, folder) for entry in scenarios.grids)
+    operator = None if scenarios.operator_grid is None else _copied(scenarios.operator_grid, folder)
+    fleets = tuple(
+        fleet.model_copy(
+            update={
+                "groups": tuple(
+                    group if group.grid is None else group.model_copy(update={"grid": _copied(group.grid, folder)})
+                    for group in fleet.groups
+                )
+            }
+        )
+        for fleet in scenarios.fleets
+    )
+    changed = scenarios.model_copy(update={"grids": own, "operator_grid": operator, "fleets": fleets})
+    return spec.model_copy(update={"scenarios": changed})
+
+
+def _copied(entry: str | CustomGrid, folder: Path) -> str | CustomGrid:
+    if isinstance(entry, str) or entry.series is None:
+        return entry
+    relative = Path("grids") / f"{slug(entry.name)}.csv"
+    target = folder / relative
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not (target.exists() and target.samefile(entry.series)):
+        shutil.copyfile(entry.series, target)
+    return entry.model_copy(update={"series": relative.as_posix()})
 
 
 def _pretraining_records(planned: Sequence[PlannedCell]) -> dict[str, dict[str, Any] | None]:
@@ -80,33 +117,6 @@ def _pretraining_records(planned: Sequence[PlannedCell]) -> dict[str, dict[str, 
     tasks = {str(cell.cell.task): cell.cell.task for cell in planned}
     folders = {registry.build("task", task).pretraining_folder() for task in tasks.values()}
     return {folder.name: read_record(folder) if folder.is_dir() else None for folder in folders if folder is not None}
-
-
-def assumptions_of(
-    spec: BenchmarkSpec, radios: Sequence[str] = (), grids: Sequence[str] = (), device_name: str | None = None
-) -> Assumptions:
-    """The assumptions of a spec, or others in their place.
-
-    Args:
-        spec: the benchmark; a radio or grid of its own that is named below keeps its settings.
-        radios: names of radios; empty takes the spec's.
-        grids: country codes, or names of the spec's own grids; empty takes the spec's.
-        device_name: name of a device; None takes the spec's.
-
-    Raises:
-        UsageError: an unknown radio, country or device.
-    """
-    own_radios = {radio.kind: radio for radio in spec.scenarios.radios}
-    own_grids = {place.name: place for place in map(grid, spec.resolved()["scenarios"]["grids"])}
-    places = [own_grids.get(name) or grid(name) for name in grids] or list(own_grids.values())
-    return Assumptions(
-        radios=tuple(own_radios.get(name) or registry.build("radio", name) for name in dict.fromkeys(radios))
-        or spec.scenarios.radios,
-        grids=tuple({place.iso3 or place.name: place for place in places}.values()),
-        device=device(device_name or spec.scenarios.device),
-        pause_s=spec.scenarios.pause_s,
-        provisioning=spec.scenarios.provisioning,
-    )
 
 
 @dataclass(frozen=True)
@@ -122,43 +132,113 @@ class Priced:
     context: Mapping[str, Any]
 
 
-def price(folder: Path, assumptions: Callable[[BenchmarkSpec], Assumptions]) -> Priced:
-    """Price the finished cells of a results folder. Trains nothing and writes nothing.
+def price(
+    source: Path,
+    change: Callable[[Scenarios], Scenarios] = lambda scenarios: scenarios,
+    reference: str | None = None,
+) -> Priced:
+    """Price finished runs. Trains nothing and writes nothing.
 
     Args:
-        folder: a results folder.
-        assumptions: what to price with, given the spec of the folder.
+        source: a results folder, a folder of open ledgers (see `harness.open_ledger`), or a published table (see
+            `harness.published_table`).
+        change: gives the scenarios to price with, from those of the definition; from the default where there is none.
+        reference: the method that others are compared with; None takes that of the definition, or the first.
 
     Raises:
-        UsageError: `folder` is no results folder, or has no finished cell.
+        UsageError: `source` is none of these, has no finished run, or no method of that name.
     """
-    from harness import context
-    from harness.pooling import pool
-    from harness.tables import PricedCell, tabulate
+    from harness.open_runs import is_open_source
 
-    spec, store = open_results(folder)
-    pricing = assumptions(spec)
+    if is_open_source(source):
+        return _price_open(source, change, reference)
+    from harness.pooling import pool
+
+    spec, store = open_results(source)
+    study = study_of(spec) if reference is None else compared_with(study_of(spec), reference)
     index = store.index()
     # In the order of the index: sums over cells must not depend on the order of a set.
     keys = dict.fromkeys(entry.cell_id for entry in index)
     ledgers = {key: store.ledger(key) for key in keys if store.is_finished(key)}
     if not ledgers:
-        raise UsageError(f"{folder}: no cell is finished yet; run `harness compare` first")
-    costs = pool(list(ledgers.values()))
-    results = {key: account(ledger, pricing, costs) for key, ledger in ledgers.items()}
+        raise UsageError(f"{source}: no cell is finished yet; run `harness compare` first")
     # While a run holds the folder, a try without an end is a running cell.
     is_busy = store.is_busy()
     attempts = {entry.cell_id: store.attempts(entry.cell_id, with_unended=not is_busy) for entry in index}
-    priced = [PricedCell(entry.method, results[entry.cell_id]) for entry in index if entry.cell_id in results]
     unfinished = {
         (entry.method, entry.seed): tries[-1].ending if (tries := attempts[entry.cell_id]) else ""
         for entry in index
-        if entry.cell_id not in results
+        if entry.cell_id not in ledgers
     }
+    runs = [_Run(entry.method, ledgers[entry.cell_id]) for entry in index if entry.cell_id in ledgers]
     tries = [attempt for of_cell in attempts.values() for attempt in of_cell]
-    described = context.describe(spec, pricing, priced, unfinished, tries, store.pretraining())
-    frames = tabulate(priced, spec.references(), costs, spec.reference, spec.contrasts)
+    costs = pool(list(ledgers.values()))
+    return _priced(study, runs, change(spec.scenarios), costs, _Beside(unfinished, tries, store.pretraining()))
+
+
+def _price_open(source: Path, change: Callable[[Scenarios], Scenarios], reference: str | None) -> Priced:
+    """Price runs that were not ours; see `price`."""
+    from harness.open_runs import default_scenarios, read_runs, study_of_runs, to_be_priced
+
+    found = read_runs(source)
+    scenarios = change(default_scenarios())
+    ready, notes = to_be_priced(found.ledgers)
+    study = study_of_runs(found, scenarios, notes)
+    if reference is not None:
+        study = compared_with(study, reference)
+    runs = [_Run(method, own, facts) for (method, facts), own in zip(found.ledgers, ready, strict=True)]
+    return _priced(study, runs, scenarios, None, _Beside(found.unfinished))
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """A finished run: its method, what of it is priced, and all that is known where that is more."""
+
+    method: str
+    ledger: Ledger
+    facts: Ledger | None = None
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """What stands beside the finished runs: see `harness.context.describe`."""
+
+    unfinished: Mapping[tuple[str, int], str]
+    attempts: Sequence[Attempt] = ()
+    pretraining: Sequence[Mapping[str, Any]] = ()
+
+
+def _priced(
+    study: Study, runs: Sequence[_Run], scenarios: Scenarios, costs: "ComputeCosts | None", beside: _Beside
+) -> Priced:
+    from harness import context
+    from harness.tables import PricedCell, tabulate
+
+    pricing = assumptions_of(scenarios)
+    # Methods with equal settings share a cell, which is priced once.
+    results = {
+        key: account(ledger, pricing, costs) for key, ledger in {r.ledger.cell_id: r.ledger for r in runs}.items()
+    }
+    priced = [PricedCell(run.method, results[run.ledger.cell_id], run.facts) for run in runs]
+    described = context.describe(study, pricing, priced, beside.unfinished, beside.attempts, beside.pretraining)
+    frames = tabulate(priced, study.references, costs, study.reference, study.contrasts)
     return Priced(frames, described)
+
+
+def report_folder(source: Path, out: Path | None) -> Path:
+    """Where the reports of a priced source go: `out`, or the folder itself, or ``results/<stem>`` of a table.
+
+    Raises:
+        UsageError: it is a table, and other runs lie in that folder.
+    """
+    from harness.open_runs import is_table
+
+    if not is_table(source):
+        return out or source
+    folder = out or Path("results") / source.stem
+    if is_open(folder) or (folder / "spec.yaml").exists():
+        raise UsageError(f"{folder}: holds results of other runs than {source}; name another folder with --out")
+    return folder
 
 
 def write_tables(priced: Priced, folder: Path) -> Path:

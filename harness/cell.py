@@ -63,10 +63,13 @@ def worker_code() -> Mapping[str, Any]:
 
 
 def start_worker(meter: str) -> None:
-    """Set up a freshly spawned worker: one thread, warm meter, known host."""
+    """Set up a freshly spawned worker: one thread, warm meter and counter, known host."""
     import torch
 
+    from harness import work
+
     torch.set_num_threads(1)
+    work.warm_up()
     worker_host()
     worker_code()
     worker_meter(meter)

@@ -1,10 +1,11 @@
 """The channel: both directions of a cell, and the only counter of bits.
 
-What goes on the air is bytes. The receiver decodes those bytes and nothing else, and the ledger records their length.
+What goes on the air is bytes. The receiver decodes those bytes and nothing else, and the ledger records their length,
+also where they come too late to be decoded.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from harness import registry
@@ -12,6 +13,7 @@ from harness.broadcast import Broadcast, DeltaBroadcast, ModelBroadcast
 from harness.core.errors import UpdateError
 from harness.core.protocols import Codec, State
 from harness.core.types import CodecTiming, Float32, Layout
+from harness.deadline import Deadline
 from harness.ledger import Facts
 from harness.link import Link
 
@@ -31,6 +33,7 @@ class Channel:
         facts: where transfers, shadows and compute windows are recorded.
         mode: what the server sends, see `harness.broadcast`.
         also_code: codings whose length is logged beside, where a codec has them.
+        deadline: when what clients send comes too late; None for never.
     """
 
     uplink: Codec
@@ -40,10 +43,18 @@ class Channel:
     facts: Facts
     mode: Literal["model", "delta"] = "model"
     also_code: Sequence[str] = ()
+    deadline: Deadline | None = None
     _residuals: dict[int, State] = field(default_factory=dict)
+    _received_bytes: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Open both directions."""
+        """Open both directions.
+
+        Raises:
+            ValueError: there is a deadline, and the server must see all that the uplink codec sends.
+        """
+        if self.deadline is not None and hasattr(self.uplink, "needs_server"):
+            raise ValueError(f"deadline must be None for uplink {self.uplink.kind}, whose server must miss nothing")
         self._up = Link(self.uplink, self.layout, "uplink", self.seed, self.facts, self.also_code)
         self._down = Link(self.downlink, self.layout, "downlink", self.seed, self.facts, self.also_code)
         self._broadcast: Broadcast = ModelBroadcast(self._down)
@@ -65,10 +76,21 @@ class Channel:
 
     def receive_model(self, round: int, client: int) -> Float32:
         """The model that `client` decodes from what it is sent in `round`; each payload is counted."""
-        return self._broadcast.receive(round, client)
+        before = len(self.facts.transfers)
+        model = self._broadcast.receive(round, client)
+        self._received_bytes[client] = sum(transfer.payload_bytes for transfer in self.facts.transfers[before:])
+        return model
 
-    def send_update(self, values: Float32, round: int, client: int) -> Float32:
-        """What the server decodes from what `client` sends.
+    def send_update(self, values: Float32, round: int, client: int, n_steps: int = 0) -> Float32 | None:
+        """What the server decodes from what `client` sends; None if it comes after the deadline.
+
+        A client does not learn that it was late: what its codec keeps is as after any other update.
+
+        Args:
+            values: float32, shape (layout.size,).
+            round: round number, from 1.
+            client: client number, from 0; it has received the model of `round`.
+            n_steps: optimiser steps that it did in `round`, which take time before a deadline.
 
         Raises:
             UpdateError: `values` holds NaN or infinity; names round and client.
@@ -79,6 +101,9 @@ class Channel:
         except UpdateError as error:
             raise UpdateError(f"round {round}, client {client}: {error}") from error
         self._up.count(payload, round, client)
+        if self._is_late(client, n_steps, len(payload)):
+            self.facts.transfers[-1] = replace(self.facts.transfers[-1], is_late=True)
+            return None
         with self._up.watch.window(round, "decode"):
             return self._up.decode(payload, round, client)
 
@@ -97,3 +122,9 @@ class Channel:
         mode ``delta``.
         """
         return list(self._residuals.values())
+
+    def _is_late(self, client: int, n_steps: int, uplink_bytes: int) -> bool:
+        received_bytes = self._received_bytes.pop(client, 0)
+        if self.deadline is None:
+            return False
+        return self.deadline.is_missed(self.seed, client, received_bytes, n_steps, uplink_bytes)

@@ -30,14 +30,24 @@ EXIT_BUG, EXIT_ENVIRONMENT, EXIT_INTERRUPTED = 1, 5, 130
 Bench = Annotated[
     str, typer.Argument(help="A YAML file, or the name of a packaged benchmark.", autocompletion=completion.benchmarks)
 ]
-Results = Annotated[Path, typer.Argument(help="A results folder, e.g. results/quickstart.")]
+Priceable = Annotated[
+    Path,
+    typer.Argument(
+        help="A results folder, e.g. results/quickstart; a folder of open ledgers; or a published table, FILE.csv."
+    ),
+]
 Out = Annotated[Path | None, typer.Option("--out", help="Results folder; the default is results/<name>.")]
 Jobs = Annotated[
     int | None, typer.Option("--jobs", "-j", min=1, help="Cells at a time; the default is one for each core.")
 ]
 Radio = Annotated[
     list[str],
-    typer.Option("--radio", "-r", help="Radio to price with; may be repeated.", autocompletion=completion.radios),
+    typer.Option(
+        "--radio",
+        "-r",
+        help="Radio to price with, a name or settings such as '{kind: nbiot, coverage: extreme}'; may be repeated.",
+        autocompletion=completion.radios,
+    ),
 ]
 Grid = Annotated[
     list[str],
@@ -51,6 +61,23 @@ Grid = Annotated[
 Device = Annotated[
     str | None,
     typer.Option("--device", "-d", help="Device that computing is projected to.", autocompletion=completion.devices),
+]
+
+
+Change = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        help="Any other setting of scenarios as KEY=VALUE, e.g. supply=rechargeable, network=average, cast=multicast; "
+        "may be repeated.",
+        autocompletion=completion.scenarios,
+    ),
+]
+
+
+Reference = Annotated[
+    str | None,
+    typer.Option("--reference", help="Method that others are compared with; the default is the definition's or first."),
 ]
 
 
@@ -104,7 +131,7 @@ def compare(
     with ProgressView(planned, Store(folder), progress_console()) as view:
         failures = benchmark.run(spec, folder, jobs or default_jobs(), view.on_event)
     if len(failures) < len({cell.cell_id for cell in planned}):
-        priced = benchmark.price(folder, benchmark.assumptions_of)
+        priced = benchmark.price(folder)
         written = benchmark.render(benchmark.write_tables(priced, folder), folder)
         print_summary(priced)
         typer.echo("\n" + "\n".join(f"wrote {path}" for path in written))
@@ -137,29 +164,41 @@ def plan(bench: Bench, out: Out = None, jobs: Jobs = None) -> None:
 
 
 @app.command()
-def price(results: Results, radio: Radio = [], grid: Grid = [], device: Device = None) -> None:  # noqa: B006
-    """Price finished results with other radios, countries or devices. Trains nothing, writes nothing."""
+def price(
+    source: Priceable,
+    radio: Radio = [],  # noqa: B006
+    grid: Grid = [],  # noqa: B006
+    device: Device = None,
+    change: Change = [],  # noqa: B006
+    reference: Reference = None,
+) -> None:
+    """Price finished results, logged runs or a published table, also under other assumptions. Writes nothing."""
     from harness import benchmark
+    from harness.assumed import with_changes
     from harness.summary import print_summary
 
-    print_summary(benchmark.price(results, lambda spec: benchmark.assumptions_of(spec, radio, grid, device)))
+    print_summary(benchmark.price(source, lambda old: with_changes(old, radio, grid, device, change), reference))
 
 
 @app.command()
 def report(
-    results: Results,
+    source: Priceable,
     radio: Radio = [],  # noqa: B006
     grid: Grid = [],  # noqa: B006
     device: Device = None,
+    change: Change = [],  # noqa: B006
+    reference: Reference = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Where to write; the default is the results folder.")
+        Path | None,
+        typer.Option("--out", help="Where to write; the default is the folder itself, and results/NAME for NAME.csv."),
     ] = None,
 ) -> None:
-    """Write tables and reports of finished results again, also with other radios, countries or devices."""
+    """Write tables and reports of what `price` prices, also under other assumptions."""
     from harness import benchmark
+    from harness.assumed import with_changes
 
-    priced = benchmark.price(results, lambda spec: benchmark.assumptions_of(spec, radio, grid, device))
-    folder = out or results
+    folder = benchmark.report_folder(source, out)
+    priced = benchmark.price(source, lambda old: with_changes(old, radio, grid, device, change), reference)
     written = benchmark.render(benchmark.write_tables(priced, folder), folder)
     typer.echo("\n".join(f"wrote {path}" for path in written))
 
@@ -206,7 +245,8 @@ def list_parts(
     what: Annotated[
         str | None,
         typer.Argument(
-            help="benchmarks, codecs, radios, tasks, servers, meters, devices or grids.",
+            help="benchmarks, codecs, radios, tasks, servers, meters, devices, batteries, supplies, formulas, "
+            "verdicts or grids.",
             autocompletion=completion.lists,
         ),
     ] = None,
@@ -254,13 +294,18 @@ def doctor() -> None:
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of benchmark definitions, for editors."""
+def schema(
+    ledger: Annotated[
+        bool, typer.Option("--ledger", help="Instead that of the tables of a ledger, with units.")
+    ] = False,
+) -> None:
+    """Print the JSON Schema of benchmark definitions, for editors, or of ledgers."""
     import json
 
+    from harness.ledger_schema import ledger_schema
     from harness.schema import spec_schema
 
-    typer.echo(json.dumps(spec_schema(), indent=2))
+    typer.echo(json.dumps(ledger_schema() if ledger else spec_schema(), indent=2))
 
 
 def _raise_failures(failures: "Mapping[str, Failure]") -> None:

@@ -31,6 +31,13 @@ def devices(incomplete: str) -> list[str]:
     return [name for name in names() if name.startswith(incomplete)]
 
 
+def scenarios(incomplete: str) -> list[str]:
+    """Settings of scenarios."""
+    from harness.scenarios import Scenarios
+
+    return [f"{key}=" for key in Scenarios.model_fields if key.startswith(incomplete)]
+
+
 def grids(incomplete: str) -> list[tuple[str, str]]:
     """Countries with their names."""
     from harness.carbon import table

@@ -1,26 +1,34 @@
 """``context.json``: everything a report says that is not in a table."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from harness.accounting import Assumptions
+from harness.carbon import Grid
 from harness.citations import references
+from harness.deployment import Group
+from harness.embodied import rule_text
+from harness.footprint import places
 from harness.provenance import describe_code
-from harness.spec import BenchmarkSpec
 from harness.store import Attempt
+from harness.study import Study
 from harness.tables import PricedCell
+from radio_models.published import worked
+from radio_models.verdicts import verdicts
 
 SCHEMA_VERSION = 1
 
 _WEAKNESS = ("counter", "estimated", "not_measured")
 
 BOUNDARY = (
-    "Inside: the computing of the clients (local training, encoding of uplink payloads, decoding of downlink "
-    "payloads), projected to the device at the power of the whole board while it computes, and the device's own radio "
-    "in both directions.",
-    "Outside: access network, core network, server, the device's power while it waits or sleeps, manufacture, and the "
-    "protocol headers below the payload.",
+    "Inside every total: the computing of the clients (local training, encoding of uplink payloads, decoding of "
+    "downlink payloads), projected to the device at the power of the whole board while it computes, and the device's "
+    "own radio in both directions, headers, acknowledgements and retransmissions included.",
+    "Beside the totals, unless the definition puts it in: what clients are given before round 1, standby of devices "
+    "and radios, access network and core, the server, and a share of the manufacture of devices.",
+    "Outside: the manufacture of networks and servers, and the data that clients train on.",
     "Evaluation is work of the benchmark, not of a deployment: it is recorded on this host and left out of every "
     "deployment figure.",
     "Pre-training is shown apart and in no method's total: every method with the same initialisation shares it.",
@@ -34,47 +42,39 @@ _PROVISIONING = (
 
 
 def describe(
-    spec: BenchmarkSpec,
+    study: Study,
     assumptions: Assumptions,
     priced: Sequence[PricedCell],
     unfinished: Mapping[tuple[str, int], str],
     attempts: Sequence[Attempt],
     pretraining: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """The context of a report, JSON-able.
+    """The context of a report, JSON-able; what is not known is None.
 
     Args:
-        spec: the benchmark.
+        study: what is compared.
         assumptions: what the cells were priced with.
         priced: the finished cells.
         unfinished: (method, seed) of the others, with the error of the last try or an empty text.
         attempts: tries that were killed or failed.
         pretraining: records of the pre-trainings in use.
     """
-    resolved = spec.resolved()
+    described = study.described
     ledger = priced[0].result.ledger if priced else None
-    return {
+    found = {
         "schema_version": SCHEMA_VERSION,
-        "name": spec.name,
-        "spec": resolved,
-        "reference": spec.reference,
-        "methods": resolved["methods"],
-        "task": resolved["task"] | ({"n_parameters": _n_parameters(priced)} if priced else {}),
-        "federation": resolved["federation"],
-        "scenarios": {
-            "radios": [
-                {"name": radio.kind, "title": radio.title, "notes": _notes(priced, number)}
-                for number, radio in enumerate(assumptions.radios)
-            ],
-            "grids": [grid.iso3 or grid.name for grid in assumptions.grids],
-            "device": assumptions.device.kind,
-            "pause_s": assumptions.pause_s,
-            "provisioning": assumptions.provisioning,
-            "cast": "unicast",
-        },
+        "name": study.name,
+        "origin": study.origin,
+        "notes": list(study.notes),
+        "spec": described,
+        "reference": study.reference,
+        "methods": described["methods"],
+        "task": {**described["task"], **_n_parameters(priced)},
+        "federation": described["federation"],
+        "scenarios": _scenarios(assumptions, priced),
         "coefficients": [asdict(coefficient) for coefficient in assumptions.coefficients()],
-        "grids": [asdict(grid) | {"name": grid.iso3 or grid.name, "title": grid.name} for grid in assumptions.grids],
-        "device": {"kind": assumptions.device.kind, "title": assumptions.device.title},
+        "grids": [_described_grid(grid) for grid in _grids(priced)],
+        "device": _device(assumptions),
         "provenance": {
             **_made_by(priced),
             "reported_by": describe_code(),
@@ -86,15 +86,27 @@ def describe(
             "watts_per_cpu": ledger.reading.watts_per_cpu if ledger else None,
         },
         "cells": {
-            "planned": len(spec.methods) * len(spec.seeds),
+            "planned": study.n_planned,
             "finished": len(priced),
             "failed": [_unfinished(key, error) for key, error in unfinished.items() if error],
             "missing": [_unfinished(key, "") for key, error in unfinished.items() if not error],
         },
         "testbed": _testbed(priced, attempts, pretraining),
         "boundary": [*BOUNDARY, *([_PROVISIONING] if _has_provisioning(priced) else [])],
-        "references": references(spec, assumptions),
+        "verdicts": [{**asdict(verdict), "error": verdict.error} for verdict in verdicts()],
+        "worked": [asdict(example) for example in worked()],
+        "references": references(study.spec, assumptions),
     }
+    return {key: _strict(value) for key, value in found.items()}
+
+
+def _strict(value: Any) -> Any:
+    """`value` with None for every number that is not known: JSON knows no NaN."""
+    if isinstance(value, Mapping):
+        return {key: _strict(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _testbed(
@@ -106,7 +118,8 @@ def _testbed(
     joules = [reading.cpu_j for reading in readings if reading.cpu_j is not None]
     is_known = bool(readings) and len(joules) == len(readings)
     cpu_s = sum(reading.cpu_seconds for reading in readings)
-    attempts_cpu_s = sum(attempt.cpu_seconds for attempt in attempts)
+    # Where nobody took the time of whole runs, it is not known of attempts either.
+    attempts_cpu_s = math.nan if math.isnan(cpu_s) else sum(attempt.cpu_seconds for attempt in attempts)
     return {
         "cells_j": sum(joules) if is_known else None,
         "cells_cpu_s": cpu_s,
@@ -153,8 +166,10 @@ def _distinct(texts: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(texts))
 
 
-def _n_parameters(priced: Sequence[PricedCell]) -> int:
-    return int(priced[0].result.ledger.transfers["reference_bytes"].max()) // 4
+def _n_parameters(priced: Sequence[PricedCell]) -> dict[str, int]:
+    """Size of the model, as far as it is known."""
+    n_bytes = int(priced[0].result.ledger.transfers["reference_bytes"].max()) if priced else 0
+    return {"n_parameters": n_bytes // 4} if n_bytes else {}
 
 
 def _hardware(priced: Sequence[PricedCell]) -> dict[str, Any]:
@@ -176,8 +191,61 @@ def _has_provisioning(priced: Sequence[PricedCell]) -> bool:
     return any((cell.result.ledger.transfers["round"] == 0).any() for cell in priced)
 
 
-def _notes(priced: Sequence[PricedCell], radio: int) -> list[str]:
-    return list(dict.fromkeys(note for cell in priced for note in cell.result.radios[radio].notes))
+def _scenarios(assumptions: Assumptions, priced: Sequence[PricedCell]) -> dict[str, Any]:
+    return {
+        "radios": [
+            {
+                "name": deployment.name,
+                "title": deployment.title,
+                "kinds": [group.radio.kind for group in deployment.groups],
+                "is_fleet": deployment.is_fleet,
+                "notes": _notes(priced, number),
+            }
+            for number, deployment in enumerate(assumptions.deployments)
+        ],
+        "grids": [grid.iso3 or grid.name for grid in assumptions.grids],
+        "device": _device(assumptions)["kind"],
+        "supplies": list(dict.fromkeys(group.supply.name for group in _groups(assumptions))),
+        "pause_s": assumptions.pause_s,
+        "provisioning": "over_the_air" if "provisioning" in assumptions.included else "factory",
+        "included": sorted(assumptions.included),
+        "cast": assumptions.cast,
+        "round_limit_s": assumptions.round_limit_s,
+        "embodied": rule_text(assumptions.embodied),
+        "operator_grid": None if assumptions.operator_grid is None else assumptions.operator_grid.name,
+        "notes": list(dict.fromkeys(note for group in _groups(assumptions) for note in group.supply.notes)),
+    }
+
+
+def _groups(assumptions: Assumptions) -> list[Group]:
+    return [group for deployment in assumptions.deployments for group in deployment.groups]
+
+
+def _device(assumptions: Assumptions) -> dict[str, str]:
+    """The device of all clients, or all devices where fleets have several."""
+    devices = {group.device.kind: group.device.title for group in _groups(assumptions)}
+    return {"kind": ", ".join(devices), "title": ", ".join(devices.values())}
+
+
+def _grids(priced: Sequence[PricedCell]) -> list[Grid]:
+    """Every grid that something was priced with, once."""
+    found = {
+        grid.iso3 or grid.name: grid
+        for cell in priced[:1]
+        for here in cell.result.deployments
+        for _, places_of in places(here, cell.result.assumptions)
+        for grid in places_of
+    }
+    return list(found.values())
+
+
+def _described_grid(grid: Grid) -> dict[str, Any]:
+    described = {key: value for key, value in vars(grid).items() if key != "series"}
+    return described | {"name": grid.iso3 or grid.name, "title": grid.name}
+
+
+def _notes(priced: Sequence[PricedCell], number: int) -> list[str]:
+    return list(dict.fromkeys(note for cell in priced for note in cell.result.deployments[number].notes))
 
 
 def _unfinished(key: tuple[str, int], error: str) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""The round loop of one cell: federated averaging with real payloads in both directions."""
+"""The round loop of one cell: federated averaging with real payloads in both directions.
+
+Under a deadline the server goes on with what has arrived: weights, rule and statistics are those of a round whose
+cohort were the clients on time. Where nobody was, model and rule stay as they were.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -52,7 +56,8 @@ def run_rounds(
     round = 0
     while not course.is_over:
         round += 1
-        before, lr_scale, decoded = len(facts.transfers), course.lr_scale(), []
+        before, lr_scale = len(facts.transfers), course.lr_scale()
+        arrived: dict[int, Float32] = {}
         cohort = draw_cohort(len(shares), schedule.cohort, channel.seed, round)
         channel.send_model(model, round, cohort.tolist())
         for client in cohort.tolist():
@@ -61,9 +66,13 @@ def run_rounds(
                 trained, note.n_steps = problem.train(received, client, round, lr_scale)
                 update = _update(trained, received, n_trained)
             recorder.see(client, update)
-            decoded.append(channel.send_update(update, round, client))
-        with watch.window(round, "aggregate"):
-            model, state = _aggregate(rule, layout, model, decoded, shares[cohort], state, lr_scale)
+            decoded = channel.send_update(update, round, client, note.n_steps)
+            if decoded is not None:
+                arrived[client] = decoded
+        if arrived:
+            with watch.window(round, "aggregate"):
+                weights = shares[list(arrived)]
+                model, state = _aggregate(rule, layout, model, list(arrived.values()), weights, state, lr_scale)
         course.finish(facts.transfers[before:])
         recorder.finish(round, course.is_over)
         _score(problem, model, round, schedule.splits_due(round, course.is_over), facts)

@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from harness.core.errors import UsageError
-from harness.core.types import CodecTiming, ComputeWindow, EnergyReading, Score, Shadow, Transfer, UpdateStatistic
+from harness.core.types import (
+    CodecTiming,
+    ComputeWindow,
+    EnergyReading,
+    Score,
+    Shadow,
+    TrainingWork,
+    Transfer,
+    UpdateStatistic,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +38,8 @@ _TABLES: Mapping[str, type[Any]] = {
     "shadows": Shadow,
     "statistics": UpdateStatistic,
 }
+_LATER_COLUMNS: Mapping[str, Mapping[str, Any]] = {"transfers": {"is_late": False}}
+"""Columns that older ledgers of this schema lack, with what held in them."""
 
 
 @dataclass
@@ -42,13 +53,17 @@ class Facts:
     statistics: list[UpdateStatistic] = field(default_factory=list)
 
     codec_timings: list[CodecTiming] = field(default_factory=list)
+    work: TrainingWork | None = None
 
     def digest(self) -> str:
-        """SHA-256 over bytes (with a digest per payload) and scores.
+        """SHA-256 over bytes (with a digest per payload, and a word for late ones) and scores.
 
         Outside stand seconds, joules, what other codings would take and how updates are distributed.
         """
-        lines = [f"t {t.round} {t.client} {t.direction} {t.payload_bytes} {t.payload_digest}" for t in self.transfers]
+        lines = [
+            f"t {t.round} {t.client} {t.direction} {t.payload_bytes} {t.payload_digest}" + " late" * t.is_late
+            for t in self.transfers
+        ]
         lines += [f"s {s.round} {s.split} {s.metric} {s.value!r}" for s in self.scores]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -65,6 +80,8 @@ class Host:
         gemm_gflops: float64 matrix product rate of one thread in 1e9 flop/s, median of repeats on this machine.
         platform: operating system and architecture.
         versions: versions of Python and of the packages that shape results.
+        copy_gb_per_s: rate of one thread in copying memory, bytes read plus bytes written, 1e9 B/s; None in ledgers
+            from before it was measured.
     """
 
     machine: str
@@ -74,9 +91,10 @@ class Host:
     gemm_gflops: float
     platform: str
     versions: Mapping[str, str]
+    copy_gb_per_s: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ledger:
     """A finished cell.
 
@@ -93,6 +111,7 @@ class Ledger:
         scores: a row per score, columns of `Score`.
         shadows: a row per payload and other coding, columns of `Shadow`; often empty.
         statistics: a row per recorded update and tensor, columns of `UpdateStatistic`; often empty.
+        work: what one optimiser step takes; None if it is not known, as in ledgers from before it was counted.
     """
 
     cell_id: str
@@ -107,6 +126,7 @@ class Ledger:
     scores: "pd.DataFrame"
     shadows: "pd.DataFrame"
     statistics: "pd.DataFrame"
+    work: TrainingWork | None = None
 
 
 class LedgerWriter:
@@ -154,6 +174,8 @@ class LedgerWriter:
             "code": dict(code),
             "codec_timings": [asdict(timing) for timing in self._facts.codec_timings],
         }
+        if self._facts.work is not None:
+            status["work"] = asdict(self._facts.work)
         write_json(self._folder / STATUS_FILE, status)
 
     def write_tables(self) -> None:
@@ -161,7 +183,7 @@ class LedgerWriter:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        types = {int: pa.int64(), float: pa.float64()}
+        types = {int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
         for name, kind in _TABLES.items():
             hints = get_type_hints(kind)
             schema = pa.schema([(column, types.get(hint, pa.string())) for column, hint in hints.items()])
@@ -200,8 +222,17 @@ def _read_ledger(folder: Path) -> Ledger:
         host=Host(**status["host"]),
         code=status["code"],
         codec_timings=tuple(CodecTiming(**timing) for timing in status["codec_timings"]),
-        **{name: pd.read_parquet(folder / f"{name}.parquet") for name in _TABLES},
+        work=TrainingWork(**status["work"]) if status.get("work") else None,
+        **{name: _completed(name, pd.read_parquet(folder / f"{name}.parquet")) for name in _TABLES},
     )
+
+
+def _completed(name: str, table: "pd.DataFrame") -> "pd.DataFrame":
+    """`table` with the columns that it lacks because it was written before there were any."""
+    for column, value in _LATER_COLUMNS.get(name, {}).items():
+        if column not in table:
+            table[column] = value
+    return table
 
 
 def read_status(folder: Path) -> dict[str, Any]:

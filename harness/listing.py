@@ -2,20 +2,36 @@
 
 import dataclasses
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness import carbon, devices, registry, specfile
+from harness import carbon, devices, registry, specfile, supply
 from harness.core.errors import UsageError
 from harness.problems import did_you_mean
 from harness.schema import attribute_texts
+from radio_models import published, verdicts
 
 _TABLES = {"codecs": "codec", "radios": "radio", "tasks": "task", "servers": "server", "meters": "meter"}
-LISTS = ("benchmarks", *_TABLES, "devices", "grids")
+LISTS = ("benchmarks", *_TABLES, "devices", "batteries", "supplies", "formulas", "verdicts", "grids")
 """What can be listed."""
+
+
+_PLAIN: Mapping[str, Callable[[], Iterable[tuple[str, ...]]]] = {
+    "benchmarks": lambda: ((name, specfile.first_comment(name)) for name in specfile.benchmark_names()),
+    "devices": lambda: ((name, devices.device(name).title) for name in devices.names()),
+    "batteries": lambda: ((name, devices.battery(name).title) for name in devices.battery_names()),
+    "supplies": lambda: ((name, supply.supply(name).title) for name in supply.names()),
+    "formulas": lambda: ((each.kind, each.title, each.form) for each in published.formulas()),
+    "verdicts": lambda: ((each.kind, each.title, each.why_not) for each in verdicts.verdicts()),
+    "grids": lambda: (
+        (code, place.name, f"{place.g_per_kwh:g} gCO2e/kWh", str(place.year))
+        for code, place in sorted(carbon.table().items())
+    ),
+}
+"""Lists that are no parts of the registry."""
 
 
 def print_list(what: str | None, name: str | None = None) -> None:
@@ -48,13 +64,8 @@ def names(what: str) -> list[str]:
 
 def rows(what: str) -> Sequence[tuple[str, ...]]:
     """A list, name first."""
-    if what == "benchmarks":
-        return [(name, specfile.first_comment(name)) for name in specfile.benchmark_names()]
-    if what == "devices":
-        return [(name, devices.device(name).title) for name in devices.names()]
-    if what == "grids":
-        places = sorted(carbon.table().items())
-        return [(code, place.name, f"{place.g_per_kwh:g} gCO2e/kWh", str(place.year)) for code, place in places]
+    if what in _PLAIN:
+        return list(_PLAIN[what]())
     table = _TABLES[what]
     parts = [(name, _first_line(registry.load(table, name))) for name in registry.names(table)]
     return [*parts, *((name, _preset_line(table, name)) for name in registry.PRESETS.get(table, ()))]

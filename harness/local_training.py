@@ -9,7 +9,8 @@ from torch import nn
 from torch.nn import functional
 
 from harness.core.seeds import torch_seed
-from harness.core.types import Examples, Float32, Int64, Layout, Metric, Split, TensorSpec
+from harness.core.types import Examples, Float32, Int64, Layout, Metric, Split, TensorSpec, TrainingWork
+from harness.work import training_work
 
 _EVALUATION_BATCH = 1024
 
@@ -163,6 +164,12 @@ class TorchProblem:
         """Accuracy (0 to 1) and loss (nats) of `model` on ``validation`` or ``test``."""
         self._model.load(model)
         return self._model.score(self._splits[split])
+
+    def work(self) -> TrainingWork:
+        """What one optimiser step on a full batch takes, on a client that has enough examples for one if any has."""
+        images, _ = max(self._clients, key=lambda examples: len(examples[1]))
+        n = min(self._training.batch_size, len(images))
+        return training_work(self._model.module, (n, *images.shape[1:]))
 
 
 def _statistics_of(module: nn.Module) -> list[tuple[str, torch.Tensor]]:

@@ -3,12 +3,22 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    AllowInfNan,
+    Field,
+    SerializerFunctionWrapHandler,
+    Strict,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from harness import registry
 from harness.core.protocols import Codec, ServerRule
-from harness.part import Part, is_count, listed, repeated
-from harness.problems import Clash, did_you_mean, rejection, retold
+from harness.part import Part, entry_at, is_count, listed, repeated
+from harness.problems import Clash, did_you_mean, ranged, rejection, retold
 from harness.recoding import recoded
 from harness.values import Name, part, positive, whole
 
@@ -39,6 +49,29 @@ class Budget(Part):
     mbit: Annotated[float, *positive(10**12)]
 
 
+class Deadline(Part):
+    """When the server stops waiting for the clients of a round; what comes later was sent, and is not used.
+
+    How long clients take is said in plain numbers, because training must not depend on radios and devices: it is
+    ``link * downlink bits / downlink_mbps + compute * steps * step_s + link * uplink bits / uplink_mbps``, where link
+    and compute are a client's own and the same in every round and for every method at a seed.
+
+    Attributes:
+        round_s: seconds from the start of a round until the server goes on, above 0.
+        uplink_mbps: rate of the median client to the server, Mbit/s (1e6 bit/s), above 0.
+        downlink_mbps: rate of the server to the median client, Mbit/s, above 0.
+        step_s: seconds of one optimiser step on the median client, at least 0.
+        spread: how many times as long as the median client one at the 97.5 % quantile takes, 1 to 1000; log-normal,
+            drawn once for each client, for its link and for its computing. The default, 1, makes all alike.
+    """
+
+    round_s: Annotated[float, *positive(10**9)]
+    uplink_mbps: Annotated[float, *positive(10**6)]
+    downlink_mbps: Annotated[float, *positive(10**6)]
+    step_s: Annotated[float, Strict(), AllowInfNan(False), AfterValidator(ranged(0, 10**6))]
+    spread: Annotated[float, Strict(), AllowInfNan(False), AfterValidator(ranged(1, 1000))] = 1.0
+
+
 class Federation(Part):
     """How training is spread over rounds and clients.
 
@@ -52,6 +85,7 @@ class Federation(Part):
         budget: bits after which the run ends, also before its last round; none by default.
         score_every: rounds between two scores on validation; the default is 5, or `rounds` if that is less.
         test_rounds: rounds after which the test split is scored too; it always is after the last one.
+        deadline: when a round ends for clients that are late; none by default, and the server waits for all.
     """
 
     rounds: Annotated[int, *whole(1, 100_000)]
@@ -65,6 +99,15 @@ class Federation(Part):
         default_factory=lambda given: min(5, given.get("rounds", 5))
     )
     test_rounds: tuple[Annotated[int, *whole(1, 100_000)], ...] = ()
+    deadline: Deadline | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_there(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Cells without a deadline look as they did before there were any."""
+        values: dict[str, Any] = plain(self)
+        if self.deadline is None:
+            values.pop("deadline", None)
+        return values
 
     @field_validator("test_rounds", mode="after")
     @classmethod
@@ -182,7 +225,8 @@ def federation_with(federation: Mapping[str, Any], settings: Mapping[str, Any]) 
 
 
 def override_clashes(federation: Any, methods: list[Any], clients: Any) -> Iterator[Clash]:
-    """What is wrong with the settings of the federation that methods have otherwise."""
+    """What is wrong with the settings of the federation that methods have otherwise, and methods with a deadline."""
+    yield from _deadline_clashes(federation, methods)
     for place, entry in enumerate(methods):
         settings = entry.get("federation")
         if not isinstance(settings, Mapping) or not settings or not isinstance(federation, Mapping):
@@ -196,3 +240,23 @@ def override_clashes(federation: Any, methods: list[Any], clients: Any) -> Itera
         else:
             if is_count(clients) and cohort > clients:
                 yield (*path, "cohort"), f"{cohort} is above the {clients} clients of the task"
+
+
+def _deadline_clashes(federation: Any, methods: list[Any]) -> Iterator[Clash]:
+    """Methods under a deadline whose server must see all that is sent.
+
+    Decoding keeps no state, so that what both ends build up over rounds is kept by a server rule that the codec asks
+    for. After a late payload the client would have it and the server would not.
+    """
+    for place, entry in enumerate(methods):
+        settings = {**_mapping(federation), **_mapping(entry.get("federation"))}
+        kind = entry_at(entry, "uplink", "kind")
+        if settings.get("deadline") is None or kind not in registry.names("codec"):
+            continue
+        if hasattr(registry.load("codec", kind), "needs_server"):
+            text = f"{kind} does not go with a deadline: client and server would no longer keep the same after a late"
+            yield ("methods", place, "uplink"), f"{text} update. Leave deadline out, or set it to null for this method"
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

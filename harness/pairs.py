@@ -1,5 +1,6 @@
 """Every method beside its reference, seed by seed: the rows of ``pairs.csv``."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from harness import statistics
+from harness.footprint import OPERATORS
 from harness.statistics import Interval
 
 COLUMNS = [
@@ -77,8 +79,11 @@ class _Pairing:
         radio: str = "",
         grid: str = "",
     ) -> dict[str, Any]:
-        """One row of the table."""
-        return self.row_of(quantity, kind, compare(*self.values(column)), radio, grid)
+        """One row of the table; without an estimate where a value is not known."""
+        ours, theirs = self.values(column)
+        sums = [our + their for our, their in zip(ours, theirs, strict=True)]
+        interval = statistics.unknown(sums) if any(map(math.isnan, sums)) else compare(ours, theirs)
+        return self.row_of(quantity, kind, interval, radio, grid)
 
     def row_of(self, quantity: str, kind: str, interval: Interval, radio: str = "", grid: str = "") -> dict[str, Any]:
         """One row of the table, from its interval."""
@@ -111,12 +116,14 @@ def _shadow_pair_rows(
 
 def _energy_by_cell(breakdown: pd.DataFrame) -> pd.DataFrame:
     is_radio, is_round = (breakdown["component"].isin(parts) for parts in (_RADIO_COMPONENTS, _ROUND_COMPONENTS))
+    is_client = ~breakdown["component"].isin(OPERATORS)
     by_cell = ["radio", "grid", "method", "seed"]
     return pd.DataFrame(
         {
             "round_energy_j": breakdown[is_round].groupby(by_cell, sort=False)["energy_j"].sum(),
             "radio_energy_j": breakdown[is_radio].groupby(by_cell, sort=False)["energy_j"].sum(),
-            "device_energy_j": breakdown.groupby(by_cell, sort=False)["energy_j"].sum(),
+            "device_energy_j": breakdown[is_client].groupby(by_cell, sort=False)["energy_j"].sum(),
+            "deployment_energy_j": breakdown.groupby(by_cell, sort=False)["energy_j"].sum(),
             "carbon_g": breakdown.groupby(by_cell, sort=False)["carbon_g"].sum(),
         }
     )
@@ -134,7 +141,7 @@ def _energy_pair_rows(
             continue
         # Joules are the same on every grid.
         seen.add(radio)
-        for quantity in ("radio_energy_j", "device_energy_j"):
+        for quantity in ("radio_energy_j", "device_energy_j", "deployment_energy_j"):
             yield pairing.row(quantity, "ratio", statistics.paired_ratio, here[quantity], radio)
         # Joules and bits of the rounds: what clients were given before round 1 is in neither.
         interval = statistics.pass_through(*pairing.values(here["round_energy_j"]), *pairing.values(total_bits))

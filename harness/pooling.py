@@ -47,11 +47,13 @@ class ComputeCosts:
         codec: cost of one call, by the key of the codec and (direction, operation).
         gemm_gflops: matrix rate of one thread by machine, 1e9 flop/s: the median over its cells. Each worker measures
             its own, and they scatter as training does.
+        copy_gb_per_s: rate of copying of one thread by machine, 1e9 B/s, likewise; None where none was measured.
     """
 
     training: Mapping[str, Cost]
     codec: Mapping[tuple[str, str, str], Cost]
     gemm_gflops: Mapping[str, float]
+    copy_gb_per_s: Mapping[str, float | None]
 
     def step(self, ledger: Ledger) -> Cost:
         """Cost of one optimiser step in this cell."""
@@ -62,8 +64,10 @@ class ComputeCosts:
         return self.codec[_codec_key(ledger, direction), direction, operation]
 
     def pooled(self, ledger: Ledger) -> Ledger:
-        """A cell with pooled CPU seconds in its client windows and the pooled rate of its machine, to be priced."""
-        host = replace(ledger.host, gemm_gflops=self.gemm_gflops[_machine(ledger)])
+        """A cell with pooled CPU seconds in its client windows and the pooled rates of its machine, to be priced."""
+        machine = _machine(ledger)
+        rates = {"gemm_gflops": self.gemm_gflops[machine], "copy_gb_per_s": self.copy_gb_per_s[machine]}
+        host = replace(ledger.host, **rates)  # type: ignore[arg-type]
         return replace(ledger, windows=self._windows(ledger), host=host)
 
     def _windows(self, ledger: Ledger) -> pd.DataFrame:
@@ -86,8 +90,11 @@ def pool(ledgers: Sequence[Ledger]) -> ComputeCosts:
     training: dict[str, list[tuple[float, float]]] = defaultdict(list)
     codec: dict[tuple[str, str, str], list[tuple[float, float]]] = defaultdict(list)
     rates: dict[str, list[float]] = defaultdict(list)
+    copies: dict[str, list[float]] = defaultdict(list)
     for ledger in {ledger.cell_id: ledger for ledger in ledgers}.values():
         rates[_machine(ledger)].append(ledger.host.gemm_gflops)
+        if ledger.host.copy_gb_per_s is not None:
+            copies[_machine(ledger)].append(ledger.host.copy_gb_per_s)
         trained = ledger.windows[ledger.windows["phase"] == "local_training"]
         training[_work_key(ledger)].append((float(trained["cpu_seconds"].sum()), float(trained["n_steps"].sum())))
         for timing in ledger.codec_timings:
@@ -97,6 +104,7 @@ def pool(ledgers: Sequence[Ledger]) -> ComputeCosts:
         {key: _cost(samples) for key, samples in training.items()},
         {key: _cost(samples) for key, samples in codec.items()},
         {machine: statistics.median(found) for machine, found in rates.items()},
+        {machine: statistics.median(copies[machine]) if copies[machine] else None for machine in rates},
     )
 
 

@@ -57,6 +57,12 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "nr_lowband": "radio_models.handsets_2021:NrLowbandHandset2021",
         "nr_mmwave": "radio_models.handsets_2021:NrMmwaveHandset2021",
         "nbiot": "radio_models.nbiot:NbIotModule",
+        "ltem": "radio_models.ltem:LteMModule",
+        "per_bit": "radio_models.constant:ConstantPerBit",
+        "wifi_esp32s3": "radio_models.wifi_esp32s3:WifiEsp32S3",
+        "lorawan": "radio_models.lorawan:LoRaWan",
+        "ble": "radio_models.ble:Ble5",
+        "ieee802154": "radio_models.ieee802154:Ieee802154",
     },
     "meter": {
         "codecarbon": "harness.meters.codecarbon:CodeCarbonMeter",

@@ -39,7 +39,9 @@ def spec_schema() -> dict[str, Any]:
     scenarios = properties["scenarios"]["properties"]
     scenarios["device"] = {"enum": devices.names()}
     codes = {"type": "string", "examples": sorted(carbon.table())[:3], "pattern": "^[A-Za-z]{2,3}$"}
-    scenarios["grids"] = {"type": "array", "items": {"anyOf": [codes, _mapping(CustomGrid)]}, "minItems": 1}
+    scenarios["grids"] = {"type": "array", "items": {"anyOf": [codes, _mapping(CustomGrid)]}}
+    named = {"type": "object", "properties": {"kind": {"enum": registry.names("radio")}}, "required": ["kind", "name"]}
+    scenarios["radios"] = {"type": "array", "items": {"anyOf": [{"$ref": "#/$defs/radio"}, named]}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Benchmark of quantfl-harness",

@@ -7,6 +7,7 @@ from typing import Any
 from harness import registry
 from harness.channel import Channel
 from harness.core.protocols import Task
+from harness.deadline import Deadline
 from harness.federation import run_rounds
 from harness.ledger import Facts
 from harness.plan import Cell
@@ -30,6 +31,7 @@ def run_once(cell: Cell, facts: Facts, on_round: Callable[[int], None], folder: 
         task: Task = registry.build("task", cell.task)
         training = {key: cell.federation[key] for key in TRAINING_KEYS}
         problem = task.build(cell.seed, training)
+        facts.work = problem.work()
         channel = Channel(
             uplink=registry.build("codec", cell.method["uplink"]),
             downlink=registry.build("codec", cell.method["downlink"]["codec"]),
@@ -38,6 +40,7 @@ def run_once(cell: Cell, facts: Facts, on_round: Callable[[int], None], folder: 
             facts=facts,
             mode=cell.method["downlink"]["mode"],
             also_code=cell.method["also_code"],
+            deadline=_deadline(cell.federation),
         )
         rule = registry.build("server", cell.method["server"])
         recorder = Recorder(
@@ -48,9 +51,14 @@ def run_once(cell: Cell, facts: Facts, on_round: Callable[[int], None], folder: 
 
 
 def _schedule(federation: Mapping[str, Any]) -> Schedule:
-    settings = {key: value for key, value in federation.items() if key not in TRAINING_KEYS}
+    settings = {key: value for key, value in federation.items() if key not in (*TRAINING_KEYS, "deadline")}
     budget = None if settings["budget"] is None else Budget(**settings["budget"])
     return Schedule(**{**settings, "budget": budget, "test_rounds": tuple(settings["test_rounds"])})
+
+
+def _deadline(federation: Mapping[str, Any]) -> Deadline | None:
+    settings = federation.get("deadline")
+    return None if settings is None else Deadline(**settings)
 
 
 def _record_settings(record: Mapping[str, Any]) -> RecordSettings:

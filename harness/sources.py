@@ -15,6 +15,7 @@ _SOURCES_IN_HARNESS = (
     "registry.py",
     "federation.py",
     "channel.py",
+    "deadline.py",
     "local_training.py",
     "broadcast.py",
     "link.py",
@@ -24,6 +25,7 @@ _SOURCES_IN_HARNESS = (
     "recording.py",
     "server_rules.py",
     "ledger.py",
+    "work.py",
 )
 _SOURCE_PACKAGES = ("baselines", "quantfl")
 

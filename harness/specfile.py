@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from harness.core.errors import Problem, SpecError, UsageError
 from harness.problems import did_you_mean, retold
+from harness.scenarios import FOLDER
 from harness.spec import BenchmarkSpec
 from harness.yaml12 import MAX_BYTES, Document, Location, dump_yaml, path_text, read_yaml
 
@@ -32,15 +33,16 @@ def load_spec(path: Path) -> BenchmarkSpec:
         raise UsageError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if len(data) > MAX_BYTES:
         raise SpecError(str(path), [Problem(1, 1, "", f"larger than {MAX_BYTES:,} bytes; a spec is a page of text")])
-    return parse_spec(_decoded(data, str(path)), str(path))
+    return parse_spec(_decoded(data, str(path)), str(path), path.parent)
 
 
-def parse_spec(text: str, file_name: str = "spec") -> BenchmarkSpec:
+def parse_spec(text: str, file_name: str = "spec", folder: Path = Path()) -> BenchmarkSpec:
     """The spec in a YAML text.
 
     Args:
         text: one YAML 1.2 document.
         file_name: what to call it in errors.
+        folder: what paths in it are relative to.
 
     Raises:
         SpecError: all problems at once, each as ``file:line:col path: what, allowed, did you mean``.
@@ -51,7 +53,7 @@ def parse_spec(text: str, file_name: str = "spec") -> BenchmarkSpec:
         what = "a spec is a mapping with name, task, federation, methods, seeds and scenarios"
         raise SpecError(file_name, document.problems or [Problem(line, column, "", what)])
     try:
-        spec = BenchmarkSpec.model_validate(document.value)
+        spec = BenchmarkSpec.model_validate(document.value, context={FOLDER: folder})
     except ValidationError as error:
         raise SpecError(file_name, _located(error, document)) from None
     if document.problems:

@@ -25,6 +25,8 @@ CONFIDENCE = 0.95
 SMALLEST_SAVING = 0.001
 """Share of bits below which a pass-through divides noise by nothing."""
 
+NOT_RECORDED = "not recorded"
+
 _RELATIVE_NOISE = 1e-12
 """Spread, relative to the largest magnitude, that is float rounding and not variation."""
 
@@ -66,6 +68,20 @@ def mean_interval(values: Sequence[float], *, is_counted: bool = True) -> Interv
     """
     checked = _checked(values)
     return _interval(checked, scale=_magnitude(checked), is_counted=is_counted)
+
+
+def unknown(values: Sequence[float]) -> Interval:
+    """In place of an interval where values are not known: the mean of the others would be of lucky seeds.
+
+    Args:
+        values: one per seed, NaN where it is not known.
+
+    >>> unknown([math.nan, 0.5]).note
+    'not recorded at 1 of 2 seeds'
+    """
+    n, n_unknown = len(values), sum(map(math.isnan, values))
+    note = NOT_RECORDED if n_unknown == n else f"{NOT_RECORDED} at {n_unknown} of {n} seeds"
+    return Interval(n, None, None, None, note)
 
 
 def within(interval: Interval, lowest: float, highest: float) -> Interval:

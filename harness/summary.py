@@ -15,38 +15,68 @@ from harness.forecast import Forecast
 from reports import numbers
 from reports.numbers import signed
 
+_SAID = ("infeasible", "warning")
+"""How notes begin that a reader of the terminal must not miss."""
+
+_UNKNOWN = "unknown"
+
 
 def print_summary(priced: Priced) -> None:
     """The comparison: facts, one deployment table for each radio, and what of the saved bits reaches its battery."""
     console = Console(highlight=False)
     cells, breakdown, pairs = (priced.frames[name] for name in ("cells", "breakdown", "pairs"))
     console.print(_facts_table(cells, pairs, priced.context["reference"]))
+    for note in (*priced.context["notes"], *_unknowns(cells, breakdown)):
+        console.print(Text(note, style="yellow"))
     for radio in priced.context["scenarios"]["radios"]:
         console.print(_deployment_table(breakdown[breakdown["radio"] == radio["name"]], priced, radio))
+        for note in radio["notes"]:
+            if note.startswith(_SAID):
+                console.print(Text(note, style="yellow"))
     for line in _pass_through_lines(pairs, priced):
         console.print(line)
+
+
+def _unknowns(cells: pd.DataFrame, breakdown: pd.DataFrame) -> list[str]:
+    """What nobody recorded, and what that means for the tables."""
+    found = []
+    if not set(breakdown["component"]) & set(_COMPUTE):
+        found.append("Unknown: what computing takes. It is in no figure, and neither is its time.")
+    if cells["test_accuracy"].isna().all():
+        found.append("Unknown: test accuracy. Whether methods reach the same is not compared.")
+    return found
 
 
 def _facts_table(cells: pd.DataFrame, pairs: pd.DataFrame, reference: str) -> Table:
     factor, unit = numbers.scale(cells["total_bits"], "bit")
     table = _table("On the air, one training run of the whole fleet, mean over seeds")
-    _columns(table, "method", [*(f"{way}\n{unit}" for way in ("up", "down", "total")), "saved\n%", "test\n%"])
-    table.add_column("difference\npoints [95 % CI]", justify="right", no_wrap=True)
+    has_scores = bool(cells["test_accuracy"].notna().any())
+    scores = ["test\n%", "difference\npoints [95 % CI]"] if has_scores else []
+    _columns(table, "method", [*(f"{way}\n{unit}" for way in ("up", "down", "total")), "saved\n%", *scores])
     references = {reference, *pairs["reference"]}
     for method, group in cells.groupby("method", sort=False):
         bits = [float(group[f"{name}_bits"].mean()) / factor for name in ("uplink", "downlink", "total")]
         saved, difference = _pair(pairs, str(method), "total_bits"), _pair(pairs, str(method), "test_accuracy")
-        table.add_row(
-            Text(str(method)),
+        unpaired = "reference" if method in references else "not paired"
+        row = [
             *(numbers.significant(value, numbers.FACT_DIGITS) for value in bits),
-            "" if saved is None else numbers.fixed(100 * (1 - saved["estimate"]), 1),
-            numbers.fixed(100 * float(group["test_accuracy"].mean()), 1),
-            ("reference" if method in references else "not paired") if difference is None else _points(difference),
-        )
+            "" if saved is None else _known(1 - saved["estimate"]),
+            # The mean of the seeds that were scored would be of lucky ones.
+            _known(group["test_accuracy"].mean(skipna=False)),
+            unpaired if difference is None else _points(difference),
+        ]
+        table.add_row(Text(str(method)), *row[: len(row) if has_scores else -2])
     return table
 
 
+def _known(share: float) -> str:
+    """A share in per cent."""
+    return numbers.fixed(100 * share, 1) if numbers.is_known(share) else _UNKNOWN
+
+
 def _points(pair: "pd.Series[float]") -> str:
+    if not numbers.is_known(pair["estimate"]):
+        return _UNKNOWN
     estimate = signed(100 * pair["estimate"], 1)
     if not numbers.is_known(pair["low"]):
         return estimate
@@ -61,21 +91,39 @@ def _deployment_table(rows: pd.DataFrame, priced: Priced, radio: Mapping[str, An
     grams = rows.pivot_table("carbon_g", "method", "grid", "sum", sort=False).div(n_cells, axis=0)
     energy_factor, energy_unit = numbers.scale(joules.sum(axis=1), "J")
     carbon_factor, carbon_unit = numbers.scale(grams.to_numpy().ravel(), "g")
-    table = _table(f"Deployed on {radio['title']} and {priced.context['device']['title']} (projected), whole fleet")
-    is_charged = "provisioning" in joules.columns
-    names = ("compute", "up", "down", *(["round 0"] if is_charged else []), "total")
-    headings = [f"{name}\n{energy_unit}" for name in names]
+    table = _table(_deployed_on(priced, radio, has_computing=bool(set(_COMPUTE) & set(joules.columns))))
+    columns = [part for part in _COLUMNS if set(part[1]) & set(joules.columns)]
+    headings = [f"{name}\n{energy_unit}" for name in (*(name for name, _ in columns), "total")]
     _columns(table, "method", [*headings, *(f"{grid}\n{carbon_unit}" for grid in grids)])
     for method in joules.index:
         parts = joules.loc[method]
-        values = [parts["local_training"] + parts["codec"], parts["uplink"], parts["downlink"]]
-        values += [parts["provisioning"], parts.sum()] if is_charged else [parts.sum()]
+        values = [float(parts[[each for each in components if each in parts]].sum()) for _, components in columns]
+        values.append(float(parts.sum()))
         table.add_row(
             Text(str(method)),
             *(numbers.significant(value / energy_factor, numbers.ESTIMATE_DIGITS) for value in values),
             *(numbers.significant(grams.loc[method, grid] / carbon_factor, numbers.ESTIMATE_DIGITS) for grid in grids),
         )
     return table
+
+
+_COMPUTE = ("local_training", "codec")
+_COLUMNS = (
+    ("compute", _COMPUTE),
+    ("up", ("uplink",)),
+    ("down", ("downlink",)),
+    ("round 0", ("provisioning",)),
+    ("standby", ("standby",)),
+    ("network", ("access", "core")),
+    ("server", ("server",)),
+)
+"""Columns of joules, each with its components; one without any is left out."""
+
+
+def _deployed_on(priced: Priced, radio: Mapping[str, Any], *, has_computing: bool) -> str:
+    has_device = has_computing and not radio["is_fleet"]
+    device = f" and {priced.context['device']['title']}" if has_device else ""
+    return f"Deployed on {radio['title']}{device} (projected), all clients"
 
 
 def _table(title: str) -> Table:

@@ -4,22 +4,36 @@ Nothing is priced or trained here. An unknown number stays empty; it is never 0.
 """
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from harness import budgets, contrasts, pairs, shadows, statistics, update_statistics
-from harness.accounting import NOTHING, Bounds, CellResult, Component, RadioResult, carbon_g
+from harness import (
+    budgets,
+    contrasts,
+    deployment_rows,
+    formulas,
+    pairs,
+    robustness,
+    shadows,
+    statistics,
+    targets,
+    update_statistics,
+)
+from harness.accounting import CellResult
+from harness.boundary import distinct_payloads
 from harness.core.units import BITS_PER_BYTE, bits_from_bytes
 from harness.ledger import Ledger
+from harness.open_folder import is_open_ledger
 from harness.pooling import ComputeCosts
 
 _PHASES = ("local_training", "encode", "decode", "aggregate", "evaluate", "setup", "codec_timing")
-_RADIO_COMPONENTS: tuple[Component, ...] = ("uplink", "downlink")
 _SCORES = ("initial_accuracy", "validation_accuracy", "test_accuracy")
 _LAST_SCORES = 5
+_DIRECTIONS = ["uplink", "downlink"]
 
 
 @dataclass(frozen=True)
@@ -29,10 +43,17 @@ class PricedCell:
     Attributes:
         method: display name of the method.
         result: the priced cell.
+        facts: its ledger as it was written, where not all of it can be priced; None where `result` has it all.
     """
 
     method: str
     result: CellResult
+    facts: Ledger | None = None
+
+    @property
+    def ledger(self) -> Ledger:
+        """All that is known of the cell, priced or not."""
+        return self.facts or self.result.ledger
 
     @property
     def key(self) -> dict[str, Any]:
@@ -63,27 +84,46 @@ def tabulate(
         named: the contrasts that the definition names.
     """
     cells = _frame(priced, lambda cell: [_cell_row(cell)])
-    trajectories, breakdown = _frame(priced, _trajectory_rows), _frame(priced, _breakdown_rows)
+    trajectories = _frame(priced, _trajectory_rows, _TRAJECTORY_COLUMNS)
+    breakdown, footprint = (
+        _deployed(priced, deployment_rows.breakdown_rows),
+        _deployed(priced, deployment_rows.footprint_rows, deployment_rows.FOOTPRINT_COLUMNS),
+    )
     coded = _frame(priced, lambda cell: shadows.shadow_rows(cell.key, cell.result.ledger), shadows.COLUMNS)
     measured = _statistics(priced)
-    reached = [] if any(map(_has_budget, priced)) else budgets.budget_rows(cells, trajectories, reference)
+    has_courses = _is_validated(trajectories) and not any(map(_has_budget, priced))
+    reached = budgets.budget_rows(cells, trajectories, reference) if has_courses else []
     inits = update_statistics.init_pairs(measured, [cell.result.ledger for cell in priced])
     return {
         "cells": cells,
         "trajectories": trajectories,
         "breakdown": breakdown,
-        "usage": _frame(priced, _usage_rows),
+        "usage": _deployed(priced, deployment_rows.usage_rows),
+        "schedule": _deployed(priced, deployment_rows.schedule_rows),
+        "boundary": _deployed(priced, deployment_rows.boundary_rows),
+        "groups": _deployed(priced, deployment_rows.group_rows, deployment_rows.GROUP_COLUMNS),
+        "endurance": _deployed(priced, deployment_rows.endurance_rows, deployment_rows.ENDURANCE_COLUMNS),
+        "targets": _targets(priced, cells, trajectories, footprint, reference),
         "methods": pd.DataFrame(_method_rows(cells), columns=_METHODS_COLUMNS),
         "pairs": pd.DataFrame(pairs.pair_rows(cells, breakdown, coded, references), columns=pairs.COLUMNS),
-        "footprint": _frame(priced, _footprint_rows),
+        "footprint": footprint,
         "compute": pd.DataFrame(_compute_rows(priced, costs), columns=_COMPUTE_COLUMNS),
         "budgets": pd.DataFrame(reached, columns=budgets.COLUMNS),
         "contrasts": pd.DataFrame(contrasts.contrast_rows(cells, named), columns=contrasts.COLUMNS),
         "shadows": coded,
-        "provisioning": _frame(priced, _provisioning_rows, _PROVISIONING_COLUMNS),
+        "provisioning": _deployed(priced, deployment_rows.provisioning_rows, deployment_rows.PROVISIONING_COLUMNS),
         "statistics": measured,
         "initialisations": pd.DataFrame(inits, columns=update_statistics.PAIR_COLUMNS),
+        "formulas": pd.DataFrame(formulas.formula_rows(cells), columns=formulas.COLUMNS),
+        **robustness.robustness_tables(_by_method(priced), references, costs),
     }
+
+
+def _by_method(priced: Sequence[PricedCell]) -> dict[str, list[CellResult]]:
+    found: dict[str, list[CellResult]] = {}
+    for cell in priced:
+        found.setdefault(cell.method, []).append(cell.result)
+    return found
 
 
 def _frame(
@@ -95,9 +135,35 @@ def _frame(
     return pd.DataFrame(list(itertools.chain.from_iterable(map(rows, priced))), columns=columns)
 
 
+def _deployed(
+    priced: Sequence[PricedCell],
+    rows: Callable[[deployment_rows.Key, CellResult], Sequence[Mapping[str, Any]]],
+    columns: list[str] | None = None,
+) -> pd.DataFrame:
+    """The rows about deployments of all cells."""
+    return _frame(priced, lambda cell: rows(cell.key, cell.result), columns)
+
+
+def _targets(
+    priced: Sequence[PricedCell],
+    cells: pd.DataFrame,
+    trajectories: pd.DataFrame,
+    footprint: pd.DataFrame,
+    reference: str,
+) -> pd.DataFrame:
+    target = priced[0].result.assumptions.target_accuracy
+    found = targets.target_rows(cells, trajectories, footprint, reference, target)
+    return pd.DataFrame(found, columns=targets.COLUMNS)
+
+
 def _has_budget(cell: PricedCell) -> bool:
     """Whether the definition gives the run a budget of bits, so that its final score is the one at a budget."""
     return cell.result.ledger.cell["federation"].get("budget") is not None
+
+
+def _is_validated(trajectories: pd.DataFrame) -> bool:
+    """Whether anything was scored on validation after a round: without that, no budget can be looked up."""
+    return bool(((trajectories["split"] == "validation") & (trajectories["round"] > 0)).any())
 
 
 def _statistics(priced: Sequence[PricedCell]) -> pd.DataFrame:
@@ -109,24 +175,19 @@ def _statistics(priced: Sequence[PricedCell]) -> pd.DataFrame:
 
 
 _METHODS_COLUMNS = ["method", "quantity", "radio", "grid", "n", "mean", "low", "high", "note"]
-_COMPUTE_COLUMNS = ["method", "operation", "machine", "n_cells", "cpu_s", "spread_share"]
-_PROVISIONING_COLUMNS = [
-    *("cell_id", "method", "seed", "radio", "n_clients", "bits", "energy_j", "energy_low_j", "energy_high_j"),
+_TRAJECTORY_COLUMNS = [
+    *("cell_id", "method", "seed", "round", "split", "accuracy", "loss", "uplink_bits", "downlink_bits", "total_bits"),
 ]
+_COMPUTE_COLUMNS = ["method", "operation", "machine", "n_cells", "cpu_s", "spread_share"]
 
 
 def _cell_row(cell: PricedCell) -> dict[str, Any]:
-    ledger, reading = cell.result.ledger, cell.result.ledger.reading
-    is_round, scores = ledger.transfers["round"] > 0, ledger.scores
+    ledger, reading = cell.ledger, cell.ledger.reading
+    is_round = ledger.transfers["round"] > 0
     transfers, given = ledger.transfers[is_round], ledger.transfers[~is_round]
-    sent = transfers.groupby("direction")["payload_bytes"].sum() * BITS_PER_BYTE
-    cpu_s = ledger.windows.groupby("phase")["cpu_seconds"].sum()
-    phases = {f"{phase}_cpu_s": float(cpu_s.get(phase, 0.0)) for phase in _PHASES}
+    sent = transfers.groupby("direction")["payload_bytes"].sum().reindex(_DIRECTIONS, fill_value=0) * BITS_PER_BYTE
+    phases = _phase_seconds(ledger)
     other_cpu_s = reading.cpu_seconds - sum(phases.values())
-    accuracy = scores[scores["metric"] == "accuracy"]
-    validation = accuracy[accuracy["split"] == "validation"].sort_values("round")
-    trained = validation[validation["round"] > 0]
-    test = accuracy[accuracy["split"] == "test"].sort_values("round")
     return {
         **cell.key,
         "init": ledger.cell["method"]["init"],
@@ -137,12 +198,10 @@ def _cell_row(cell: PricedCell) -> dict[str, Any]:
         "total_bits": int(sent.sum()),
         "multicast_downlink_bits": _multicast_bits(transfers),
         "multicast_total_bits": int(sent["uplink"]) + _multicast_bits(transfers),
-        "reference_bits": bits_from_bytes(int(transfers["reference_bytes"].sum())),
-        "frame_bits": bits_from_bytes(int(transfers["frame_bytes"].sum())),
-        "provisioning_bits": bits_from_bytes(int(given["payload_bytes"].sum())),
-        "initial_accuracy": float(validation["value"].iloc[0]),
-        "validation_accuracy": float(trained["value"].iloc[-_LAST_SCORES:].mean()),
-        "test_accuracy": float(test["value"].iloc[-1]),
+        "reference_bits": _known_bits(ledger, transfers["reference_bytes"]),
+        "frame_bits": _known_bits(ledger, transfers["frame_bytes"]),
+        "provisioning_bits": _known_bits(ledger, given["payload_bytes"]),
+        **_final_scores(ledger.scores),
         **phases,
         "other_cpu_s": other_cpu_s,
         "cpu_s": reading.cpu_seconds,
@@ -159,25 +218,48 @@ def _cell_row(cell: PricedCell) -> dict[str, Any]:
     }
 
 
+def _known_bits(ledger: Ledger, n_bytes: "pd.Series[int]") -> float:
+    """Bits of some bytes; NaN where a run that was not ours has none, because nobody said how many there were."""
+    total = int(n_bytes.sum())
+    return math.nan if total == 0 and is_open_ledger(ledger) else bits_from_bytes(total)
+
+
+def _phase_seconds(ledger: Ledger) -> dict[str, float]:
+    """CPU seconds by phase; a phase without a window took none in our own cells, and is unknown in other runs."""
+    cpu_s = ledger.windows.groupby("phase")["cpu_seconds"].sum()
+    nothing = math.nan if is_open_ledger(ledger) else 0.0
+    return {f"{phase}_cpu_s": float(cpu_s.get(phase, nothing)) for phase in _PHASES}
+
+
+def _final_scores(scores: pd.DataFrame) -> dict[str, float]:
+    """Accuracies before the first round, over the last scores, and at the end; NaN where there is no such score."""
+    accuracy = scores[scores["metric"] == "accuracy"].sort_values("round", kind="stable")
+    validation, test = (accuracy[accuracy["split"] == split] for split in ("validation", "test"))
+    is_trained = validation["round"] > 0
+    initial, final = validation[~is_trained]["value"], test["value"]
+    return {
+        "initial_accuracy": math.nan if initial.empty else float(initial.iloc[0]),
+        "validation_accuracy": float(validation[is_trained]["value"].iloc[-_LAST_SCORES:].mean()),
+        "test_accuracy": math.nan if final.empty else float(final.iloc[-1]),
+    }
+
+
 def _multicast_bits(transfers: pd.DataFrame) -> int:
     """Downlink bits if a payload that several clients of a round receive alike is on the air once."""
     down = transfers[transfers["direction"] == "downlink"]
-    # Two payloads of one client are two, even if they are equal.
-    down = down.assign(copy=down.groupby(["round", "client", "payload_digest"]).cumcount())
-    return bits_from_bytes(int(down.drop_duplicates(["round", "payload_digest", "copy"])["payload_bytes"].sum()))
+    return bits_from_bytes(int(distinct_payloads(down)["payload_bytes"].sum()))
 
 
 def _trajectory_rows(cell: PricedCell) -> list[dict[str, Any]]:
-    ledger = cell.result.ledger
-    transfers = ledger.transfers[ledger.transfers["round"] > 0]
-    sent = transfers.pivot_table("payload_bytes", "round", "direction", "sum", fill_value=0) * BITS_PER_BYTE
-    so_far = sent.cumsum()
+    ledger = cell.ledger
+    if ledger.scores.empty:
+        return []
     scores = ledger.scores.pivot_table("value", ["round", "split"], "metric").sort_index()
+    scores = scores.reindex(columns=["accuracy", "loss"])
+    so_far = _bits_so_far(ledger, int(ledger.scores["round"].max()))
     rows = []
-    for number, split, accuracy, loss in scores.reset_index()[["round", "split", "accuracy", "loss"]].itertuples(
-        index=False
-    ):
-        bits = so_far.loc[number] if number in so_far.index else so_far.iloc[0] * 0
+    for (number, split), accuracy, loss in scores.itertuples():
+        bits = so_far.loc[number]
         rows.append(
             {
                 **cell.key,
@@ -193,65 +275,23 @@ def _trajectory_rows(cell: PricedCell) -> list[dict[str, Any]]:
     return rows
 
 
-def _breakdown_rows(cell: PricedCell) -> list[dict[str, Any]]:
-    rows = []
-    for radio, grid in itertools.product(cell.result.radios, cell.result.assumptions.grids):
-        for component, energy in radio.joules.items():
-            carbon = carbon_g(energy, grid)
-            rows.append(
-                {
-                    **cell.key,
-                    "radio": radio.radio.kind,
-                    "grid": grid.iso3 or grid.name,
-                    "component": component,
-                    "energy_j": energy.typical,
-                    "energy_low_j": energy.low,
-                    "energy_high_j": energy.high,
-                    "carbon_g": carbon.typical,
-                    "carbon_low_g": carbon.low,
-                    "carbon_high_g": carbon.high,
-                }
-            )
-    return rows
-
-
-def _provisioning_rows(cell: PricedCell) -> list[dict[str, Any]]:
-    """What clients were given before round 1, and its joules over the air; none where nothing was given."""
-    given = cell.result.ledger.transfers.query("round == 0")
-    if given.empty:
-        return []
-    n_clients, bits = int(given["client"].nunique()), bits_from_bytes(int(given["payload_bytes"].sum()))
-    return [
-        {
-            **cell.key,
-            "radio": radio.radio.kind,
-            "n_clients": n_clients,
-            "bits": bits,
-            "energy_j": radio.provisioning.typical,
-            "energy_low_j": radio.provisioning.low,
-            "energy_high_j": radio.provisioning.high,
-        }
-        for radio in cell.result.radios
-    ]
-
-
-def _usage_rows(cell: PricedCell) -> list[dict[str, Any]]:
-    rows = []
-    for radio, direction in itertools.product(cell.result.radios, _RADIO_COMPONENTS):
-        uses = [use for use in radio.usage if use.direction == direction]
-        quantities = {
-            name: sum(getattr(use, name) for use in uses) for name in ("sessions", "tail_s", "active_s", "mbit")
-        }
-        rows.append({**cell.key, "radio": radio.radio.kind, "direction": direction, **quantities})
-    return rows
+def _bits_so_far(ledger: Ledger, last_round: int) -> pd.DataFrame:
+    """Bits up to and with each round from 0, a column per direction."""
+    transfers = ledger.transfers[ledger.transfers["round"] > 0]
+    sent = transfers.pivot_table("payload_bytes", "round", "direction", "sum", fill_value=0) * BITS_PER_BYTE
+    rounds = range(max(last_round, int(sent.index.max())) + 1)
+    return sent.reindex(index=rounds, columns=_DIRECTIONS, fill_value=0).cumsum()
 
 
 def _method_rows(cells: pd.DataFrame) -> list[dict[str, Any]]:
     rows = []
     for method, group in cells.groupby("method", sort=False):
         for quantity in (*pairs.BITS, "reference_bits", "frame_bits", "provisioning_bits", *_SCORES):
-            is_counted = quantity not in _SCORES
-            interval = statistics.mean_interval(group[quantity].astype(float).tolist(), is_counted=is_counted)
+            is_counted, values = quantity not in _SCORES, group[quantity].astype(float)
+            if values.isna().any():
+                interval = statistics.unknown(values.tolist())
+            else:
+                interval = statistics.mean_interval(values.tolist(), is_counted=is_counted)
             if not is_counted:
                 interval = statistics.within(interval, 0.0, 1.0)
             rows.append(
@@ -268,34 +308,6 @@ def _method_rows(cells: pd.DataFrame) -> list[dict[str, Any]]:
                 }
             )
     return rows
-
-
-def _footprint_rows(cell: PricedCell) -> list[dict[str, Any]]:
-    """Joules and grams that a deployment has cost by each round in which validation was scored."""
-    scores = cell.result.ledger.scores
-    scored = sorted({int(number) for number in scores[scores["split"] == "validation"]["round"]})
-    rows = []
-    for radio in cell.result.radios:
-        joules = _joules_by_round(radio, scored)
-        for grid, number in itertools.product(cell.result.assumptions.grids, scored):
-            rows.append(
-                {
-                    **cell.key,
-                    "radio": radio.radio.kind,
-                    "grid": grid.iso3 or grid.name,
-                    "round": number,
-                    "energy_j": joules[number].typical,
-                    "carbon_g": carbon_g(joules[number], grid).typical,
-                }
-            )
-    return rows
-
-
-def _joules_by_round(radio: RadioResult, rounds: Sequence[int]) -> dict[int, Bounds]:
-    """Joules up to and including each of `rounds`; in round 0, what came over the air before the first."""
-    return {
-        number: sum((entry.joules for entry in radio.rounds if entry.round <= number), NOTHING) for number in rounds
-    }
 
 
 _OPERATIONS = (("uplink", "encode"), ("downlink", "decode"))

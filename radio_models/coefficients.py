@@ -8,16 +8,6 @@ from typing import Any
 from harness.core.coefficients import load
 from harness.core.types import Coefficient
 
-PRICES = (
-    "session_j",
-    "tail_w",
-    "uplink_active_w",
-    "downlink_active_w",
-    "uplink_j_per_mbit",
-    "downlink_j_per_mbit",
-)
-"""Keys of `RadioModel.coefficients`, the same for every radio."""
-
 
 @cache
 def table() -> dict[str, Coefficient]:
@@ -40,24 +30,25 @@ def default(kind: str, quantity: str) -> float:
 
 
 def inputs_of(radio: Any) -> tuple[Coefficient, ...]:
-    """The rows that a radio rests on; a setting that the user has changed stands as a point of the user's.
+    """The rows that a radio rests on; a number that the user has set otherwise stands as a point of the user's.
 
     Args:
-        radio: instance of a radio dataclass with its ``kind``.
+        radio: instance of a radio dataclass with its ``kind``; rows are matched to its fields by name.
     """
     changed = {
-        f"{radio.kind}.{field.name}": float(getattr(radio, field.name))
+        f"{radio.kind}.{field.name}": getattr(radio, field.name)
         for field in fields(radio)
         if getattr(radio, field.name) != field.default
     }
     return tuple(
-        _set_by_user(row, changed[name]) if name in changed else row
+        set_by_user(row, float(changed[name])) if name in changed else row
         for name, row in table().items()
         if name.startswith(f"{radio.kind}.")
     )
 
 
-def _set_by_user(row: Coefficient, value: float) -> Coefficient:
+def set_by_user(row: Coefficient, value: float) -> Coefficient:
+    """A row with the user's value in its place: a point, and no longer the source's."""
     return replace(
         row,
         low=value,
@@ -71,8 +62,15 @@ def _set_by_user(row: Coefficient, value: float) -> Coefficient:
     )
 
 
-def absent(kind: str, quantity: str, unit: str) -> Coefficient:
-    """The price of a quantity that a model has no term for: zero by construction, not an unknown."""
+def absent(kind: str, quantity: str, unit: str, reason: str = "its energy is in the others") -> Coefficient:
+    """The coefficient of a quantity that a model has no term for: zero by construction, not an unknown.
+
+    Args:
+        kind: name of the radio.
+        quantity: name of the coefficient, e.g. ``frame_j``.
+        unit: its unit.
+        reason: why the model has no such term.
+    """
     return Coefficient(
         name=f"{kind}.{quantity}",
         low=0.0,
@@ -80,8 +78,8 @@ def absent(kind: str, quantity: str, unit: str) -> Coefficient:
         high=0.0,
         unit=unit,
         source="judgement",
-        locator="the model has no such term; its energy is in the others",
-        year=row(kind, "tail_w").year,
+        locator=f"the model has no such term; {reason}",
+        year=next(row.year for name, row in table().items() if name.startswith(f"{kind}.")),
         basis="judgement",
         range_basis="zero by construction",
         is_verified=False,

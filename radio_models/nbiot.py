@@ -1,7 +1,8 @@
 """NB-IoT module: wake-up, transmission and reception at the module's power, and the tail until the network lets go.
 
-Energy on the air is power times time, so the terms per megabit are zero and the rate decides. The default rates are
-the NB1 peaks; NB2 peaks are 159 kbit/s up and 127 kbit/s down. Repetitions in poor coverage lower the rate further.
+The default rates are the NB1 peaks; NB2 peaks are 159 kbit/s up and 127 kbit/s down. In the coverage classes 1 and 2
+everything is repeated: data by a number of repetitions that divides the rate, signalling by a factor of its own on
+wake-up and on the time to an answer. What the number of repetitions is uncertain by is in the range of the powers.
 
 References:
     u-blox, SARA-N2 Series Data Sheet; Nordic Semiconductor, nRF9160 Product Specification.
@@ -9,19 +10,22 @@ References:
     Andres-Maldonado et al., "Narrowband IoT Data Transmission Procedures for mMTC", IEEE Network 2017.
 """
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
-from harness.core.types import Coefficient, Direction, RadioTransfer, Usage
-from harness.core.units import mbit_from_bits
-from radio_models.coefficients import absent, default, inputs_of, row
-from radio_models.sessions import check_range, usage_of
+from harness.core.coefficients import combine
+from harness.core.types import Coefficient
+from radio_models import iot_module
+from radio_models.carrying import Link
+from radio_models.coefficients import default, row
+from radio_models.settings import check_choice, check_range
+from radio_models.validation import compared, lone_session
+
+Coverage = Literal["normal", "robust", "extreme"]
+"""Coverage classes 0, 1 and 2: up to 144, 154 and 164 dB of loss."""
 
 _KBIT_PER_MBIT = 1000.0
-_BITS_PER_MB = 8_000_000
-_DIRECTIONS: tuple[Direction, Direction] = ("uplink", "downlink")
 
 
 @dataclass(frozen=True)
@@ -29,69 +33,118 @@ class NbIotModule:
     """NB-IoT module.
 
     Attributes:
-        rate_up_kbps: uplink rate, kbit/s, 0.1 to 1000.
-        rate_down_kbps: downlink rate, kbit/s, 0.1 to 1000.
-        tail_s: seconds connected after a transfer (RRC inactivity timer), 0 to 120.
-        round_limit_s: longest time on the air, per client and round, that still counts as feasible, s, at least 1.
+        rate_up_kbps: uplink rate without repetitions, kbit/s, 0.1 to 1000.
+        rate_down_kbps: downlink rate without repetitions, kbit/s, 0.1 to 1000.
+        coverage: coverage class.
+        inactivity_s: seconds connected after a transfer (RRC inactivity timer), 0 to 120.
+        connected_drx: whether the network lets the module doze in these seconds; not all do.
+        early_release: whether the module says that nothing follows (release assistance), so that there is no tail.
+        active_time_s: seconds of listening for paging after each session (T3324), 0 to 11160.
+        power_saving: whether the module sleeps at rest (PSM); if not, it goes on to listen for paging.
+        response_s: seconds from a question to its answer in class 0, 0 to 300.
+        transport: protocols around the payload, one of `radio_models.overhead.TRANSPORTS`.
+        retransmission_share: share of what is sent that is sent again, 0 to below 1.
     """
 
     kind: ClassVar[str] = "nbiot"
     title: ClassVar[str] = "NB-IoT module"
+    access: ClassVar[Literal["mobile", "fixed"]] = "mobile"
 
     rate_up_kbps: float = default(kind, "rate_up_kbps")
     rate_down_kbps: float = default(kind, "rate_down_kbps")
-    tail_s: float = default(kind, "tail_s")
-    round_limit_s: float = 3600.0
+    coverage: Coverage = "normal"
+    inactivity_s: float = default(kind, "inactivity_s")
+    connected_drx: bool = False
+    early_release: bool = False
+    active_time_s: float = 0.0
+    power_saving: bool = True
+    response_s: float = default(kind, "response_s")
+    transport: str = "tcp"
+    retransmission_share: float = 0.0
+
+    carry, obstacle, inputs = iot_module.carry, iot_module.obstacle, iot_module.inputs
+    tail_s = property(iot_module.tail_s)
 
     def __post_init__(self) -> None:
+        """Refuse settings out of range."""
         check_range("rate_up_kbps", self.rate_up_kbps, 0.1, 1000)
         check_range("rate_down_kbps", self.rate_down_kbps, 0.1, 1000)
-        check_range("tail_s", self.tail_s, 0, 120)
-        check_range("round_limit_s", self.round_limit_s, 1, 1e9)
+        check_choice("coverage", self.coverage, get_args(Coverage))
+        iot_module.check(self)
 
-    def transfer_s(self, bits: int, direction: Direction) -> float:
-        """Seconds on the air at the configured rate."""
-        rate_kbps = self.rate_up_kbps if direction == "uplink" else self.rate_down_kbps
-        return mbit_from_bits(bits) * _KBIT_PER_MBIT / rate_kbps
-
-    def usage(self, transfers: Sequence[RadioTransfer]) -> list[Usage]:
-        """Sessions, tails, seconds and megabits per round and direction."""
-        return usage_of(transfers, self.tail_s)
+    @property
+    def link(self) -> Link:
+        """The link in this coverage class."""
+        mbps_per_kbps = 1 / _KBIT_PER_MBIT / self._class("repetitions").typical
+        return Link(
+            self.rate_up_kbps * mbps_per_kbps,
+            self.rate_down_kbps * mbps_per_kbps,
+            self.transport,
+            self.retransmission_share,
+            answers="in_turn",
+            response_s=self.response_s * self._class("signalling").typical,
+        )
 
     def coefficients(self) -> Mapping[str, Coefficient]:
-        """Price of each quantity."""
+        """The coefficient of each quantity."""
+        session_j = combine(
+            f"{self.kind}.session_j",
+            "J",
+            lambda wake_j, signalling, idle_w: wake_j * signalling + self.active_time_s * idle_w,
+            row(self.kind, "wake_j"),
+            self._class("signalling"),
+            row(self.kind, "idle_w"),
+        )
         return {
-            "session_j": row(self.kind, "session_j"),
-            "tail_w": row(self.kind, "tail_w"),
-            "uplink_active_w": row(self.kind, "uplink_active_w"),
-            "downlink_active_w": row(self.kind, "downlink_active_w"),
-            "uplink_j_per_mbit": absent(self.kind, "uplink_j_per_mbit", "J/Mbit"),
-            "downlink_j_per_mbit": absent(self.kind, "downlink_j_per_mbit", "J/Mbit"),
+            "session_j": session_j,
+            "tail_w": self._dozing() if self.connected_drx else row(self.kind, "connected_w"),
+            "uplink_w": self._repeated("uplink_w", row(self.kind, "transmit_w")),
+            "downlink_w": self._repeated("downlink_w", row(self.kind, "receive_w")),
+            "wait_w": row(self.kind, "connected_w"),
+            "rest_w": iot_module.at_rest(self),
+            **iot_module.without_slopes(self.kind),
         }
 
-    def inputs(self) -> tuple[Coefficient, ...]:
-        """The table rows that the prices and default settings come from."""
-        return inputs_of(self)
-
-    def notes(self, transfers: Sequence[RadioTransfer]) -> list[str]:
-        """Whether a round fits the limit, and what was not checked."""
-        on_air_s: dict[tuple[int, int], float] = defaultdict(float)
-        for transfer in transfers:
-            on_air_s[transfer.round, transfer.client] += transfer.seconds
-        longest_s = max(on_air_s.values(), default=0.0)
-        if longest_s > self.round_limit_s:
-            verdict = (
-                f"infeasible: a round keeps a client on the air for {longest_s:.0f} s, "
-                f"the limit is {self.round_limit_s:.0f} s"
-            )
-        else:
-            up_s, down_s = (self.transfer_s(_BITS_PER_MB, way) for way in _DIRECTIONS)
-            verdict = f"feasible: {up_s:.0f} s per MB up, {down_s:.0f} s per MB down, no repetitions"
-        notes = [verdict, "unvalidated: no end-to-end energy outside its sources was compared with this model"]
+    def notes(self) -> list[str]:
+        """How long things take, whether the rates exist, and how measured messages compare."""
+        notes = [iot_module.pace(self)]
         fastest = row(self.kind, "nb2_up_kbps").typical, row(self.kind, "nb2_down_kbps").typical
         if self.rate_up_kbps > fastest[0] or self.rate_down_kbps > fastest[1]:
             notes.append(
                 f"outside the standard: rates of {self.rate_up_kbps:g} up and {self.rate_down_kbps:g} kbit/s down "
                 f"exceed the NB2 peaks of {fastest[0]:g} and {fastest[1]:g}"
             )
+        as_measured = NbIotModule(coverage=self.coverage, early_release=True, transport="udp")
+        notes.append(compared(f"nbiot.{self.coverage}_512_bytes_j", lone_session(as_measured, uplink_bytes=512)))
+        if self.coverage == "normal":
+            notes += [
+                compared("nbiot.up_200_bytes_j", lone_session(as_measured, uplink_bytes=200)),
+                compared("nbiot.up_400_bytes_j", lone_session(as_measured, uplink_bytes=400)),
+                compared("nbiot.exchange_j", lone_session(as_measured, uplink_bytes=400, downlink_bytes=40)),
+            ]
         return notes
+
+    def _class(self, quantity: str) -> Coefficient:
+        """A row of the coverage class."""
+        return row(self.kind, f"{self.coverage}_{quantity}")
+
+    def _dozing(self) -> Coefficient:
+        """Mean power of a tail with connected DRX."""
+        return combine(
+            f"{self.kind}.tail_w",
+            "W",
+            lambda doze_w, on_w, on_s, cycle_s: doze_w + (on_w - doze_w) * on_s / cycle_s,
+            *(row(self.kind, name) for name in ("doze_w", "connected_w", "drx_on_s", "drx_cycle_s")),
+        )
+
+    def _repeated(self, name: str, watts: Coefficient) -> Coefficient:
+        """A power whose range holds that of the number of repetitions; both directions are repeated alike."""
+        repetitions = self._class("repetitions")
+        return combine(
+            f"{self.kind}.{name}",
+            "W",
+            lambda power_w, number: power_w * number / repetitions.typical,
+            watts,
+            repetitions,
+            drawn_with=repetitions.name if repetitions.low < repetitions.high else "",
+        )

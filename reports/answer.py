@@ -1,6 +1,6 @@
 """The answer in a sentence: what the first method after the reference saved, what it cost, what reached the battery."""
 
-from reports import lookup, phrases
+from reports import lookup, phrases, priced
 from reports.document import Highlight, Highlights, Paragraph
 from reports.lookup import Estimate
 from reports.numbers import ESTIMATE_DIGITS, NBSP, percent, percent_estimate, shorten, signed, significant
@@ -8,6 +8,8 @@ from reports.schema import Tables
 from reports.sections.provisioning import is_charged
 
 _LONGEST_NAME = 60
+_MOST_RADIOS = 4
+"""Radios that the answer names; the others are under “Deployment”."""
 _LEAST_CHANGE = 5e-4
 """Shares of bits closer to 1 than this print as "as many"."""
 
@@ -38,7 +40,7 @@ def answer(tables: Tables) -> list[Paragraph]:
 def pass_through(tables: Tables) -> Highlights | None:
     """Pass-through of the featured method, per radio; None without a radio or a pair."""
     method = featured(tables)
-    radios = lookup.headline_radios(tables)
+    radios = priced.headline_radios(tables)[:_MOST_RADIOS]
     if method is None or not radios:
         return None
     return Highlights(
@@ -89,14 +91,14 @@ def _radios(tables: Tables, method: str) -> list[str]:
     """What became of device-radio joules: radios that save first, then those that cost more."""
     saved: list[str] = []
     spent: list[str] = []
-    for radio in lookup.headline_radios(tables):
+    for radio in priced.headline_radios(tables)[:_MOST_RADIOS]:
         ratio = lookup.pair(tables, method, "radio_energy_j", radio)
         if ratio is None or ratio.value is None:
             continue
         quotient = lookup.pair(tables, method, "pass_through", radio)
         group = saved if ratio.value <= 1 else spent
         unit = "" if group else " of device-radio joules" if group is saved else " more device-radio joules"
-        words = f"{percent_estimate(abs(1 - ratio.value))}{unit} on {lookup.radio_title(tables, radio)}"
+        words = f"{percent_estimate(abs(1 - ratio.value))}{unit} on {priced.radio_title(tables, radio)}"
         # The quotient is one of the rounds: it has no place beside a saving that what came before them is part of.
         if not is_charged(tables) and quotient is not None and quotient.value is not None:
             words += f" (pass-through {significant(quotient.value, ESTIMATE_DIGITS)})"
@@ -117,7 +119,25 @@ def _trust(tables: Tables, method: str) -> str:
     else:
         rule = "Accuracy was not compared."
     paired = f"{seeds} paired seed{'s' if seeds != 1 else ''}"
-    return f"{rule} Bits are counted on {paired}; joules are {phrases.PROJECTED} from the assumptions listed below."
+    text = f"{rule} Bits are counted on {paired}; joules are {phrases.PROJECTED} from the assumptions listed below."
+    return " ".join([text, *_left_out(tables)])
+
+
+def _left_out(tables: Tables) -> list[str]:
+    """Radios that the answer says nothing of, and why."""
+    radios, named = priced.radios(tables), priced.headline_radios(tables)
+    found = {
+        "Not possible with these transfers": [r for r in radios if priced.noted(tables, r, "infeasible")],
+        "Not compared with a measured whole": [
+            r for r in priced.feasible_radios(tables) if priced.noted(tables, r, "unvalidated")
+        ],
+        "Further radios are below": named[_MOST_RADIOS:],
+    }
+    return [
+        f"{why}, so not named here: {phrases.listing([priced.bare_title(tables, radio) for radio in left])}."
+        for why, left in found.items()
+        if left
+    ]
 
 
 def _highlight(tables: Tables, method: str, radio: str) -> Highlight:
@@ -129,4 +149,4 @@ def _highlight(tables: Tables, method: str, radio: str) -> Highlight:
     if not is_charged(tables) and joules and bits and joules.value is not None and bits.value is not None:
         saved = f"{percent_estimate(1 - joules.value)} of joules for {percent(1 - bits.value)} of bits"
         detail = f"{saved}; {cell.detail}" if cell.detail else saved
-    return Highlight(radio, lookup.radio_title(tables, radio), cell.text, detail)
+    return Highlight(radio, priced.radio_title(tables, radio), cell.text, detail)

@@ -23,6 +23,11 @@ def citing(tables: Tables, *parts: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(key for part in parts for key, cited_by in _entries(tables) if part in cited_by))
 
 
+def citing_role(tables: Tables, role: str) -> tuple[str, ...]:
+    """Keys of the entries that parts of one role cite, e.g. ``formula``, in the order of the entries."""
+    return tuple(key for key, cited_by in _entries(tables) if any(part.startswith(f"{role}:") for part in cited_by))
+
+
 def keys(tables: Tables) -> tuple[str, ...]:
     """Keys of all entries."""
     return tuple(key for key, _ in _entries(tables))

@@ -7,15 +7,20 @@ from reports.document import Report, Section
 from reports.schema import Tables, read_tables
 from reports.sections.accuracy import accuracy
 from reports.sections.assumptions import assumptions
+from reports.sections.beside import beside
 from reports.sections.bits import bits
 from reports.sections.carbon import carbon
 from reports.sections.contrasts import contrasts
 from reports.sections.deployment import deployment
+from reports.sections.fleets import fleets
+from reports.sections.formulas import formulas
 from reports.sections.headline import headline
 from reports.sections.method import method
 from reports.sections.missing import missing
 from reports.sections.provenance import provenance
+from reports.sections.robustness import robustness
 from reports.sections.testbed import testbed
+from reports.sections.timing import timing
 from reports.sections.update_statistics import update_statistics
 
 SECTIONS: tuple[Callable[[Tables], Section | None], ...] = (
@@ -25,7 +30,12 @@ SECTIONS: tuple[Callable[[Tables], Section | None], ...] = (
     contrasts,
     update_statistics,
     deployment,
+    timing,
     carbon,
+    beside,
+    fleets,
+    robustness,
+    formulas,
     testbed,
     assumptions,
     method,

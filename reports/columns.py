@@ -1,39 +1,13 @@
-"""What each column of a table means: its heading, unit, direction and digits. Units are in the column names as well."""
+"""What each column of a table means: its heading, unit, direction and digits. Units are in the column names as well.
+
+The tables about deployments are in `reports.deployment_columns`.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from reports.document import Better
+from reports.deployment_columns import DEPLOYMENT_TABLES
+from reports.meanings import KEY, SCENARIO, Meaning, text
 
-
-@dataclass(frozen=True)
-class Meaning:
-    """What a column holds.
-
-    Attributes:
-        label: for headings.
-        unit: as stored; empty for text, counts and shares.
-        better: which direction is better, or empty.
-        digits: significant digits to print; 0 for text.
-    """
-
-    label: str
-    unit: str = ""
-    better: Better = ""
-    digits: int = 0
-
-    @property
-    def is_text(self) -> bool:
-        """Whether the column is read as text."""
-        return self.digits == 0
-
-
-def _text(label: str) -> Meaning:
-    return Meaning(label)
-
-
-_KEY = {"cell_id": _text("Cell"), "method": _text("Method"), "seed": Meaning("Seed", digits=12)}
-_SCENARIO = {"radio": _text("Radio"), "grid": _text("Grid")}
 _BITS = {
     "uplink_bits": Meaning("Uplink", "bit", "lower", 4),
     "downlink_bits": Meaning("Downlink", "bit", "lower", 4),
@@ -63,12 +37,13 @@ _CPU_S = {
         "wall_s": "Wall time",
     }.items()
 }
-_ENDS = {"low": Meaning("Low", digits=4), "high": Meaning("High", digits=4), "note": _text("Note")}
+_ENDS = {"low": Meaning("Low", digits=4), "high": Meaning("High", digits=4), "note": text("Note")}
 
 TABLES: Mapping[str, Mapping[str, Meaning]] = {
+    **DEPLOYMENT_TABLES,
     "cells": {
-        **_KEY,
-        "init": _text("Initialisation"),
+        **KEY,
+        "init": text("Initialisation"),
         "rounds": Meaning("Rounds", digits=12),
         "clients_seen": Meaning("Clients seen", digits=12),
         **_BITS,
@@ -79,79 +54,52 @@ TABLES: Mapping[str, Mapping[str, Meaning]] = {
         **_SCORES,
         **_CPU_S,
         "testbed_cpu_j": Meaning("CPU energy on this host", "J", "lower", 2),
-        "testbed_method": _text("How"),
-        "testbed_scope": _text("Scope"),
-        "testbed_evidence": _text("Class"),
-        "meter": _text("Meter"),
+        "testbed_method": text("How"),
+        "testbed_scope": text("Scope"),
+        "testbed_evidence": text("Class"),
+        "meter": text("Meter"),
         "coverage_share": Meaning("Coverage", "share", "higher", 3),
         "other_share": Meaning("Other", "share", "lower", 3),
-        "machine": _text("Machine"),
-        "facts_digest": _text("Facts digest"),
+        "machine": text("Machine"),
+        "facts_digest": text("Facts digest"),
     },
     "trajectories": {
-        **_KEY,
+        **KEY,
         "round": Meaning("Round", digits=12),
-        "split": _text("Split"),
+        "split": text("Split"),
         "accuracy": Meaning("Accuracy", "share", "higher", 3),
         "loss": Meaning("Loss", "nat", "lower", 3),
         **_BITS,
     },
-    "breakdown": {
-        **_KEY,
-        **_SCENARIO,
-        "component": _text("Component"),
-        "energy_j": Meaning("Energy", "J", "lower", 2),
-        "energy_low_j": Meaning("Energy, low", "J", "lower", 2),
-        "energy_high_j": Meaning("Energy, high", "J", "lower", 2),
-        "carbon_g": Meaning("Carbon", "g", "lower", 2),
-        "carbon_low_g": Meaning("Carbon, low", "g", "lower", 2),
-        "carbon_high_g": Meaning("Carbon, high", "g", "lower", 2),
-    },
-    "usage": {
-        **_KEY,
-        "radio": _text("Radio"),
-        "direction": _text("Direction"),
-        "sessions": Meaning("Sessions", "", "lower", 4),
-        "tail_s": Meaning("Tail", "s", "lower", 3),
-        "active_s": Meaning("On the air", "s", "lower", 3),
-        "mbit": Meaning("Carried", "Mbit", "lower", 4),
-    },
-    "footprint": {
-        **_KEY,
-        **_SCENARIO,
-        "round": Meaning("Round", digits=12),
-        "energy_j": Meaning("Energy", "J", "lower", 2),
-        "carbon_g": Meaning("Carbon", "g", "lower", 2),
-    },
     "compute": {
-        "method": _text("Method"),
-        "operation": _text("Operation"),
-        "machine": _text("Machine"),
+        "method": text("Method"),
+        "operation": text("Operation"),
+        "machine": text("Machine"),
         "n_cells": Meaning("Cells", digits=12),
         "cpu_s": Meaning("CPU time", "s", "lower", 3),
         "spread_share": Meaning("Scatter", "share", "lower", 2),
     },
     "pairs": {
-        "method": _text("Method"),
-        "reference": _text("Reference"),
-        "quantity": _text("Quantity"),
-        **_SCENARIO,
-        "kind": _text("Kind"),
+        "method": text("Method"),
+        "reference": text("Reference"),
+        "quantity": text("Quantity"),
+        **SCENARIO,
+        "kind": text("Kind"),
         "n_pairs": Meaning("Pairs", digits=12),
         "estimate": Meaning("Estimate", digits=4),
         **_ENDS,
     },
     "methods": {
-        "method": _text("Method"),
-        "quantity": _text("Quantity"),
-        **_SCENARIO,
+        "method": text("Method"),
+        "quantity": text("Quantity"),
+        **SCENARIO,
         "n": Meaning("Seeds", digits=12),
         "mean": Meaning("Mean", digits=4),
         **_ENDS,
     },
     "budgets": {
-        "method": _text("Method"),
-        "quantity": _text("Quantity"),
+        "method": text("Method"),
+        "quantity": text("Quantity"),
         "share": Meaning("Share of the reference", "share", digits=3),
         "budget_bits": Meaning("Budget", "bit", digits=4),
         "n_seeds": Meaning("Seeds", digits=12),
@@ -160,36 +108,27 @@ TABLES: Mapping[str, Mapping[str, Meaning]] = {
         **_ENDS,
     },
     "contrasts": {
-        "name": _text("Contrast"),
-        "quantity": _text("Quantity"),
-        "unit": _text("Unit"),
+        "name": text("Contrast"),
+        "quantity": text("Quantity"),
+        "unit": text("Unit"),
         "n": Meaning("Seeds", digits=12),
         "estimate": Meaning("Estimate", digits=4),
         **_ENDS,
     },
     "shadows": {
-        **_KEY,
-        "direction": _text("Direction"),
-        "coding": _text("Coding"),
+        **KEY,
+        "direction": text("Direction"),
+        "coding": text("Coding"),
         "n_payloads": Meaning("Payloads", digits=12),
         "sent_bits": Meaning("As sent", "bit", "lower", 4),
         "shadow_bits": Meaning("With the other coding", "bit", "lower", 4),
     },
-    "provisioning": {
-        **_KEY,
-        "radio": _text("Radio"),
-        "n_clients": Meaning("Clients", digits=12),
-        "bits": Meaning("Given", "bit", "lower", 4),
-        "energy_j": Meaning("Energy", "J", "lower", 2),
-        "energy_low_j": Meaning("Energy, low", "J", "lower", 2),
-        "energy_high_j": Meaning("Energy, high", "J", "lower", 2),
-    },
     "statistics": {
-        **_KEY,
-        "init": _text("Initialisation"),
+        **KEY,
+        "init": text("Initialisation"),
         "round": Meaning("Round", digits=12),
         "client": Meaning("Client", digits=12),
-        "tensor": _text("Tensor"),
+        "tensor": text("Tensor"),
         "size": Meaning("Entries", digits=12),
         "sigma": Meaning("Standard deviation", digits=3),
         "kurtosis": Meaning("Kurtosis", digits=3),
@@ -199,10 +138,10 @@ TABLES: Mapping[str, Mapping[str, Meaning]] = {
         "step": Meaning("Step", digits=3),
     },
     "initialisations": {
-        "quantity": _text("Quantity"),
-        "init": _text("Initialisation"),
-        "other_init": _text("Beside"),
-        "kind": _text("Kind"),
+        "quantity": text("Quantity"),
+        "init": text("Initialisation"),
+        "other_init": text("Beside"),
+        "kind": text("Kind"),
         "n_pairs": Meaning("Seeds", digits=12),
         "estimate": Meaning("Estimate", digits=4),
         **_ENDS,
@@ -223,6 +162,7 @@ PAIR_QUANTITIES = (
     "validation_accuracy",
     "radio_energy_j",
     "device_energy_j",
+    "deployment_energy_j",
     "carbon_g",
     "pass_through",
 )

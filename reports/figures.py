@@ -29,6 +29,9 @@ WIDE_IN = 7.2
 COLUMN_IN = 3.5
 """Width of a figure in one column of a two-column paper, inches."""
 
+_LEGEND_COLUMNS = {True: 5, False: 2}
+"""Parts of bars that stand beside each other in a legend, by whether the figure is wide."""
+
 _THEMED = {
     "#ffffff": "paper",
     "#1a2029": "ink",
@@ -110,7 +113,9 @@ def _height_in(figure: Figure, n_rows: int, is_wide: bool) -> float:
             return 0.3 + (2.6 if is_wide else 2.2) * n_rows + legend_in(curves, is_wide=is_wide)
         return (3.55 if is_wide else 3.2) + legend_in(curves, is_wide=is_wide)
     n_bars = max(len(panel.bars) for panel in figure.panels if isinstance(panel, Bars))
-    return 0.35 + n_rows * (0.75 + 0.4 * n_bars) + (0.0 if is_wide else 0.2)
+    n_parts = max(len(panel.parts) for panel in figure.panels if isinstance(panel, Bars))
+    n_lines = math.ceil(n_parts / _LEGEND_COLUMNS[is_wide])
+    return 0.15 + 0.2 * n_lines + n_rows * (0.75 + 0.4 * n_bars)
 
 
 def _legend_of_parts(canvas: "Canvas", panel: Bars, is_wide: bool) -> None:
@@ -120,7 +125,7 @@ def _legend_of_parts(canvas: "Canvas", panel: Bars, is_wide: bool) -> None:
     canvas.legend(
         handles=handles,
         loc="outside upper left",
-        ncols=len(handles) if is_wide else 2,
+        ncols=min(len(handles), _LEGEND_COLUMNS[is_wide]),
         handlelength=1.0,
         handleheight=0.9,
         columnspacing=1.4,

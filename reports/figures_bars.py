@@ -8,8 +8,8 @@ from reports.numbers import shorten
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-PART_COLOURS = ("#22262e", "#e69f00", "#0072b2", "#56b4e9", "#cc79a7")
-"""In a fixed order in which neighbours differ in grey as well; the fifth is seldom needed."""
+PART_COLOURS = ("#22262e", "#e69f00", "#0072b2", "#56b4e9", "#cc79a7", "#009e73", "#d55e00", "#8b93a1", "#5b6472")
+"""In a fixed order in which neighbours differ in grey as well; those after the fourth are seldom needed."""
 
 _HEIGHT = 0.42
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 from statistics import fmean
 from typing import Any
 
@@ -10,8 +11,15 @@ import pandas as pd
 from reports.numbers import is_known
 from reports.schema import Tables
 
-COMPONENTS = ("local_training", "codec", "uplink", "downlink")
-RADIO_COMPONENTS = ("uplink", "downlink")
+COMPUTING = ("local_training", "codec")
+OPERATORS = ("access", "core", "server")
+"""Components that an operator pays for, not a client."""
+
+COMPONENTS = (*COMPUTING, "uplink", "downlink", "provisioning", "standby", *OPERATORS)
+"""In the order in which tables and figures show them."""
+
+_WITHOUT_ENERGY = ("embodied",)
+"""Components of ``breakdown.csv`` that have grams only."""
 HOLDS_ABOVE = -0.005
 """Accuracy "holds" if the paired interval's lower end is above this share (half a percentage point)."""
 
@@ -139,39 +147,6 @@ def has_equal_rounds(tables: Tables) -> bool:
     return len(set(tables.cells["rounds"])) <= 1
 
 
-def radios(tables: Tables) -> list[str]:
-    """Radios that were priced, in the order of the tables."""
-    return [name for name in tables.scenarios[0] if name]
-
-
-def grids(tables: Tables) -> list[str]:
-    """Grids that were priced, in the order of the tables."""
-    return [name for name in tables.scenarios[1] if name]
-
-
-def radio_title(tables: Tables, radio: str) -> str:
-    """Full name of a radio where the context gives one."""
-    mark = " (unvalidated)" if is_unvalidated(tables, radio) else ""
-    return f"{_radio(tables, radio).get('title') or radio}{mark}"
-
-
-def radio_notes(tables: Tables, radio: str) -> tuple[str, ...]:
-    """What the model of a radio leaves out or assumes, in its own words."""
-    notes = _radio(tables, radio).get("notes")
-    return tuple(str(note) for note in notes) if isinstance(notes, list) else ()
-
-
-def headline_radios(tables: Tables) -> list[str]:
-    """Radios whose models were compared with a published whole; all of them, if none was."""
-    checked = [radio for radio in radios(tables) if not is_unvalidated(tables, radio)]
-    return checked or radios(tables)
-
-
-def is_unvalidated(tables: Tables, radio: str) -> bool:
-    """Whether the model of a radio says of itself that no end-to-end energy was compared with it."""
-    return any(note.startswith("unvalidated") for note in radio_notes(tables, radio))
-
-
 def pair(tables: Tables, method: str, quantity: str, radio: str = "", grid: str = "") -> Estimate | None:
     """A paired comparison with the reference; None where the tables have none."""
     return _estimate(tables.pair_rows.get((method, quantity, radio, grid), []), "estimate", "n_pairs")
@@ -188,10 +163,18 @@ def seeds_finished(tables: Tables, method: str) -> int:
 
 
 def energy(tables: Tables, method: str, radio: str) -> dict[str, Range]:
-    """Deployment joules per component of one run of the whole fleet, mean over seeds; empty if nothing finished."""
-    first_grid = next(iter(tables.scenarios[1]), "")
-    rows = tables.breakdown_rows.get((method, radio, first_grid), [])
-    return _ranges(rows, "energy_low_j", "energy_j", "energy_high_j")
+    """Deployment joules per component of one run of the whole fleet, mean over seeds; empty if nothing finished.
+
+    Without computing where none was recorded; with the network and the server where totals have them.
+    """
+    grid = next(iter(tables.places.get(radio, [])), "")
+    found = _ranges(tables.breakdown_rows.get((method, radio, grid), []), "energy_low_j", "energy_j", "energy_high_j")
+    return {component: amount for component, amount in found.items() if component not in _WITHOUT_ENERGY}
+
+
+def of_clients(components: Mapping[str, Range]) -> dict[str, Range]:
+    """The components that clients' devices pay for."""
+    return {component: amount for component, amount in components.items() if component not in OPERATORS}
 
 
 def carbon(tables: Tables, method: str, radio: str, grid: str) -> Range | None:
@@ -239,11 +222,14 @@ def mappings(value: Any) -> list[Mapping[str, Any]]:
 
 
 def _ranges(rows: Sequence[Mapping[str, Any]], low: str, typical: str, high: str) -> dict[str, Range]:
-    """Mean over seeds, per component; unknown (NaN) if it is unknown at any seed."""
+    """Mean over seeds, per component; unknown (NaN) if it is unknown, or lacks its row, at any seed."""
     found = {}
+    n_seeds = len({row["seed"] for row in rows})
     for component in dict.fromkeys([*COMPONENTS, *(str(row["component"]) for row in rows)]):
         part = [row for row in rows if row["component"] == component]
-        if part:
+        if part and len(part) < n_seeds:
+            found[component] = Range(nan, nan, nan)
+        elif part:
             found[component] = Range(*(fmean(row[column] for row in part) for column in (low, typical, high)))
     return found
 
@@ -264,12 +250,6 @@ def _start(tables: Tables, method: str, *, has_cohort: bool) -> str:
     clients = cohort(tables, method)
     words = f", {clients if clients is not None else 'unknown'} clients a round" if has_cohort else ""
     return f"{initialisation(tables, method)}{words}"
-
-
-def _radio(tables: Tables, radio: str) -> Mapping[str, Any]:
-    scenarios = tables.context.get("scenarios")
-    entries = mappings(scenarios.get("radios")) if isinstance(scenarios, Mapping) else []
-    return next((entry for entry in entries if radio in (entry.get("name"), entry.get("kind"))), {})
 
 
 def _known(value: Any) -> float | None:

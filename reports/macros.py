@@ -15,7 +15,8 @@ from pathlib import Path
 from reports.files import write_text
 from reports.latex_text import escape
 from reports.numbers import clean
-from reports.results import Result, results
+from reports.result import Result
+from reports.results import results
 from reports.schema import Tables
 
 _DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")

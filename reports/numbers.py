@@ -133,6 +133,33 @@ def with_unit(value: float, base: str, digits: int) -> str:
     return f"{significant(value / factor, digits)}{NBSP}{unit}"
 
 
+_DURATIONS = ((2 * 365.25 * 86_400.0, 365.25 * 86_400.0, "years"), (172_800.0, 86_400.0, "d"), (7_200.0, 3_600.0, "h"),
+              (120.0, 60.0, "min"), (1.0, 1.0, "s"), (0.0, 1e-3, "ms"))  # fmt: skip
+_SIZES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
+
+
+def duration(value_s: float) -> str:
+    """Seconds at `ESTIMATE_DIGITS`, in the unit that suits them.
+
+    >>> [duration(value).replace(NBSP, " ") for value in (0.078, 90.0, 1141.0, 604_800.0)]
+    ['78 ms', '90 s', '19 min', '7.0 d']
+    """
+    if value_s == 0:
+        return f"0{NBSP}s"
+    factor, unit = next((factor, unit) for least, factor, unit in _DURATIONS if value_s >= least)
+    return f"{significant(value_s / factor, ESTIMATE_DIGITS)}{NBSP}{unit}"
+
+
+def size(n_bytes: float) -> str:
+    """Bytes at `ESTIMATE_DIGITS`.
+
+    >>> size(860_059.0).replace(NBSP, " "), size(27.4).replace(NBSP, " ")
+    ('860 kB', '27 B')
+    """
+    factor, unit = next((step for step in _SIZES if n_bytes >= step[0]), _SIZES[-1])
+    return f"{significant(n_bytes / factor, ESTIMATE_DIGITS)}{NBSP}{unit}"
+
+
 def is_known(value: float | None) -> bool:
     """Whether there is a finite number."""
     return value is not None and math.isfinite(value)

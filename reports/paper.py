@@ -2,18 +2,22 @@
 
 from dataclasses import replace
 
-from reports import lookup, phrases
+from reports import lookup, phrases, priced
 from reports.bibliography import keys
 from reports.document import Block, Cell, Column, Paragraph, Report, Section, Table
 from reports.numbers import MINUS, TABLE_HEADROOM, absent, scale
 from reports.schema import Tables
+from reports.sections.break_even import break_even_table
 from reports.sections.budgets import budget_table
 from reports.sections.contrasts import contrast_table
 from reports.sections.deployment import energy_figure
 from reports.sections.method import boundary
 from reports.sections.methods_text import methods_text
 from reports.sections.provisioning import given_notes
+from reports.sections.radio_notes import own_notes
+from reports.sections.robustness import drawn_table
 from reports.sections.shadows import shadow_table
+from reports.sections.timing import time_table
 from reports.sections.trajectories import accuracy_against_bits, accuracy_against_carbon
 from reports.sections.update_statistics import statistics_figure
 
@@ -25,8 +29,9 @@ def build_paper(tables: Tables) -> Report:
     """The neutral document of a paper: two tables of results, one of coefficients, the figures, the methods text."""
     results: list[Block] = [_results(tables)]
     results += [table for table in (budget_table(tables), contrast_table(tables), shadow_table(tables)) if table]
-    if lookup.radios(tables) and not tables.breakdown.empty:
+    if priced.radios(tables) and not tables.breakdown.empty:
         results.append(_deployment(tables))
+    results += [table for table in (time_table(tables), drawn_table(tables), break_even_table(tables)) if table]
     drawn = (
         accuracy_against_bits(tables),
         statistics_figure(tables),
@@ -90,7 +95,7 @@ def _verdicts(tables: Tables) -> str:
 
 
 def _deployment(tables: Tables) -> Table:
-    names, radios, grids = lookup.methods(tables), lookup.radios(tables), lookup.grids(tables)
+    names, radios, grids = lookup.methods(tables), priced.radios(tables), priced.grids(tables)
     columns = (
         Column("method", "Method", is_number=False),
         Column("device_energy", "Device energy", "low to high", "lower"),
@@ -101,7 +106,7 @@ def _deployment(tables: Tables) -> Table:
     )
     rows, groups = [], []
     for radio in radios:
-        joules = {name: lookup.total(lookup.energy(tables, name, radio)) for name in names}
+        joules = {name: lookup.total(lookup.of_clients(lookup.energy(tables, name, radio))) for name in names}
         j_factor, j_unit = scale([amount.typical for amount in joules.values() if amount], "J", TABLE_HEADROOM)
         grams = {(name, grid): lookup.carbon(tables, name, radio, grid) for name in names for grid in grids}
         g_factor, g_unit = scale([amount.typical for amount in grams.values() if amount], "g")
@@ -111,7 +116,8 @@ def _deployment(tables: Tables) -> Table:
                 for quantity in ("device_energy_j", "radio_energy_j")
             )
             quotient = phrases.quotient(lookup.pair(tables, name, "pass_through", radio))
-            carbon = (phrases.assumed(grams[name, grid], g_factor) for grid in grids)
+            own = priced.grids_of(tables, radio)
+            carbon = (phrases.assumed(grams[name, grid], g_factor) if grid in own else _NONE for grid in grids)
             cells = [
                 phrases.assumed(joules[name], j_factor),
                 *(_beside(tables, name, change) for change in changes),
@@ -119,22 +125,28 @@ def _deployment(tables: Tables) -> Table:
                 *carbon,
             ]
             rows.append((Cell(name), *cells))
-            groups.append(f"{lookup.radio_title(tables, radio)}: energy in {j_unit}, carbon in {g_unit}")
+            groups.append(f"{priced.radio_title(tables, radio)}: energy in {j_unit}, carbon in {g_unit}")
     notes = (
-        f"Energy and carbon are {phrases.PROJECTED}, not measured: computing and radio of the clients' devices, one "
-        "training run of the whole fleet, mean over seeds. Below joules and grams stands the range of the assumptions "
-        "(every coefficient at its low, every one at its high end), which methods share; below changes and "
-        "pass-through the 95 % t interval where it varies between seeds. Changes are against "
+        f"Energy and carbon are {phrases.PROJECTED}, not measured: energy of the clients' devices, carbon of all that "
+        "is in the totals, one training run of the whole fleet, mean over seeds. Below joules and grams stands the "
+        "range of the assumptions (every coefficient at its low, every one at its high end), which methods share; "
+        "below changes and pass-through the 95 % t interval where it varies between seeds. Changes are against "
         f"{lookup.compared_with(tables)}. Pass-through is the share of device-radio joules saved divided by the share "
         "of total bits (unicast) saved.",
         *(
-            f"{lookup.radio_title(tables, radio)}: {note}."
-            for radio in lookup.radios(tables)
-            for note in lookup.radio_notes(tables, radio)
+            f"{priced.radio_title(tables, radio)}: {note}."
+            for radio in priced.radios(tables)
+            for note in (*_marked(tables, radio), *own_notes(tables, radio))
         ),
     )
     title = "Device energy and carbon by radio, projected"
     return Table("deployment", title, columns, tuple(rows), notes, tuple(groups))
+
+
+def _marked(tables: Tables, radio: str) -> list[str]:
+    """What keeps a radio out of first sentences; how it was tested stands in the report."""
+    marks = ("infeasible", "warning", "unvalidated")
+    return [f"{mark}: {note}" for mark in marks for note in priced.noted(tables, radio, mark)]
 
 
 def _beside(tables: Tables, name: str, cell: Cell) -> Cell:

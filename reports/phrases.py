@@ -10,6 +10,7 @@ from reports.numbers import (
     FACT_DIGITS,
     absent,
     both_ends,
+    duration,
     fixed,
     is_known,
     percent,
@@ -123,6 +124,29 @@ def assumed(amount: Range | None, factor: float) -> Cell:
     ends = both_ends(amount.low, amount.high, ESTIMATE_DIGITS, factor)
     value = amount.typical / factor
     return Cell(significant(value, ESTIMATE_DIGITS), _joined(ends), value, ends=ends)
+
+
+def drawn(amount: Range | None, factor: float) -> Cell:
+    """The median of Monte-Carlo draws with the ends that 95 % of them lie between, in units of `factor`."""
+    if amount is None or not is_known(amount.typical):
+        return absent("not drawn")
+    return assumed(amount, factor)
+
+
+def drawn_change(ratio: Range | None) -> Cell:
+    """A drawn ratio to the reference as a change in per cent, with the ends that 95 % of draws lie between."""
+    if ratio is None or not is_known(ratio.typical):
+        return absent("not defined")
+    low, middle, high = (100 * (end - 1) for end in (ratio.low, ratio.typical, ratio.high))
+    ends = both_ends(low, high, ESTIMATE_DIGITS)
+    return Cell(f"{_signed_estimate(middle)}\u00a0%", _joined(ends), middle, ends=ends)
+
+
+def lasting(value_s: float | None) -> Cell:
+    """Seconds in the unit that suits them."""
+    if value_s is None or not is_known(value_s):
+        return absent("not known")
+    return Cell(duration(value_s), value=value_s)
 
 
 def rounds(ends: tuple[int, int] | None) -> Cell:

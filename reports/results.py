@@ -1,13 +1,14 @@
 """Every result of a report as one named number: text as printed, ends, and the raw number behind it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from reports import lookup, phrases
+from reports import lookup, phrases, priced
 from reports.columns import METHOD_BITS
 from reports.document import Cell
 from reports.lookup import Estimate, Range
 from reports.numbers import MINUS, NBSP, TABLE_HEADROOM, is_known, scale
+from reports.result import Result
+from reports.result_times import time_results
 from reports.schema import Tables
 from reports.sections.contrasts import named_contrasts
 from reports.sections.shadows import coding_name, codings
@@ -29,48 +30,27 @@ _WORDS = {
     "test_accuracy": "test accuracy of the final round",
     "radio_energy_j": "device-radio energy",
     "device_energy_j": "device energy",
-    "carbon_g": "device carbon",
+    "deployment_energy_j": "energy of all that is in the totals",
+    "carbon_g": "carbon",
 }
-
-
-@dataclass(frozen=True)
-class Result:
-    """A number with everything that names it.
-
-    Attributes:
-        path: benchmark, method, quantity and, where it depends on them, radio and grid.
-        text: as the report prints it, with its unit.
-        ends: ends of its interval or range as printed, without unit; None if there are none.
-        raw: the number at full precision, in `raw_unit`.
-        raw_ends: the ends at full precision.
-        raw_unit: unit of the raw numbers; empty for shares and ratios.
-        meaning: what it is, in words.
-    """
-
-    path: tuple[str, ...]
-    text: str
-    ends: tuple[str, str] | None
-    raw: float
-    raw_ends: tuple[float, float] | None
-    raw_unit: str
-    meaning: str
 
 
 def results(tables: Tables) -> Iterator[Result]:
     """All results that are known, method by method; what is not known has no entry."""
     counted = [lookup.mean(tables, name, key) for name in lookup.methods(tables) for key in _COUNTED]
     factor, unit = scale([estimate.value for estimate in counted if estimate], "bit")
-    joules = {radio: _joules(tables, radio) for radio in lookup.radios(tables)}
-    grams = {radio: _grams(tables, radio) for radio in lookup.radios(tables)}
+    joules = {radio: _joules(tables, radio) for radio in priced.radios(tables)}
+    grams = {radio: _grams(tables, radio) for radio in priced.radios(tables)}
     yield from _contrasts(tables)
     for method in lookup.methods(tables):
         yield from _bits(tables, method, factor, unit)
         yield from _scores(tables, method)
         yield from _changes(tables, method)
-        for radio in lookup.radios(tables):
+        for radio in priced.radios(tables):
             yield from _pass_through(tables, method, radio)
             yield from _energy(tables, method, radio, joules[radio])
-            for grid in lookup.grids(tables):
+            yield from time_results(tables, method, radio)
+            for grid in priced.grids_of(tables, radio):
                 yield from _carbon(tables, method, (radio, grid), grams[radio])
 
 
@@ -106,10 +86,11 @@ def _changes(tables: Tables, method: str) -> Iterator[Result]:
         yield from _ratio(tables, method, key, is_fact=True)
     for coding in codings(tables, method):
         yield from _ratio(tables, method, f"total_bits_as_{coding}", is_fact=True)
-    for radio in lookup.radios(tables):
-        for key in ("radio_energy_j", "device_energy_j"):
+    has_operators = bool(set(tables.breakdown["component"]) & set(lookup.OPERATORS))
+    for radio in priced.radios(tables):
+        for key in ("radio_energy_j", "device_energy_j", *(["deployment_energy_j"] if has_operators else [])):
             yield from _ratio(tables, method, key, radio, is_fact=False)
-        for grid in lookup.grids(tables):
+        for grid in priced.grids_of(tables, radio):
             yield from _ratio(tables, method, "carbon_g", radio, grid, is_fact=False)
 
 
@@ -150,21 +131,24 @@ def _joules(tables: Tables, radio: str) -> tuple[float, str]:
 def _grams(tables: Tables, radio: str) -> tuple[float, str]:
     """Factor and unit of grams with a radio, the same for all methods and grids."""
     names = lookup.methods(tables)
-    every = [lookup.carbon(tables, name, radio, place) for name in names for place in lookup.grids(tables)]
+    every = [lookup.carbon(tables, name, radio, place) for name in names for place in priced.grids_of(tables, radio)]
     return scale([amount.typical for amount in every if amount], "g")
 
 
 def _energy(tables: Tables, method: str, radio: str, scaled: tuple[float, str]) -> Iterator[Result]:
     parts, (factor, unit) = lookup.energy(tables, method, radio), scaled
     named = {f"{key} energy": amount for key, amount in parts.items()}
-    for quantity, amount in {"device energy": lookup.total(parts), **named}.items():
+    sums = {"device energy": lookup.total(lookup.of_clients(parts))}
+    if set(parts) & set(lookup.OPERATORS):
+        sums["deployment energy"] = lookup.total(parts)
+    for quantity, amount in {**sums, **named}.items():
         words = f"{quantity.replace('_', ' ')} on {radio}, {phrases.PROJECTED}, typical"
         yield from _of_range(tables, (method, quantity, radio), amount, factor, (unit, "J"), words)
 
 
 def _carbon(tables: Tables, method: str, scenario: tuple[str, str], scaled: tuple[float, str]) -> Iterator[Result]:
     (radio, grid), (factor, unit) = scenario, scaled
-    words = f"device carbon on {radio} and grid {grid}, {phrases.PROJECTED}, typical"
+    words = f"carbon on {radio} and grid {grid}, {phrases.PROJECTED}, typical"
     amount = lookup.carbon(tables, method, radio, grid)
     yield from _of_range(tables, (method, "carbon", radio, grid), amount, factor, (unit, "g"), words)
 

@@ -14,7 +14,8 @@ from typing import Any
 import pandas as pd
 
 from harness.core.errors import UsageError
-from reports.columns import TABLES, Meaning
+from reports.columns import TABLES
+from reports.meanings import Meaning
 
 SCHEMA_VERSION = 1
 
@@ -32,9 +33,10 @@ class Tables:
     """A folder of tables, read.
 
     Attributes:
-        cells, trajectories, breakdown, usage, footprint, compute, pairs, methods, budgets, contrasts, shadows,
-            provisioning, statistics, initialisations: data frames with the columns of `TABLES`. The last six have no
-            rows where a definition asks for none.
+        cells, trajectories, breakdown, usage, footprint, schedule, boundary, groups, endurance, targets, uncertainty,
+            ratios, variance, ranks, break_even, formulas, compute, pairs, methods, budgets, contrasts, shadows,
+            provisioning, statistics, initialisations: data frames with the columns of `TABLES`. Many have no rows
+            where a definition asks for none.
         context: the content of ``context.json``.
     """
 
@@ -43,6 +45,17 @@ class Tables:
     breakdown: pd.DataFrame
     usage: pd.DataFrame
     footprint: pd.DataFrame
+    schedule: pd.DataFrame
+    boundary: pd.DataFrame
+    groups: pd.DataFrame
+    endurance: pd.DataFrame
+    targets: pd.DataFrame
+    uncertainty: pd.DataFrame
+    ratios: pd.DataFrame
+    variance: pd.DataFrame
+    ranks: pd.DataFrame
+    break_even: pd.DataFrame
+    formulas: pd.DataFrame
     compute: pd.DataFrame
     pairs: pd.DataFrame
     methods: pd.DataFrame
@@ -69,6 +82,15 @@ class Tables:
         """Radios and grids that were priced, in the order of `breakdown`; one that is empty stands for none."""
         radios, grids = (self.breakdown[column].drop_duplicates().tolist() for column in ("radio", "grid"))
         return radios, grids
+
+    @cached_property
+    def places(self) -> dict[str, list[str]]:
+        """Grids that each radio was priced with, in the order of `breakdown`; a fleet brings its own."""
+        pairs = self.breakdown[["radio", "grid"]].drop_duplicates().itertuples(index=False, name=None)
+        found: dict[str, list[str]] = {}
+        for radio, grid in pairs:
+            found.setdefault(str(radio), []).append(str(grid))
+        return found
 
     @cached_property
     def breakdown_rows(self) -> Rows:

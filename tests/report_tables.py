@@ -228,6 +228,7 @@ def _pairs(cells: pd.DataFrame, breakdown: pd.DataFrame, names: Sequence[str], r
         for radio in radios:
             add("radio_energy_j", "ratio", statistics.paired_ratio(*of(radio_only, radio, first_grid)), radio)
             add("device_energy_j", "ratio", statistics.paired_ratio(*of(device, radio, first_grid)), radio)
+            add("deployment_energy_j", "ratio", statistics.paired_ratio(*of(device, radio, first_grid)), radio)
             joules = of(radio_only, radio, first_grid)
             add("pass_through", "ratio", statistics.pass_through(*joules, *of(bits)), radio)
             for grid in GRIDS:

@@ -1,13 +1,14 @@
-"""Grids: the table against the one it was taken from, codes in every spelling, and values of the user's."""
+"""Grids: the table against the one it was taken from, codes in every spelling, and values and series of the user's."""
 
 import json
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from harness.accounting import Bounds, carbon_g
-from harness.carbon import grid, table
+from harness.carbon import grid, intensity, table
 from harness.core.errors import UsageError
 
 
@@ -17,12 +18,23 @@ def test_table_equals_the_installed_codecarbon() -> None:
     assert {iso3: (place.g_per_kwh, place.year) for iso3, place in table().items()} == expected
 
 
+def test_usable_table_values_stay_near_the_installed_codecarbon() -> None:
+    """Within 15 %, as the range says, whatever table a later release carries."""
+    source = json.loads(files("codecarbon").joinpath("data/private_infra/global_energy_mix.json").read_text("utf-8"))
+    for iso3, place in table().items():
+        if place.g_per_kwh > 0:
+            assert place.low_g_per_kwh <= source[iso3]["carbon_intensity"] <= place.high_g_per_kwh, iso3
+
+
 def test_iso2_column_is_complete_and_unambiguous() -> None:
     pycountry = pytest.importorskip("pycountry")
     for iso3 in table():
         iso2 = pycountry.countries.get(alpha_3=iso3).alpha_2
         if table()[iso3].g_per_kwh > 0:
             assert grid(iso2) == grid(iso3)
+
+
+START = "2025-03-01T00:00:00Z"
 
 
 @pytest.mark.parametrize("code", ["NO", "no", "NOR", "Nor", " nor "])
@@ -56,6 +68,27 @@ def test_all_hydro_grids_show_life_cycle_factors() -> None:
         ({"name": "campus", "g_per_kwh": float("nan"), "source": "bill"}, "must be a number"),
         ({"name": "campus", "g_per_kwh": 41, "source": "bill", "pue": 2}, "unknown pue"),
         ({"name": "campus", "g_per_kwh": 41, "source": "bill", "year": "2025"}, "year"),
+        ({"name": "campus", "source": "bill"}, "g_per_kwh missing"),
+        ({"name": "campus", "series": "de.csv", "source": "bill"}, "start missing"),
+        (
+            {"name": "campus", "series": "de.csv", "start": START, "source": "b", "g_per_kwh": 41},
+            "a series stands alone",
+        ),
+        (
+            {"name": "campus", "series": "de.csv", "start": START, "source": "b", "low_g_per_kwh": 4},
+            "a series stands alone",
+        ),
+        ({"name": "campus", "series": "no.csv", "start": START, "source": "b"}, "cannot be read: No such file"),
+        ({"name": "campus", "g_per_kwh": 41, "start": START, "source": "b"}, "start belongs to a series"),
+        (
+            {"name": "campus", "g_per_kwh": 41, "source": "b", "kind": "short-run"},
+            "average or marginal, got 'short-run'",
+        ),
+        ({"name": "campus", "g_per_kwh": 41, "source": "b", "low_g_per_kwh": 30}, "together or not at all"),
+        (
+            {"name": "campus", "g_per_kwh": 41, "source": "b", "low_g_per_kwh": 42, "high_g_per_kwh": 50},
+            "low <= g_per_kwh <= high, got 42, 41, 50",
+        ),
     ],
 )
 def test_bad_entries_are_one_clear_line(entry: Any, message: str) -> None:
@@ -70,9 +103,26 @@ def test_own_value_is_a_point() -> None:
     assert grid({"name": "own solar", "g_per_kwh": 0, "source": "direct emissions"}).g_per_kwh == 0
 
 
-def test_grams_by_hand() -> None:
-    """3.6 MJ is a kilowatt-hour; low meets low and high meets high."""
-    grams = carbon_g(Bounds(1.8e6, 3.6e6, 7.2e6), grid("DEU"))
-    assert grams.typical == pytest.approx(grid("DEU").g_per_kwh)
-    assert grams.low == pytest.approx(0.5 * 0.85 * grid("DEU").g_per_kwh)
-    assert grams.high == pytest.approx(2 * 1.15 * grid("DEU").g_per_kwh)
+def test_own_value_may_have_a_range_and_be_marginal() -> None:
+    entry = {"name": "plant", "g_per_kwh": 700, "low_g_per_kwh": 500, "high_g_per_kwh": 900, "source": "study"}
+    plant = grid({**entry, "kind": "marginal"})
+    assert (plant.low_g_per_kwh, plant.g_per_kwh, plant.high_g_per_kwh) == (500.0, 700.0, 900.0)
+    assert plant.kind == "marginal"
+    assert grid(entry).kind == grid("NO").kind == "average"
+
+
+def test_a_series_is_read_beside_the_benchmark_and_stands_with_its_mean(tmp_path: Path) -> None:
+    """One hour at 100 and two at 400 g/kWh: 300 in the mean; the last holds as long as the median step of 1.5 h."""
+    (tmp_path / "grid").mkdir()
+    rows = "utc,g_per_kwh\n2025-03-01T00:00:00Z,100\n2025-03-01T01:00:00Z,400\n2025-03-01T03:00:00Z,200\n"
+    (tmp_path / "grid" / "de.csv").write_text(rows, encoding="utf-8")
+    entry = {"name": "de-hourly", "series": "grid/de.csv", "start": "2025-03-01T00:30:00Z", "source": "operator"}
+    place = grid(entry, folder=tmp_path)
+    assert place.g_per_kwh == pytest.approx((1 * 100 + 2 * 400 + 1.5 * 200) / 4.5)
+    assert place.low_g_per_kwh == place.high_g_per_kwh == place.g_per_kwh
+    half_hours = np.arange(4) * 1800.0
+    assert intensity(place, half_hours, half_hours + 1800).tolist() == [100.0, 400.0, 400.0, 400.0]
+
+
+def test_one_value_holds_throughout() -> None:
+    assert intensity(grid("DEU"), np.array([0.0, 1e9]), np.array([1.0, 2e9])).tolist() == [grid("DEU").g_per_kwh] * 2

@@ -48,6 +48,21 @@ def test_all_transfers_scores_and_phases_of_a_cell_are_in_its_ledger(tmp_path: P
     assert set(ledger.windows["phase"]) >= {"setup", "local_training", "encode", "decode", "aggregate", "evaluate"}
 
 
+def test_what_a_step_takes_is_recorded_once(tmp_path: Path) -> None:
+    """128 hidden units on 64 pixels and 10 digits; weights 8192 and 1280, and the gradient of the hidden layer.
+
+    Batches of b: 4 b (8192 + 1280) operations for products and gradients of weights, 2 b x 1280 for the rest.
+    """
+    (cell,) = planned(tiny())
+    run_here(cell, tmp_path)
+    ledger = Store(tmp_path).ledger(cell.cell_id)
+    assert ledger.work is not None
+    batch = ledger.work.flops_per_step / (4 * (8192 + 1280) + 2 * 1280)
+    assert batch == int(batch) and 1 <= batch <= cell.cell.federation["batch_size"]
+    # Parameters, gradients and the model as received: three times 9610 floats.
+    assert ledger.work.training_bytes > 3 * 4 * 9610
+
+
 def test_the_meter_sees_all_compute_windows(tmp_path: Path) -> None:
     (cell,) = planned(tiny())
     run_here(cell, tmp_path)

@@ -122,7 +122,6 @@ def passed(output: str) -> int:
                 "radio_models/umts.py",
                 "harness/registry.py",
                 "radio_models/coefficients.csv",
-                "radio_models/references.bib",
             ],
         ),
         ("A task", ["harness/tasks/biopsies.py", "harness/registry.py", "harness/data/references.bib"]),
@@ -195,7 +194,7 @@ for cell in planned(tiny(methods)):
 
 
 def test_the_radio_passes_the_battery_and_its_rows_the_checks(run: Run) -> None:
-    tests = ("tests/contracts/test_radios.py", "tests/test_radio_models.py")
+    tests = ("tests/contracts/test_radios.py",)
     options = ("-n0", "-k", "umts_2009 or bibliography or marks_are_consistent")
     assert passed(run("-m", "pytest", *tests, *options)) > 8
 
@@ -206,14 +205,14 @@ def test_the_radio_prices_a_ledger_as_by_hand(run: Run) -> None:
         """
 import json
 from harness import registry
-from harness.accounting import Assumptions, account
-from harness.devices import device
+from harness.accounting import account
+from tests.deployments import assuming
 from tests.ledgers import make_ledger
 
 radio = registry.build("radio", "umts_2009")
 ledger = make_ledger(rounds=1, clients=1, n_bytes=(50_000, 50_000))
-(result,) = account(ledger, Assumptions((radio,), (), device("raspberry_pi_4"))).radios
-joules = {way: result.joules[way] for way in ("downlink", "uplink")}
+(result,) = account(ledger, assuming(radio)).deployments
+joules = {way: result.joules([way]) for way in ("downlink", "uplink")}
 rows = {row.name: row.typical for row in radio.inputs()}
 print(json.dumps({"rows": rows, **{way: [sum.low, sum.typical, sum.high] for way, sum in joules.items()}}))
 """,

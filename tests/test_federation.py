@@ -14,6 +14,7 @@ from harness.channel import Channel
 from harness.core.errors import UpdateError
 from harness.core.protocols import Codec, ServerRule, State
 from harness.core.types import Layout, TensorSpec, Transfer, Update
+from harness.deadline import Deadline
 from harness.federation import draw_cohort, run_rounds
 from harness.ledger import Facts
 from harness.recording import Recorder, RecordSettings
@@ -49,6 +50,9 @@ class Quadratic:
     def evaluate(self, model: np.ndarray, split: str) -> Mapping[str, float]:
         self.scored.append((split, model))
         return {"accuracy": 0.5, "loss": float(np.square(model).mean())}
+
+    def work(self) -> None:
+        return None
 
 
 class OneStep(Quadratic):
@@ -117,9 +121,13 @@ def run(
     rule: ServerRule | None = None,
     mode: Literal["model", "delta"] = "model",
     on_round: Callable[[int], None] = lambda round: None,
+    deadline: Deadline | None = None,
+    record: RecordSettings | None = None,
 ) -> tuple[np.ndarray, Facts]:
-    channel = Channel(uplink or Float32(), downlink or Float32(), problem.layout, seed, Facts(), mode)
-    recorder = Recorder(RecordSettings(), problem.layout, channel.facts)
+    channel = Channel(
+        uplink or Float32(), downlink or Float32(), problem.layout, seed, Facts(), mode, deadline=deadline
+    )
+    recorder = Recorder(record or RecordSettings(), problem.layout, channel.facts)
     model = run_rounds(problem, channel, rule or Mean(), schedule or Schedule(4, 3), recorder, on_round)
     return model, channel.facts
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from harness.benchmark import assumptions_of, render
+from harness.assumed import assumptions_of
+from harness.benchmark import render
 from harness.citations import entries, references
 from harness.core.errors import EnvironmentLacksError
 from harness.registry import names
@@ -260,18 +261,18 @@ def test_the_bibliography_holds_exactly_what_is_cited(tables: Tables) -> None:
 @pytest.mark.parametrize("name", benchmark_names())
 def test_a_packaged_benchmark_cites_all_its_sources(name: str, tmp_path: Path) -> None:
     spec = load_spec(packaged(name))
-    assumptions, resolved = assumptions_of(spec), spec.resolved()
+    assumptions, resolved = assumptions_of(spec.scenarios), spec.resolved()
     context = {
         "references": references(spec, assumptions),
         "methods": resolved["methods"],
         "task": resolved["task"],
         "coefficients": [asdict(row) for row in assumptions.coefficients()],
         "grids": [asdict(grid) for grid in assumptions.grids],
-        "device": {"kind": assumptions.device.kind},
+        "device": {"kind": spec.scenarios.device},
         "meter": {"kind": f"{spec.meter} 3.3.2 (offline)"},
     }
     methods = [method.name for method in spec.methods]
-    radios = [radio.kind for radio in assumptions.radios]
+    radios = [deployment.name for deployment in assumptions.deployments]
     tables = read_tables(write_tables(tmp_path, names=methods, n_seeds=1, radios=radios, context=context))
     keys = [entry["key"] for entry in context["references"]]
     assert len(keys) > 8

@@ -1,17 +1,27 @@
 """The ledger: written line by line, finished as a whole, read back as it was."""
 
 import errno
+import hashlib
 import json
 import math
 import os
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import pytest
 
 from harness.cell import describe_failure
 from harness.core.errors import UsageError
-from harness.core.types import SERVER, ComputeWindow, EnergyReading, Score, Shadow, Transfer, UpdateStatistic
+from harness.core.types import (
+    SERVER,
+    ComputeWindow,
+    EnergyReading,
+    Score,
+    Shadow,
+    TrainingWork,
+    Transfer,
+    UpdateStatistic,
+)
 from harness.ledger import (
     ROUNDS_FILE,
     SCHEMA_VERSION,
@@ -68,6 +78,33 @@ def test_a_finished_ledger_reads_back_as_it_was(tmp_path: Path) -> None:
         (ledger.statistics, facts.statistics),
     ):
         assert table.to_dict("records") == [vars(row) for row in rows]
+
+
+def test_what_a_step_takes_and_how_fast_memory_is_read_back(tmp_path: Path) -> None:
+    facts = make_facts()
+    facts.work = TrainingWork(99_803_136.0, 2_315_900)
+    writer = LedgerWriter(tmp_path, facts)
+    host = replace(HOST, copy_gb_per_s=12.5)
+    writer.finish("0" * 16, CELL, READING, host, CODE)
+    ledger = read_ledger(tmp_path)
+    assert ledger.work == TrainingWork(99_803_136.0, 2_315_900) and ledger.host == host
+
+
+def test_what_a_step_takes_is_no_part_of_the_digest() -> None:
+    """A run is the same run whether its operations were counted or not."""
+    counted = make_facts()
+    counted.work = TrainingWork(1.0, 1)
+    assert counted.digest() == make_facts().digest()
+
+
+def test_a_ledger_from_before_steps_were_counted_is_read(tmp_path: Path) -> None:
+    write(tmp_path, make_facts())
+    status = read_status(tmp_path)
+    assert "work" not in status
+    del status["host"]["copy_gb_per_s"]
+    write_json(tmp_path / STATUS_FILE, status)
+    ledger = read_ledger(tmp_path)
+    assert ledger.work is None and ledger.host.copy_gb_per_s is None
 
 
 def test_tables_without_rows_have_their_columns(tmp_path: Path) -> None:
@@ -148,10 +185,35 @@ def test_the_digest_changes_with_every_fact_and_with_nothing_else() -> None:
         facts = make_facts()
         change(facts)
         assert facts.digest() != digest
+    late = make_facts()
+    late.transfers[1] = replace(late.transfers[1], is_late=True)
+    assert late.digest() != digest
     slower = make_facts()
     slower.windows[0] = ComputeWindow(1, "local_training", 0, 50.0, 25.0, 7)
     assert slower.digest() == digest
     assert Facts(transfers=slower.transfers, scores=slower.scores).digest() == digest
+
+
+def test_where_nobody_is_late_the_digest_is_that_of_before_there_were_deadlines() -> None:
+    lines = [
+        "t 1 0 downlink 100 aaaaaaaaaaaaaaaa",
+        "t 1 0 uplink 50 bbbbbbbbbbbbbbbb",
+        "s 0 validation accuracy 0.1",
+        "s 1 validation accuracy 0.3333333333333333",
+    ]
+    assert make_facts().digest() == hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def test_who_was_late_is_read_back_and_is_nobody_in_an_older_ledger(tmp_path: Path) -> None:
+    facts = make_facts()
+    facts.transfers[1] = replace(facts.transfers[1], is_late=True)
+    write(tmp_path, facts)
+    table = read_ledger(tmp_path).transfers
+    assert table["is_late"].dtype == "bool" and table["is_late"].tolist() == [False, True]
+    table.drop(columns="is_late").to_parquet(tmp_path / "transfers.parquet")
+    older = read_ledger(tmp_path).transfers
+    assert older["is_late"].dtype == "bool" and older["is_late"].tolist() == [False, False]
+    assert [Transfer(**row) for row in older.to_dict("records")] == make_facts().transfers
 
 
 def test_another_schema_is_refused_with_what_to_do(tmp_path: Path) -> None:

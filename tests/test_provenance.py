@@ -8,7 +8,7 @@ import pytest
 
 import harness
 from harness import provenance
-from harness.provenance import describe_code, describe_host, gemm_gflops
+from harness.provenance import copy_gb_per_s, describe_code, describe_host, gemm_gflops
 
 
 def test_a_machine_is_told_apart_and_not_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,7 +23,7 @@ def test_a_machine_is_told_apart_and_not_named(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_host_lists_what_shapes_results() -> None:
     host = describe_host()
-    assert host.n_threads >= 1 and host.gemm_gflops > 0
+    assert host.n_threads >= 1 and host.gemm_gflops > 0 and host.copy_gb_per_s is not None and host.copy_gb_per_s > 0
     assert {"python", "torch", "numpy", "codecarbon"} <= set(host.versions)
     assert all(version[0].isdigit() for version in host.versions.values())
     assert host.platform.startswith("Linux ") or host.platform.startswith("Darwin ")
@@ -40,6 +40,13 @@ def test_the_matrix_rate_is_flops_by_cpu_time(monkeypatch: pytest.MonkeyPatch) -
     ticks = iter(number * 0.01 for number in range(100))
     monkeypatch.setattr(provenance.time, "thread_time", lambda: next(ticks))
     assert gemm_gflops(size=64, repeats=3) == pytest.approx(2 * 64**3 / 0.01 / 1e9)
+
+
+def test_the_rate_of_copying_counts_bytes_read_and_bytes_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """1,000 bytes in 0.01 s of CPU time, on a clock of our own: 2 * 1000 B / 0.01 s."""
+    ticks = iter(number * 0.01 for number in range(100))
+    monkeypatch.setattr(provenance.time, "thread_time", lambda: next(ticks))
+    assert copy_gb_per_s(n_bytes=1000, repeats=3) == pytest.approx(2 * 1000 / 0.01 / 1e9)
 
 
 @pytest.fixture

@@ -212,7 +212,8 @@ def test_no_case_breaks_a_writer(case: str, tmp_path: Path) -> None:
     report = build_report(write_tables(tmp_path / "tables", **CASES[case]))  # type: ignore[arg-type]
     page = render_html(report)
     write_markdown(report, tmp_path / "report.md")
-    assert len(report.sections) == len(SECTIONS) - 2  # nothing was named and nothing was recorded
+    # Nothing was named and nothing was recorded; tables about deployments are tested with real ones.
+    assert len(report.sections) == len(SECTIONS) - 7
     assert "nan" not in " ".join(Page(page).text).split()
     keys = [block.key for block in [*report.tables(), *report.figures()]]
     assert len(keys) == len(set(keys))
@@ -443,7 +444,7 @@ def test_accuracy_against_carbon_is_drawn_from_the_footprint(folder: Path, repor
     mine = rows[(rows["method"] == "EF-SignSGD") & (rows["radio"] == "wifi") & (rows["grid"] == "NOR")]
     panel = figure.panels[1]
     assert isinstance(panel, Curves)
-    assert panel.x_label == "Cumulative device carbon (µg CO2e)"
+    assert panel.x_label == "Cumulative carbon (µg CO2e)"
     curve = next(curve for curve in panel.curves if curve.label == "EF-SignSGD")
     assert curve.points[0][0] == 0
     assert curve.points[-1][0] == pytest.approx(1e6 * mine[mine["round"] == 40]["carbon_g"].mean())

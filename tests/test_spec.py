@@ -47,8 +47,14 @@ def test_defaults_are_filled_in():
         "also_code": [],
     }
     assert resolved["methods"][1]["init"] == "pretrained"
-    assert resolved["scenarios"]["grids"] == ["NOR", {"name": "campus", "g_per_kwh": 41.0, "source": "utility"}]
-    assert resolved["scenarios"]["device"] == "raspberry_pi_4"
+    campus = {"name": "campus", "g_per_kwh": 41.0, "source": "utility", "kind": "average"}
+    scenarios = resolved["scenarios"]
+    assert scenarios["grids"] == ["NOR", campus]
+    assert scenarios["device"] == "raspberry_pi_4"
+    assert (scenarios["supply"], scenarios["fleets"], scenarios["cast"]) == ("mains", [], "unicast")
+    optional = ("standby", "network", "server", "embodied")
+    assert [scenarios[key] for key in optional] == ["excluded"] * len(optional), "totals are of the clients alone"
+    assert scenarios["uncertainty"] == {"draws": 10_000, "seed": 0}
 
 
 def test_a_method_has_the_federation_with_its_own_settings():

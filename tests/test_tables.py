@@ -3,22 +3,24 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from harness import budgets
 from harness.accounting import COMPONENTS, Assumptions, account
 from harness.carbon import grid
-from harness.core.types import SERVER, EnergyReading, Score, Shadow, Transfer
-from harness.devices import device
+from harness.core.types import SERVER, Direction, EnergyReading, Score, Shadow, Transfer
 from harness.ledger import Ledger
 from harness.pooling import Cost
 from harness.tables import PricedCell, tabulate
+from harness.terms import NOTHING
 from radio_models.lte import LteHandset2012
 from radio_models.wifi import WifiHandset2012
+from tests.deployments import assuming
 from tests.ledgers import make_ledger, provisioned, recorded_transfers, server_windows
 
-ASSUMPTIONS = Assumptions((LteHandset2012(), WifiHandset2012()), (grid("NOR"), grid("DEU")), device("raspberry_pi_4"))
+ASSUMPTIONS = assuming(LteHandset2012(), WifiHandset2012(), grids=("NOR", "DEU"))
 ACCURACY = {("fp32", 0): 0.80, ("fp32", 1): 0.90, ("half", 0): 0.82, ("half", 1): 0.86}
 DOWN, UP = 1000, 600
 SIZES = {"fp32": (DOWN, UP), "half": (DOWN, UP // 2)}
@@ -151,15 +153,15 @@ def test_a_trajectory_has_test_scores_where_they_were_taken() -> None:
 def test_a_breakdown_sums_to_the_cell() -> None:
     rows = tables()["breakdown"]
     for cell in ALL:
-        for radio in cell.result.radios:
+        for result in cell.result.deployments:
             for place in ("NOR", "DEU"):
                 here = rows[
                     (rows["cell_id"] == cell.result.cell_id)
-                    & (rows["radio"] == radio.radio.kind)
+                    & (rows["radio"] == result.deployment.name)
                     & (rows["grid"] == place)
                 ]
                 assert here["component"].tolist() == list(COMPONENTS)
-                total = radio.total()
+                total = result.joules()
                 for column, expected in (
                     ("energy_j", total.typical),
                     ("energy_low_j", total.low),
@@ -181,14 +183,15 @@ def test_grams_are_joules_times_the_intensity_of_the_grid() -> None:
 def test_a_footprint_grows_from_nothing_to_the_cell_at_the_scored_rounds() -> None:
     rows = tables()["footprint"]
     for cell in ALL:
-        for radio in cell.result.radios:
-            here = rows[(rows["cell_id"] == cell.result.cell_id) & (rows["radio"] == radio.radio.kind)]
+        for result in cell.result.deployments:
+            here = rows[(rows["cell_id"] == cell.result.cell_id) & (rows["radio"] == result.deployment.name)]
             here = here[here["grid"] == "DEU"].set_index("round")
             assert here.index.tolist() == [0, 1, 2, 3, 4, 5, 6]
             assert here.loc[0, "energy_j"] == here.loc[0, "carbon_g"] == 0
             assert here["energy_j"].is_monotonic_increasing
-            assert here.loc[6, "energy_j"] == pytest.approx(radio.total().typical)
-            assert here.loc[6, "carbon_g"] == pytest.approx(radio.total().typical / 3.6e6 * grid("DEU").g_per_kwh)
+            assert here["time_s"].tolist() == pytest.approx(result.schedule.end_s.tolist())
+            assert here.loc[6, "energy_j"] == pytest.approx(result.joules().typical)
+            assert here.loc[6, "carbon_g"] == pytest.approx(result.joules().typical / 3.6e6 * grid("DEU").g_per_kwh)
 
 
 def test_pooled_costs_stand_once_per_method_with_their_scatter() -> None:
@@ -196,6 +199,9 @@ def test_pooled_costs_stand_once_per_method_with_their_scatter() -> None:
     step, call = Cost(4, 1.0, 0.7), Cost(1, 0.25, 0.0)
 
     class Costs:
+        def pooled(self, ledger: Ledger) -> Ledger:
+            return ledger
+
         def step(self, ledger: Ledger) -> Cost:
             return step
 
@@ -214,10 +220,14 @@ def test_pooled_costs_stand_once_per_method_with_their_scatter() -> None:
 def test_usage_sums_what_the_radio_did() -> None:
     rows = tables()["usage"]
     rows = rows[(rows["cell_id"] == "half-0") & (rows["radio"] == "wifi")].set_index("direction")
-    assert rows.loc["uplink", "mbit"] == pytest.approx(8 * 12 * 300 / 1e6)
-    assert rows.loc["downlink", "mbit"] == pytest.approx(8 * 12 * 1000 / 1e6)
-    radio = WifiHandset2012()
-    assert rows.loc["uplink", "active_s"] == pytest.approx(12 * radio.transfer_s(8 * 300, "uplink"))
+    directions: tuple[tuple[Direction, int], ...] = (("uplink", UP // 2), ("downlink", DOWN))
+    for way, n_bytes in directions:
+        carried = WifiHandset2012().carry(np.array([n_bytes]), way)
+        for name in ("uplink_s", "downlink_s", "wait_s", "uplink_mbit", "downlink_mbit", "frames"):
+            assert rows.loc[way, name] == pytest.approx(12 * getattr(carried, name).item()), (way, name)
+    # Headers go with the payload, acknowledgements against it.
+    assert rows.loc["uplink", "uplink_mbit"] > 8 * 12 * 300 / 1e6
+    assert 0 < rows.loc["uplink", "downlink_mbit"] < rows.loc["uplink", "uplink_mbit"]
 
 
 def test_methods_are_means_over_seeds_with_a_t_interval() -> None:
@@ -249,9 +259,9 @@ def test_accuracy_is_paired_as_a_difference_with_its_t_interval() -> None:
 @pytest.mark.parametrize("radio", ["lte", "wifi"])
 def test_joules_are_paired_by_radio(radio: str) -> None:
     number = ["lte", "wifi"].index(radio)
-    ours, theirs = ALL[2].result.radios[number], ALL[0].result.radios[number]
-    on_air = [result.total(("uplink", "downlink")).typical for result in (ours, theirs)]
-    whole = [result.total().typical for result in (ours, theirs)]
+    ours, theirs = ALL[2].result.deployments[number], ALL[0].result.deployments[number]
+    on_air = [result.joules(("uplink", "downlink")).typical for result in (ours, theirs)]
+    whole = [result.joules().typical for result in (ours, theirs)]
     assert pair("radio_energy_j", radio=radio)["estimate"] == pytest.approx(on_air[0] / on_air[1])
     assert pair("device_energy_j", radio=radio)["estimate"] == pytest.approx(whole[0] / whole[1])
     saved_bits = 1 - 1300 / 1600
@@ -303,13 +313,13 @@ def test_what_comes_before_round_1_is_in_a_column_of_its_own_and_nowhere_else() 
     assert given["cells"]["provisioning_bits"].tolist() == [0, 2 * 8 * 4000]
     rest = [column for column in plain["cells"].columns if column != "provisioning_bits"]
     assert given["cells"][rest].equals(plain["cells"][rest])
-    for name in ("trajectories", "breakdown", "usage", "footprint", "pairs"):
+    for name in ("trajectories", "breakdown", "usage", "footprint", "pairs", "schedule", "endurance", "ranks"):
         assert given[name].equals(plain[name]), name
     assert plain["provisioning"].empty
 
 
 def test_both_prices_of_what_comes_before_round_1() -> None:
-    over_the_air = replace(ASSUMPTIONS, provisioning="over_the_air")
+    over_the_air = replace(ASSUMPTIONS, included=frozenset({"provisioning"}))
     factory = tables([provisioned_cell("half", 0)])
     (charged,) = cells = [provisioned_cell("half", 0, over_the_air)]
     found = tables(cells)
@@ -318,7 +328,8 @@ def test_both_prices_of_what_comes_before_round_1() -> None:
     assert rows.index.tolist() == ["lte", "wifi"]
     assert (rows.loc["lte", "n_clients"], rows.loc["lte", "bits"]) == (2, 64_000)
     joules = rows.loc["lte", "energy_j"]
-    assert joules == charged.result.radios[0].provisioning.typical > 0
+    extra = charged.result.deployments[0].extras["provisioning"]
+    assert joules == sum((term.joules() for term in extra), NOTHING).typical > 0
 
     def device_j(frames: dict[str, pd.DataFrame]) -> float:
         rows = frames["breakdown"]
@@ -330,7 +341,7 @@ def test_both_prices_of_what_comes_before_round_1() -> None:
 
 
 def test_a_pass_through_is_of_the_rounds_whatever_came_before() -> None:
-    over_the_air = replace(ASSUMPTIONS, provisioning="over_the_air")
+    over_the_air = replace(ASSUMPTIONS, included=frozenset({"provisioning"}))
     plain, charged = (
         [make_cell("fp32", 0), provisioned_cell("half", 0, assumed)] for assumed in (ASSUMPTIONS, over_the_air)
     )
@@ -342,11 +353,10 @@ def test_a_pass_through_is_of_the_rounds_whatever_came_before() -> None:
 
 
 def coded_cell(seed: int, transfers: list[Transfer], shadows: list[Shadow]) -> PricedCell:
-    made = make_ledger(transfers=transfers, shadows=shadows)
+    made = make_ledger(rounds=6, clients=3, transfers=transfers, shadows=shadows)
     plain = make_cell("half", seed).result.ledger
-    return PricedCell(
-        "half", replace(ALL[2].result, ledger=replace(plain, transfers=made.transfers, shadows=made.shadows))
-    )
+    ledger = replace(plain, transfers=made.transfers, shadows=made.shadows, windows=made.windows)
+    return PricedCell("half", replace(ALL[2].result, ledger=ledger))
 
 
 def test_uplink_shadows_stand_beside_their_payloads() -> None:

@@ -7,15 +7,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from harness.accounting import Assumptions, account
-from harness.carbon import grid
+from harness.accounting import account
 from harness.core.types import Metric, Score, Split, UpdateStatistic
-from harness.devices import device
 from harness.tables import PricedCell, tabulate
-from radio_models.wifi import WifiHandset2012
+from tests.deployments import assuming
 from tests.ledgers import make_ledger
 
-ASSUMPTIONS = Assumptions((WifiHandset2012(),), (grid("NOR"),), device("raspberry_pi_4"))
+ASSUMPTIONS = assuming(draws=100)
 SIZES = {"conv": 100, "head": 300}
 CODEC = {"kind": "quantfl"}
 

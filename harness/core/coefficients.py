@@ -1,7 +1,7 @@
 """Tables of assumptions: reading them with their provenance, and deriving one coefficient from others.
 
-A table is a CSV with the fields of `Coefficient` as columns. Where a source gives no low and high, both cells stay
-empty and the range follows from how the number reached us; such a range is our judgement and says so.
+A table is a CSV with the fields of `Coefficient` as columns, all but the last. Where a source gives no low and high,
+both cells stay empty and the range follows from how the number reached us; such a range is our judgement and says so.
 """
 
 import csv
@@ -26,14 +26,14 @@ def load(path: Path) -> dict[str, Coefficient]:
     """The coefficients of a table, by name.
 
     Args:
-        path: CSV whose columns are the fields of `Coefficient`; ``low`` and ``high`` may both be empty.
+        path: CSV with columns as above; ``low`` and ``high`` may both be empty.
 
     Raises:
         ValueError: a row has no source, an unknown basis, a name twice, or numbers out of order.
     """
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
-        expected = [field.name for field in fields(Coefficient)]
+        expected = [field.name for field in fields(Coefficient) if field.name != "drawn_with"]
         if reader.fieldnames != expected:
             raise ValueError(f"{path.name}: columns must be {','.join(expected)}")
         table: dict[str, Coefficient] = {}
@@ -45,13 +45,17 @@ def load(path: Path) -> dict[str, Coefficient]:
     return table
 
 
-def combine(name: str, unit: str, formula: Callable[..., float], *inputs: Coefficient) -> Coefficient:
+def combine(
+    name: str, unit: str, formula: Callable[..., float], *inputs: Coefficient, drawn_with: str = ""
+) -> Coefficient:
     """A coefficient computed from others; its range spans the formula at every corner of their ranges.
 
     Args:
         name: name of the result.
         unit: unit of the result.
         formula: monotone in each input; takes as many numbers as there are inputs.
+        drawn_with: the field of that name of the result: the input that most of the range comes from, where several
+            coefficients are computed from it.
         inputs: at least one; source and year are those of the first, and the locator names them all.
 
     >>> watt = Coefficient("p", 1.0, 2.0, 3.0, "W", "key", "Table 1", 2012, "primary", "source", True)
@@ -73,6 +77,7 @@ def combine(name: str, unit: str, formula: Callable[..., float], *inputs: Coeffi
         basis="derived",
         range_basis="ranges of its inputs",
         is_verified=all(value.is_verified for value in inputs),
+        drawn_with=drawn_with,
     )
 
 

@@ -6,23 +6,24 @@ Settings out of range raise ``ValueError`` in ``__post_init__``; the spec turns 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Union, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, Union, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.core.types import (
     Agreed,
+    Carriage,
     Coefficient,
     Direction,
     EnergyReading,
     Float32,
+    Int64,
     Layout,
     Metric,
-    RadioTransfer,
     Split,
+    TrainingWork,
     Update,
-    Usage,
 )
 
 State = Union[Float32, tuple["State", ...], None]  # noqa: UP007 - a union that names itself
@@ -111,36 +112,42 @@ class ServerRule(Protocol):
 
 @runtime_checkable
 class RadioModel(Protocol):
-    """A radio technology: how long a transfer takes, what the radio does around it, and what that costs.
+    """A radio technology: what carrying payloads takes, how long the radio stays awake after it, and what that costs.
 
-    Joules of a `Usage` are the sum over its quantities of quantity times coefficient, in every radio:
-    ``sessions * session_j + tail_s * tail_w + active_s * active_w + mbit * j_per_mbit``, where the last two are
-    those of the usage's direction.
+    Joules are in every radio the sum over the quantities of `PRICES` of quantity times coefficient. What sessions and
+    tails there are follows from when transfers happen; that is the same for all radios (see `harness.usage`).
     """
 
     kind: ClassVar[str]
     title: ClassVar[str]
+    access: ClassVar[Literal["mobile", "fixed"]]
+    """The network that carries the traffic on: a mobile operator's, or a fixed line behind a gateway."""
 
-    def transfer_s(self, bits: int, direction: Direction) -> float:
-        """Seconds on the air for `bits` in `direction` at the configured rate."""
+    @property
+    def tail_s(self) -> float:
+        """Seconds that the radio stays connected after a transfer if none follows, at least 0."""
 
-    def usage(self, transfers: Sequence[RadioTransfer]) -> list[Usage]:
-        """What the radios did, per round and direction, for the transfers of all clients of a cell."""
+    def carry(self, payload_bytes: Int64, direction: Direction) -> Carriage:
+        """What carrying each of some payloads takes: pure, vectorised, the same for equal sizes.
+
+        Args:
+            payload_bytes: shape (n,), each at least 0; a payload of 0 bytes still takes its headers, if it has any.
+            direction: the way that the payloads go.
+        """
+
+    def obstacle(self, payload_bytes: int, direction: Direction) -> str:
+        """Why this radio cannot carry a payload of this size at all, however long it takes; empty if it can."""
 
     def coefficients(self) -> Mapping[str, Coefficient]:
-        """Price of each quantity: keys session_j, tail_w, and for each direction active_w and j_per_mbit.
-
-        The last four are named ``uplink_active_w``, ``downlink_active_w``, ``uplink_j_per_mbit`` and
-        ``downlink_j_per_mbit``.
-        """
+        """The coefficient of each quantity, under the names that are the values of `PRICES`: all of them, no others."""
 
     def inputs(self) -> tuple[Coefficient, ...]:
         """The rows of its table that prices and default settings come from, each with its own source."""
 
-    def notes(self, transfers: Sequence[RadioTransfer]) -> list[str]:
-        """What a reader must know of these transfers on this radio; empty if nothing.
+    def notes(self) -> list[str]:
+        """What a reader must know of this model and these settings; empty if nothing.
 
-        A note that begins with ``infeasible: `` says that no such deployment is possible; it is a result, not an error.
+        A note that begins with ``unvalidated: `` keeps the radio out of first sentences.
         """
 
 
@@ -191,6 +198,9 @@ class FederatedProblem(Protocol):
 
     def evaluate(self, model: Float32, split: Split) -> Mapping[Metric, float]:
         """Accuracy (0 to 1) and loss (nats) of `model` on ``validation`` or ``test``."""
+
+    def work(self) -> TrainingWork | None:
+        """What one optimiser step on a full batch takes; None if that cannot be said. Changes nothing."""
 
 
 @runtime_checkable

@@ -1,11 +1,12 @@
 """The values that travel through the harness.
 
 Everything left of the ledger speaks of `Update`s and produces facts (`Transfer`, `ComputeWindow`, `Score`,
-`EnergyReading`); everything right of it reduces those facts to `Usage` and prices it with `Coefficient`s.
+`EnergyReading`); everything right of it reduces those facts to quantities (see `PRICES`) and
+prices them with `Coefficient`s.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 Float32 = NDArray[np.float32]
 
 Int64 = NDArray[np.int64]
+
+Float64 = NDArray[np.float64]
 
 Direction = Literal["uplink", "downlink"]
 """Uplink is client to server, downlink is server to client."""
@@ -144,11 +147,12 @@ class Transfer:
         round: round number, from 1; 0 for what a client is given before the first round.
         client: client number, from 0.
         direction: uplink or downlink.
-        payload_bytes: length of the payload that the receiver decoded, frame included.
+        payload_bytes: length of the payload, frame included.
         frame_bytes: the part of `payload_bytes` that is frame (version, codec, length, checksum).
         payload_digest: first 16 hex digits of the payload's SHA-256.
         reference_bytes: bytes of the same vector as raw float32; 0 for a difference that later ones follow at once, so
             that a client's model counts once a round however many payloads bring it.
+        is_late: whether it arrived after the deadline of its round: it was sent, and the server did not decode it.
     """
 
     round: int
@@ -158,6 +162,7 @@ class Transfer:
     frame_bytes: int
     payload_digest: str
     reference_bytes: int
+    is_late: bool = False
 
 
 @dataclass(frozen=True)
@@ -228,6 +233,19 @@ class ComputeWindow:
     seconds: float
     cpu_seconds: float
     n_steps: int = 0
+
+
+@dataclass(frozen=True)
+class TrainingWork:
+    """What one optimiser step takes, on whatever machine.
+
+    Attributes:
+        flops_per_step: floating-point operations of one step on a full batch, forward and backward.
+        training_bytes: memory that must be held at once in such a step, bytes; see `harness.work`.
+    """
+
+    flops_per_step: float
+    training_bytes: int
 
 
 @dataclass(frozen=True)
@@ -315,6 +333,8 @@ class Coefficient:
         basis: primary, secondary, derived, memory or judgement; says how the number reached us.
         range_basis: "source" if the source states low and high, else the rule they were derived by.
         is_verified: whether the number was read in the named source.
+        drawn_with: name of the coefficient that this one rises and falls with, when its range is drawn from; empty
+            for one of its own.
     """
 
     name: str
@@ -328,45 +348,48 @@ class Coefficient:
     basis: str
     range_basis: str
     is_verified: bool
+    drawn_with: str = ""
 
 
-@dataclass(frozen=True)
-class RadioTransfer:
-    """One transfer on a client's timeline, with the link's own pace.
+@dataclass(frozen=True, eq=False)
+class Carriage:
+    """What carrying payloads over a link takes, retransmissions, headers and acknowledgements included.
 
-    Attributes:
-        client: client number, from 0.
-        round: round number, from 1.
-        direction: uplink or downlink.
-        start_s: seconds since the start of round 1 at which the transfer begins.
-        seconds: time on the air at the radio's rate for this direction.
-        bits: bits on the air.
-    """
-
-    client: int
-    round: int
-    direction: Direction
-    start_s: float
-    seconds: float
-    bits: int
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What the radios of one cell did in one round and direction: facts times settings, before any coefficient.
+    Every field is float64 of shape (n,), one entry per payload, at least 0.
 
     Attributes:
-        round: round number, from 1.
-        direction: direction whose transfers caused it; a promotion or tail belongs to the transfer that caused it.
-        sessions: times a radio left idle (promotions).
-        tail_s: seconds that radios stayed connected after a transfer without sending.
-        active_s: seconds on the air.
-        mbit: megabits (1e6 bit) on the air.
+        seconds: from the start until the payload has arrived: on the air, between frames, in silence that a duty cycle
+            demands.
+        uplink_s: seconds that the client's radio sends.
+        downlink_s: seconds that the client's radio receives.
+        wait_s: seconds that the client's radio is awake but neither sends nor receives.
+        uplink_mbit: megabits (1e6 bit) from the client, whichever way the payload goes.
+        downlink_mbit: megabits to the client, whichever way the payload goes.
+        frames: frames whose cost does not depend on their size.
     """
 
-    round: int
-    direction: Direction
-    sessions: float
-    tail_s: float
-    active_s: float
-    mbit: float
+    seconds: Float64
+    uplink_s: Float64
+    downlink_s: Float64
+    wait_s: Float64
+    uplink_mbit: Float64
+    downlink_mbit: Float64
+    frames: Float64
+
+
+PRICES: Mapping[str, str] = {
+    "sessions": "session_j",
+    "tail_s": "tail_w",
+    "uplink_s": "uplink_w",
+    "downlink_s": "downlink_w",
+    "wait_s": "wait_w",
+    "uplink_mbit": "uplink_j_per_mbit",
+    "downlink_mbit": "downlink_j_per_mbit",
+    "frames": "frame_j",
+    "rest_s": "rest_w",
+}
+"""Quantities of a radio's usage, each with the name of the coefficient that turns it into joules.
+
+Besides those of `Carriage`: ``sessions``, times a radio left rest; ``tail_s``, seconds that it stays connected after a
+transfer because the network does not let go; ``rest_s``, seconds in which it does none of these.
+"""

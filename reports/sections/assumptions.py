@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from reports import lookup, phrases
-from reports.document import Block, Cell, Column, Paragraph, Section, Table
+from reports import lookup, phrases, priced
+from reports.document import Block, Bullets, Cell, Column, Paragraph, Section, Table
 from reports.numbers import absent
 from reports.schema import Tables
 
@@ -25,6 +25,9 @@ def assumptions(tables: Tables) -> Section:
         columns = (Column("setting", "Setting", is_number=False), Column("value", "Value", is_number=False))
         rows = tuple((Cell(name), Cell(text)) for name, text in settings)
         blocks.append(Table("device", "Device", columns, rows))
+    said = priced.settings(tables).get("notes")
+    if isinstance(said, list) and said:
+        blocks += [Paragraph("Of power supplies:"), Bullets(tuple(f"{note}." for note in said))]
     return Section("assumptions", "Assumptions", tuple(blocks))
 
 
@@ -64,6 +67,7 @@ def _grids(entries: list[Mapping[str, Any]]) -> Table:
         Column("g_per_kwh", "Intensity", "gCO2e/kWh"),
         Column("low", "Low"),
         Column("high", "High"),
+        Column("kind", "Kind", is_number=False),
         Column("year", "Year"),
         Column("source", "Source", is_number=False),
         Column("basis", "Basis", is_number=False),
@@ -73,7 +77,7 @@ def _grids(entries: list[Mapping[str, Any]]) -> Table:
         (
             Cell(phrases.plain(entry.get("name"))),
             *(_number(entry.get(key)) for key in ("g_per_kwh", "low_g_per_kwh", "high_g_per_kwh")),
-            *(Cell(phrases.plain(entry.get(key))) for key in ("year", "source", "basis", "range_basis")),
+            *(Cell(phrases.plain(entry.get(key))) for key in ("kind", "year", "source", "basis", "range_basis")),
         )
         for entry in entries
     )

@@ -1,10 +1,11 @@
 """The first screen: the answer, the figure, the pass-through, and one table with everything that decides."""
 
-from reports import lookup, phrases
+from reports import lookup, phrases, priced
 from reports.answer import answer, pass_through
 from reports.document import Block, Cell, Column, Paragraph, Section, Table
 from reports.numbers import TABLE_HEADROOM, absent, scale
 from reports.schema import Tables
+from reports.sections.beside import PARTS
 from reports.sections.provisioning import given_notes
 from reports.sections.trajectories import accuracy_against_bits
 
@@ -38,14 +39,14 @@ def _warnings(tables: Tables) -> list[Paragraph]:
 
 def _comparison(tables: Tables) -> Table:
     names = lookup.methods(tables)
-    radio = next(iter(lookup.radios(tables)), "")
-    grid = next(iter(lookup.grids(tables)), "")
+    radio = next(iter(priced.shown_radios(tables)), "")
+    grid = priced.first_grid(tables, radio)
     factor, unit = scale(_bit_values(tables, names), "bit")
-    joules = {name: lookup.total(lookup.energy(tables, name, radio)) for name in names}
+    joules = {name: lookup.total(lookup.of_clients(lookup.energy(tables, name, radio))) for name in names}
     grams = {name: lookup.carbon(tables, name, radio, grid) for name in names}
     j_factor, j_unit = scale([amount.typical for amount in joules.values() if amount], "J", TABLE_HEADROOM)
     g_factor, g_unit = scale([amount.typical for amount in grams.values() if amount], "g")
-    where = lookup.radio_title(tables, radio) if radio else "no radio"
+    where = priced.radio_title(tables, radio) if radio else "no radio"
     has_rounds = not lookup.has_equal_rounds(tables)
     columns = (
         Column("method", "Method", "initialisation", is_number=False),
@@ -93,12 +94,19 @@ def _against(tables: Tables, name: str, cell: Cell) -> Cell:
     return absent("reference") if name in lookup.references(tables) else cell
 
 
+def _beyond(tables: Tables) -> list[str]:
+    """What carbon has in it beyond the devices beside it."""
+    extra = [PARTS.get(part, part) for part in priced.included(tables) if part.startswith(("network", "server"))]
+    return [f"Device joules are those of clients; carbon has {phrases.listing(extra)} in it as well."] if extra else []
+
+
 def _notes(tables: Tables) -> tuple[str, ...]:
     return (
         *([f"Methods are compared with {lookup.compared_with(tables)}."] if lookup.challengers(tables) else []),
         "Bits, joules and grams are of one training run of the whole fleet, mean over seeds. Unicast: every client "
         "receives its own copy; multicast totals are under “Bits”.",
         *given_notes(tables),
+        *_beyond(tables),
         "Intervals under accuracy and changes are 95 % t intervals over seeds (paired by seed for differences and "
         "changes); they do not cover the finite test set. Ranges under joules and grams are those of the "
         "assumptions: every coefficient at its low, every one at its high.",

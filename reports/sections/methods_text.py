@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reports import lookup, phrases
-from reports.bibliography import citing
+from reports import lookup, phrases, priced
+from reports.bibliography import citing, citing_role
 from reports.document import Paragraph, Sentence, prose
 from reports.numbers import ESTIMATE_DIGITS, NBSP, fixed, is_known, significant, with_unit
 from reports.schema import Tables
+from reports.sections.beside import PARTS
+from reports.sections.carbon import kind_words
 from reports.sections.compute import WHY_POOLED, scatter
 from reports.sections.provisioning import is_charged
 
@@ -122,14 +124,20 @@ def _deployment(tables: Tables) -> Iterator[Sentence]:
         f"Deployment joules are {phrases.PROJECTED}, not measured: they are of the clients' devices and their radios."
     )
     title = phrases.plain(device.get("title") or device.get("kind"))
-    yield Sentence(f"Computing is projected to the device {title}.", citing(tables, f"device:{device.get('kind')}"))
-    for radio in lookup.radios(tables):
-        yield Sentence(f"Radio model: {lookup.radio_title(tables, radio)}.", citing(tables, f"radio:{radio}"))
+    yield Sentence(f"Computing is projected to the device {title}.", _device_sources(tables, device))
+    for radio in priced.radios(tables):
+        cited = citing(tables, *(f"radio:{kind}" for kind in priced.kinds(tables, radio)))
+        yield Sentence(f"Radio model: {priced.radio_title(tables, radio)}.", cited)
     pause = scenarios.get("pause_s")
     waits = f"{phrases.plain(pause)}{NBSP}s of pause" if pause is not None else "a pause that is not recorded"
     yield Sentence(
         f"Between the end of a round and the start of the next lie {waits}; downlink payloads are sent "
         f"{phrases.plain(scenarios.get('cast') or 'unicast')}, and a radio pays for what its own device receives."
+    )
+    extra = phrases.listing([PARTS.get(part, part) for part in priced.included(tables)])
+    yield Sentence(
+        f"Beyond the clients, totals have {extra or 'nothing'}; what else the boundary could hold stands beside them.",
+        citing_role(tables, "deployment"),
     )
     if not tables.provisioning.empty:
         yield Sentence(_PROVISIONING["over_the_air" if is_charged(tables) else "factory"])
@@ -138,7 +146,28 @@ def _deployment(tables: Tables) -> Iterator[Sentence]:
         f"{_marks(tables)} Ranges take every coefficient at its low and every one at its high end; they are bounds, "
         "not intervals of some probability."
     )
+    if not tables.uncertainty.empty:
+        yield Sentence(
+            "Drawn intervals hold 95 % of Monte-Carlo draws of the coefficients, each range read as the central 95 % "
+            "of a distribution around its typical value; methods share their draws."
+        )
+    if not tables.formulas.empty or citing_role(tables, "formula"):
+        yield Sentence(
+            "Beside them stand the same bits by the formulas of other papers, which are in no total.",
+            citing_role(tables, "formula"),
+        )
+    if citing_role(tables, "verdict"):
+        yield Sentence(
+            "Technologies that no longer run, cannot carry a model or are no client's are kept out of rankings.",
+            citing_role(tables, "verdict"),
+        )
     yield from _grids(tables)
+
+
+def _device_sources(tables: Tables, device: Mapping[str, Any]) -> tuple[str, ...]:
+    """Of one device or, where fleets have several, of each."""
+    kinds = str(device.get("kind") or "").split(", ")
+    return citing(tables, *(f"device:{kind}" for kind in kinds))
 
 
 def _marks(tables: Tables) -> str:
@@ -165,7 +194,7 @@ def _grids(tables: Tables) -> Iterator[Sentence]:
         if low is not None and high is not None and low != high:
             value += f" ({significant(float(low), 2)} to {significant(float(high), 2)}, our judgement)"
         yield Sentence(f"Grid {name}{year}: {value}{source}.", () if own else citing(tables, "grid:table"))
-    yield Sentence("Grid factors are averages: differences between methods are allocated, not avoided.")
+    yield Sentence(kind_words(tables))
 
 
 def _host(tables: Tables) -> Iterator[Sentence]:

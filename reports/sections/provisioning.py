@@ -1,8 +1,6 @@
 """What clients are given before round 1, and both of its prices: from the factory, and over the air."""
 
-from collections.abc import Mapping
-
-from reports import lookup, phrases
+from reports import lookup, phrases, priced
 from reports.document import Block, Cell, Column, Paragraph, Table
 from reports.lookup import Range
 from reports.numbers import FACT_DIGITS, NBSP, TABLE_HEADROOM, absent, percent_estimate, scale, significant, with_unit
@@ -11,8 +9,7 @@ from reports.schema import Tables
 
 def is_charged(tables: Tables) -> bool:
     """Whether what clients have before round 1 comes over the air, and so is part of the totals."""
-    scenarios = tables.context.get("scenarios")
-    return isinstance(scenarios, Mapping) and scenarios.get("provisioning") == "over_the_air"
+    return priced.settings(tables).get("provisioning") == "over_the_air"
 
 
 def has_given(tables: Tables) -> bool:
@@ -66,7 +63,7 @@ def _table(tables: Tables) -> Table:
             for radio in radios
             for column in (
                 Column(
-                    radio, lookup.radio_title(tables, radio), f"{j_unit} over the air, {phrases.PROJECTED}", "lower"
+                    radio, priced.radio_title(tables, radio), f"{j_unit} over the air, {phrases.PROJECTED}", "lower"
                 ),
                 Column(f"{radio}_share", "Of the rounds", "share of device energy", "lower"),
             )
@@ -88,8 +85,8 @@ def _table(tables: Tables) -> Table:
 
 
 def _share(tables: Tables, name: str, radio: str, joules: Range) -> Cell:
-    parts = {key: part for key, part in lookup.energy(tables, name, radio).items() if key != "provisioning"}
-    rounds = lookup.total(parts)
+    parts = lookup.of_clients(lookup.energy(tables, name, radio))
+    rounds = lookup.total({key: part for key, part in parts.items() if key not in ("provisioning", "standby")})
     if rounds is None or not rounds.typical > 0:
         return absent("not known")
     share = joules.typical / rounds.typical

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from reports import lookup, phrases
+from reports import lookup, phrases, priced
 from reports.document import Curve, Curves, Figure
 from reports.numbers import ESTIMATE_DIGITS, fixed, percent, scale, significant, with_unit
 from reports.schema import Tables
@@ -62,23 +62,22 @@ def _bits_panel(tables: Tables, scores: pd.DataFrame, key: str, names: Sequence[
 
 
 def accuracy_against_carbon(tables: Tables) -> Figure | None:
-    """On the first grid, a panel for each of the first radios; None if nothing was scored or priced."""
-    grid = next(iter(lookup.grids(tables)), "")
-    radios = lookup.headline_radios(tables)[:_MOST_PANELS] or [""]
+    """On the first grid of each, a panel for each of the first radios; None if nothing was scored or priced."""
+    radios = priced.shown_radios(tables)[:_MOST_PANELS] or [""]
+    places = pd.DataFrame([(radio, priced.first_grid(tables, radio)) for radio in radios], columns=["radio", "grid"])
     scores = tables.trajectories[tables.trajectories["split"] == "validation"][[*_CELL, "accuracy"]]
-    priced = tables.footprint[(tables.footprint["grid"] == grid) & tables.footprint["radio"].isin(radios)]
-    rows = priced.merge(scores, on=_CELL)
+    rows = tables.footprint.merge(places).merge(scores, on=_CELL)
     finished = [name for name in lookup.methods(tables) if (rows["method"] == name).any()]
     if not finished:
         return None
     panels = [_carbon_panel(tables, rows[rows["radio"] == radio], radio, finished) for radio in radios]
-    titles = phrases.listing([lookup.radio_title(tables, radio) for radio in radios if radio] or ["no radio"])
+    titles = phrases.listing([priced.radio_title(tables, radio) for radio in radios if radio] or ["no radio"])
     return Figure(
         key="accuracy_carbon",
         title="Accuracy against carbon",
-        caption=f"Validation accuracy against cumulative device carbon on grid {grid} with {titles}: computing and "
-        f"radio of the whole fleet, {phrases.PROJECTED} at the typical value of every assumption. Lines with markers "
-        f"are means over seeds{_behind(tables, panels[0].curves)}. Up and to the left is better."
+        caption=f"Validation accuracy against cumulative carbon on {phrases.listing(_grids(places))} with {titles}: "
+        f"all joules that are in the totals, {phrases.PROJECTED} at the typical value of every assumption. Lines with "
+        f"markers are means over seeds{_behind(tables, panels[0].curves)}. Up and to the left is better."
         + (" Each panel has its own scale." if len(panels) > 1 else ""),
         alt=f"Line charts of validation accuracy against grams of CO2-equivalent. At the end: "
         f"{'. '.join(_grams(panel) for panel in panels)}.",
@@ -86,11 +85,15 @@ def accuracy_against_carbon(tables: Tables) -> Figure | None:
     )
 
 
+def _grids(places: pd.DataFrame) -> list[str]:
+    return [priced.grid_title(str(grid)) if grid else "no grid" for grid in places["grid"].drop_duplicates()]
+
+
 def _carbon_panel(tables: Tables, rows: pd.DataFrame, radio: str, names: list[str]) -> Curves:
     factor, unit = scale(rows["carbon_g"].tolist(), "g")
     curves = tuple(_curve(tables, name, rows[rows["method"] == name], "carbon_g", factor) for name in names)
-    title = lookup.radio_title(tables, radio) if radio else "No radio"
-    return Curves(f"Cumulative device carbon ({unit} CO2e)", "Validation accuracy (%)", curves, title=title)
+    title = priced.radio_title(tables, radio) if radio else "No radio"
+    return Curves(f"Cumulative carbon ({unit} CO2e)", "Validation accuracy (%)", curves, title=title)
 
 
 def _grams(panel: Curves) -> str:

@@ -1,0 +1,130 @@
+"""From the scenarios of a spec to assumptions, with other scenarios in their place where a user asks "what if"."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from harness.accounting import Assumptions
+from harness.boundary import Extra
+from harness.carbon import Grid, grid
+from harness.core.errors import UsageError
+from harness.deployment import Deployment, Group, deployment_of
+from harness.devices import device
+from harness.problems import did_you_mean, retold
+from harness.scenarios import CustomGrid, Fleet, Scenarios, plain_grid
+from harness.supply import supply
+from harness.yaml12 import path_text
+
+
+def assumptions_of(scenarios: Scenarios) -> Assumptions:
+    """What a deployment is taken to be, all parts built."""
+    kind, source = device(scenarios.device), supply(scenarios.supply)
+    single = [deployment_of(entry.radio, kind, source, entry.name) for entry in scenarios.radios]
+    included: set[Extra] = set()
+    if scenarios.provisioning == "over_the_air":
+        included.add("provisioning")
+    if scenarios.standby == "included":
+        included.add("standby")
+    if scenarios.network != "excluded":
+        included.add("network_average" if scenarios.network == "average" else "network_marginal")
+    if scenarios.server == "included":
+        included.add("server")
+    return Assumptions(
+        deployments=(*single, *map(_fleet, scenarios.fleets)),
+        grids=tuple(map(_grid, scenarios.grids)),
+        operator_grid=None if scenarios.operator_grid is None else _grid(scenarios.operator_grid),
+        pause_s=scenarios.pause_s,
+        included=frozenset(included),
+        cast=scenarios.cast,
+        round_limit_s=scenarios.round_limit_s,
+        embodied=scenarios.embodied,
+        target_accuracy=scenarios.target_accuracy,
+        draws=scenarios.uncertainty.draws,
+        draw_seed=scenarios.uncertainty.seed,
+    )
+
+
+def with_changes(
+    scenarios: Scenarios,
+    radios: Sequence[str] = (),
+    grids: Sequence[str] = (),
+    device_name: str | None = None,
+    settings: Sequence[str] = (),
+) -> Scenarios:
+    """Scenarios with some settings otherwise.
+
+    Args:
+        scenarios: those of a spec; a radio or grid of its own that is named below keeps its settings.
+        radios: names of radios, or settings such as ``{kind: nbiot, coverage: extreme}``; empty takes the spec's, and
+            so do fleets, which are left out otherwise.
+        grids: country codes, or names of the spec's own grids; empty takes the spec's.
+        device_name: name of a device; None takes the spec's.
+        settings: any settings of scenarios as ``key=value``, the value in YAML, e.g. ``network=average``.
+
+    Raises:
+        UsageError: what does not make scenarios, a line each.
+    """
+    plain: dict[str, Any] = scenarios.model_dump(mode="json")
+    if radios:
+        own = {entry.label: entry for entry in scenarios.radios}
+        chosen = [own.get(text) or _yaml("--radio", text) for text in dict.fromkeys(radios)]
+        plain |= {"radios": chosen, "fleets": []}
+    if grids:
+        named = {entry.name: entry for entry in scenarios.grids if isinstance(entry, CustomGrid)}
+        entries = {_key(found): found for text in grids if (found := _found(text, named)) is not None}
+        plain["grids"] = list(entries.values())
+    if device_name is not None:
+        plain["device"] = device_name
+    changes = dict(_setting(text) for text in settings)
+    if changes.get("supply") in ("primary", "harvested") and "grids" not in changes and not grids:
+        plain["grids"] = []  # those of the spec; such a supply sees none
+    try:
+        return Scenarios.model_validate(plain | changes)
+    except ValidationError as error:
+        found = retold(error, list(Scenarios.model_fields))
+        raise UsageError("\n".join(f"{path_text(location)}: {text}" for location, text in found)) from error
+
+
+def _found(text: str, named: Mapping[str, CustomGrid]) -> Any:
+    return plain_grid(named[text]) if text in named else grid(text).iso3
+
+
+def _key(entry: Any) -> str:
+    return str(entry["name"] if isinstance(entry, Mapping) else entry)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or key not in Scenarios.model_fields:
+        allowed = list(Scenarios.model_fields)
+        hint = did_you_mean(key, allowed)
+        raise UsageError(f"--set {text}: write key=value with a key of scenarios: {', '.join(allowed)}.{hint}")
+    return key, _yaml("--set", value)
+
+
+def _yaml(option: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"{option} {text}: no YAML: {str(error).partition(chr(10))[0]}") from error
+
+
+def _grid(entry: str | CustomGrid) -> Grid:
+    return grid(plain_grid(entry))
+
+
+def _fleet(fleet: Fleet) -> Deployment:
+    groups = tuple(
+        Group(
+            group.name,
+            group.share,
+            group.radio,
+            device(group.device),
+            supply(group.supply),
+            None if group.grid is None else _grid(group.grid),
+        )
+        for group in fleet.groups
+    )
+    return Deployment(fleet.name, f"fleet {fleet.name}", groups, is_fleet=True)

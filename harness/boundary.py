@@ -1,0 +1,122 @@
+"""What may stand inside or outside a total: provisioning, standby, the network and the server.
+
+All of it is computed; whether a total has it is an assumption. Average intensities of a network allocate what it takes
+anyway; marginal ones are what it takes on top. The two are never added.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from harness.core.types import PRICES, Coefficient, Float64
+from harness.deployment import Group
+from harness.ledger import Ledger
+from harness.network import Mode, network, pue, server_w
+from harness.party import Party
+from harness.terms import Component, Factor, Term
+from harness.timeline import Schedule, Turns
+from harness.usage import CARRIED, Usage, awake_s, by_round
+
+Extra = Literal["provisioning", "standby", "network_average", "network_marginal", "server"]
+"""Optional parts of a total. At most one of the two of the network is in it."""
+
+MODE_OF: Mapping[Extra, Mode] = {"network_average": "average", "network_marginal": "marginal"}
+
+_MBIT = ("uplink_mbit", "downlink_mbit")
+_LINK_SECONDS = ("uplink_s", "downlink_s", "wait_s")
+
+
+def inputs(groups: Iterable[Group]) -> list[Coefficient]:
+    """The table rows that the network and the server rest on."""
+    kinds = dict.fromkeys(group.radio.access for group in groups)
+    sides = [network(kind, mode) for kind in kinds for mode in get_args(Mode)]
+    return [*(row for side in sides for row in side.inputs()), server_w(), pue()]
+
+
+def extra_terms(
+    party: Party,
+    ledger: Ledger,
+    turns: Turns,
+    usage: Usage,
+    prices: Mapping[str, Factor],
+    schedule: Schedule,
+    cast: Literal["unicast", "multicast"],
+) -> dict[Extra, tuple[Term, ...]]:
+    """The terms of the optional parts of one group, all but the server's."""
+    mbit = _network_mbit(party, ledger, usage, schedule.n_rounds, cast)
+    found: dict[Extra, tuple[Term, ...]] = {
+        "provisioning": tuple(_provisioning(party, ledger, prices, schedule.n_rounds)),
+        "standby": tuple(_standby(party, turns, usage, prices, schedule)),
+    }
+    for key, mode in MODE_OF.items():
+        side = network(party.group.radio.access, mode)
+        parts: dict[Component, Coefficient] = {"access": side.access_j_per_mbit, "core": side.core_j_per_mbit}
+        found[key] = tuple(
+            Term(component, party.number, "mbit", mbit, (Factor(price),), party.n_clients)
+            for component, price in parts.items()
+        )
+    return found
+
+
+def server_terms(schedule: Schedule) -> tuple[Term, ...]:
+    """The server, while rounds run; it belongs to no group and is counted with the first."""
+    return (Term("server", 0, "round_s", schedule.round_s, (Factor(server_w()), Factor(pue()))),)
+
+
+def _provisioning(party: Party, ledger: Ledger, prices: Mapping[str, Factor], n_rounds: int) -> Iterable[Term]:
+    """What clients were given before round 1, as if each had fetched it over the air in a session of its own."""
+    given = ledger.transfers[ledger.transfers["round"] == 0]
+    n_bytes = given.groupby("client")["payload_bytes"].sum()
+    n_bytes = n_bytes[party.clients[n_bytes.index.to_numpy(np.int64)]]
+    if n_bytes.empty:
+        return
+    radio = party.group.radio
+    carriage = radio.carry(n_bytes.to_numpy(np.int64), "downlink")
+    sums = {name: float(getattr(carriage, name).sum()) for name in CARRIED}
+    for name, amount in {"sessions": len(n_bytes), "tail_s": len(n_bytes) * radio.tail_s, **sums}.items():
+        amounts = np.zeros(n_rounds + 1)
+        amounts[0] = amount
+        yield Term("provisioning", party.number, name, amounts, (prices[PRICES[name]],), party.n_clients)
+
+
+def _standby(
+    party: Party, turns: Turns, usage: Usage, prices: Mapping[str, Factor], schedule: Schedule
+) -> Iterable[Term]:
+    """Radios at rest, and devices that are awake for their radio or sleep: of every client, asked or not."""
+    all_s = int(party.clients.sum()) * schedule.period_s
+    on_link_s = np.sum([usage[way][name] for way in usage for name in _LINK_SECONDS], axis=0)
+    compute_s = by_round(turns.round[party.chosen], party.compute_s, schedule.n_rounds)
+    device = party.group.device
+    amounts = {
+        "rest_s": (all_s - awake_s(usage), prices["rest_w"]),
+        "device_awake_s": (on_link_s, Factor(device.idle_w)),
+        "device_asleep_s": (all_s - on_link_s - compute_s, Factor(device.sleep_w)),
+    }
+    for name, (seconds, price) in amounts.items():
+        # A tail that runs on into the next round, or a late client, may take more than a round has.
+        yield Term("standby", party.number, name, np.maximum(seconds, 0.0), (price,), party.n_clients)
+
+
+def _network_mbit(
+    party: Party, ledger: Ledger, usage: Usage, n_rounds: int, cast: Literal["unicast", "multicast"]
+) -> Float64:
+    """Megabits that a network carries for one group, by round."""
+    mbit = {way: np.sum([usage[way][name] for name in _MBIT], axis=0) for way in usage}
+    if cast == "unicast":
+        return np.asarray(mbit["downlink"] + mbit["uplink"], dtype=np.float64)
+    sent = ledger.transfers[(ledger.transfers["direction"] == "downlink") & (ledger.transfers["round"] > 0)]
+    sent = sent[party.clients[sent["client"].to_numpy(np.int64)]]
+    once = distinct_payloads(sent)
+    carried = party.group.radio.carry(once["payload_bytes"].to_numpy(np.int64), "downlink")
+    down = by_round(once["round"].to_numpy(np.int64), carried.downlink_mbit, n_rounds)
+    # What receivers send back is theirs alone.
+    return np.asarray(down + usage["downlink"]["uplink_mbit"] + mbit["uplink"], dtype=np.float64)
+
+
+def distinct_payloads(downlinks: pd.DataFrame) -> pd.DataFrame:
+    """Payloads that are on the air if one that several clients of a round receive alike is sent once."""
+    # Two payloads of one client are two, even if they are equal.
+    copies = downlinks.assign(copy=downlinks.groupby(["round", "client", "payload_digest"]).cumcount())
+    return copies.drop_duplicates(["round", "payload_digest", "copy"])
