@@ -290,5 +290,7 @@ def open_results(folder: Path) -> tuple[BenchmarkSpec, Store]:
         UsageError: `folder` is no results folder.
     """
     if not (folder / "spec.yaml").is_file():
-        raise UsageError(f"{folder}: no results folder (it has no spec.yaml); `harness compare` makes one")
+        raise UsageError(
+            f"{folder}: no results folder (it has neither spec.yaml nor {OPEN_FILE}); `harness compare` makes one"
+        )
     return load_spec(folder / "spec.yaml"), Store(folder)

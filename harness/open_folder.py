@@ -74,7 +74,8 @@ def read_open(folder: Path) -> list[tuple[str, Ledger]]:
     if not is_open(folder):
         raise UsageError(f"{folder}: holds no open ledger (it has no {OPEN_FILE})")
     store = Store(folder)
-    finished = [entry for entry in store.index() if store.is_finished(entry.cell_id)]
+    entries = store.index() if (folder / "index.json").is_file() else []
+    finished = [entry for entry in entries if store.is_finished(entry.cell_id)]
     if not finished:
         raise UsageError(
             f"{folder}: no ledger is closed yet; to price a run that was killed, open it again with "
