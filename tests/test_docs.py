@@ -11,9 +11,10 @@ import pytest
 import typer
 from jsonschema import Draft202012Validator
 
-from harness import cli, registry
+from harness import cli, devices, registry, supply
 from harness.core import errors
 from harness.plan import expand
+from harness.scenarios import Scenarios
 from harness.schema import spec_schema
 from harness.spec import BenchmarkSpec
 from harness.specfile import benchmark_names, load_spec, packaged, parse_spec
@@ -128,6 +129,27 @@ def test_a_packaged_benchmark_validates_plans_and_explains_itself(name: str) -> 
 def test_starters_are_those_of_the_readme() -> None:
     (row,) = re.findall(r"\| `harness init \[STARTER\]` \|(.*)\|", README)
     assert set(re.findall(r"`([\w-]+)`", row)) == set(benchmark_names())
+
+
+# --- Scenarios ---
+
+
+def scenario_row(key: str) -> set[str]:
+    """What stands in code marks in the row of a key of scenarios."""
+    (row,) = re.findall(rf"^\| (`{key}`.*?) \|(.*)\|$", readme_section("Scenarios"), re.MULTILINE)
+    return set(re.findall(r"`([^`]+)`", row[1]))
+
+
+def test_every_key_of_scenarios_has_its_row_in_the_readme() -> None:
+    cells = re.findall(r"^\| (`.*?) \|", readme_section("Scenarios"), re.MULTILINE)
+    told = [key for cell in cells for key in re.findall(r"`(\w+)`", cell) if key != "scenarios"]
+    assert sorted(told) == sorted(Scenarios.model_fields)
+
+
+def test_the_readme_names_every_radio_device_and_supply() -> None:
+    assert {name for name in scenario_row("radios") if "{" not in name} == set(registry.names("radio"))
+    assert scenario_row("device") == set(devices.names())
+    assert scenario_row("supply") == set(supply.names())
 
 
 # --- One line about each part ---
