@@ -69,7 +69,7 @@ def with_changes(
     plain: dict[str, Any] = scenarios.model_dump(mode="json")
     if radios:
         own = {entry.label: entry for entry in scenarios.radios}
-        chosen = [own.get(text) or _yaml("--radio", text) for text in dict.fromkeys(radios)]
+        chosen = [own.get(text) or _yaml(f"--radio {text}", text) for text in dict.fromkeys(radios)]
         plain |= {"radios": chosen, "fleets": []}
     if grids:
         named = {entry.name: entry for entry in scenarios.grids if isinstance(entry, CustomGrid)}
@@ -101,14 +101,14 @@ def _setting(text: str) -> tuple[str, Any]:
         allowed = list(Scenarios.model_fields)
         hint = did_you_mean(key, allowed)
         raise UsageError(f"--set {text}: write key=value with a key of scenarios: {', '.join(allowed)}.{hint}")
-    return key, _yaml("--set", value)
+    return key, _yaml(f"--set {text}", value)
 
 
-def _yaml(option: str, text: str) -> Any:
+def _yaml(asked: str, text: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise UsageError(f"{option} {text}: no YAML: {str(error).partition(chr(10))[0]}") from error
+        raise UsageError(f"{asked}: no YAML: {str(error).partition(chr(10))[0]}") from error
 
 
 def _grid(entry: str | CustomGrid) -> Grid:
