@@ -75,8 +75,8 @@ def start_worker(meter: str) -> None:
     worker_meter(meter)
 
 
-def run_cell(cell: Cell, cell_id: str, root: Path, meter: str) -> Failure | None:
-    """Run `cell` and publish its ledger in the results folder `root`.
+def run_cell(cell: Cell, cell_id: str, root: Path, meter: str, n_threads: int = 1) -> Failure | None:
+    """Run `cell` and publish its ledger in the results folder `root`; `n_threads` clients of a round train at a time.
 
     Returns:
         None when the ledger is published, else why not. Whatever was computed before stays as an attempt.
@@ -85,7 +85,7 @@ def run_cell(cell: Cell, cell_id: str, root: Path, meter: str) -> Failure | None
     attempt = None
     try:
         attempt = store.claim(cell_id)
-        write_cell(cell, cell_id, attempt, worker_meter(meter), worker_host())
+        write_cell(cell, cell_id, attempt, worker_meter(meter), worker_host(), n_threads)
         store.publish(attempt, cell_id)
     except Exception as error:
         failure = describe_failure(error)
@@ -95,7 +95,7 @@ def run_cell(cell: Cell, cell_id: str, root: Path, meter: str) -> Failure | None
     return None
 
 
-def write_cell(cell: Cell, cell_id: str, folder: Path, meter: EnergyMeter, host: Host) -> None:
+def write_cell(cell: Cell, cell_id: str, folder: Path, meter: EnergyMeter, host: Host, n_threads: int = 1) -> None:
     """Run `cell` and leave its finished ledger in `folder`: no shared disk, no store, no other state needed."""
     facts = Facts()
     writer = LedgerWriter(folder, facts)
@@ -107,7 +107,7 @@ def write_cell(cell: Cell, cell_id: str, folder: Path, meter: EnergyMeter, host:
                 writer.append(round, cpu_seconds_of_process() - start)
                 _stop_if_orphaned()
 
-            channel = run_once(cell, facts, on_round, folder)
+            channel = run_once(cell, facts, on_round, folder, n_threads)
             with Stopwatch(facts).window(facts.scores[-1].round, "codec_timing"):
                 facts.codec_timings += channel.time_codecs()
         writer.finish(cell_id, asdict(cell), window.reading, host, worker_code())
@@ -120,6 +120,16 @@ def run_pretraining(task: Mapping[str, Any], meter: str) -> Failure | None:
     try:
         part: Task = registry.build("task", task)
         part.pretrain(worker_meter(meter))
+    except Exception as error:
+        return describe_failure(error)
+    return None
+
+
+def compute_activations(task: Mapping[str, Any], seed: int, training: Mapping[str, Any]) -> Failure | None:
+    """Compute what the fixed part of a task's model gives unless the cache has it. Returns None, or why it failed."""
+    try:
+        part: Task = registry.build("task", task)
+        part.compute_activations(seed, training)
     except Exception as error:
         return describe_failure(error)
     return None

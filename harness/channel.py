@@ -12,7 +12,7 @@ from harness import registry
 from harness.broadcast import Broadcast, DeltaBroadcast, ModelBroadcast
 from harness.core.errors import UpdateError
 from harness.core.protocols import Codec, State
-from harness.core.types import CodecTiming, Float32, Layout
+from harness.core.types import CodecTiming, Float32, Layout, Update
 from harness.deadline import Deadline
 from harness.ledger import Facts
 from harness.link import Link
@@ -62,8 +62,19 @@ class Channel:
             whole = Link(registry.build("codec", "float32"), self.layout, "downlink", self.seed, self.facts)
             self._broadcast = DeltaBroadcast(self._down, whole, self.layout.trained.size)
 
-    def provision(self, model: Float32, n_clients: int) -> None:
-        """Give all clients of the population what they need before round 1, as transfers of round 0."""
+    def provision(self, model: Float32, n_clients: int, frozen: Update | None = None) -> None:
+        """Give all clients of the population what they need before round 1, as transfers of round 0.
+
+        Args:
+            model: what the first round starts from, float32 of shape (layout.size,).
+            n_clients: clients of the population.
+            frozen: what never changes and no round brings, sent as float32 to each.
+        """
+        if frozen is not None:
+            link = Link(registry.build("codec", "float32"), frozen.layout, "downlink", self.seed, self.facts)
+            payload, _ = link.send(frozen.values, link.coder.init(), 0)
+            for client in range(n_clients):
+                link.count(payload, 0, client)
         self._broadcast.provision(model, n_clients)
 
     def send_model(self, model: Float32, round: int, cohort: Sequence[int]) -> None:

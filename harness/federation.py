@@ -5,11 +5,13 @@ cohort were the clients on time. Where nobody was, model and rule stay as they w
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.channel import Channel
+from harness.cohort import in_order
 from harness.core.errors import UpdateError
 from harness.core.protocols import FederatedProblem, ServerRule, State
 from harness.core.seeds import stream
@@ -27,6 +29,7 @@ def run_rounds(
     schedule: Schedule,
     recorder: Recorder,
     on_round: Callable[[int], None],
+    n_threads: int = 1,
 ) -> Float32:
     """Train, and leave every fact in the channel's facts.
 
@@ -37,6 +40,7 @@ def run_rounds(
         schedule: rounds, budget, cohort size, learning rate and when to score.
         recorder: keeps updates and their distribution.
         on_round: called with the number of each finished round, 0 included.
+        n_threads: clients of a round that train at a time, at least 1; the facts are the same for any number.
 
     Returns:
         The final global model, float32 of shape (d,).
@@ -46,7 +50,7 @@ def run_rounds(
     """
     facts, watch, course = channel.facts, Stopwatch(channel.facts), Course(schedule)
     model = problem.initial_model()
-    channel.provision(model, len(problem.n_examples))
+    channel.provision(model, len(problem.n_examples), problem.frozen())
     layout = problem.layout.trained
     n_trained = layout.size
     state = rule.init(model[:n_trained])
@@ -60,15 +64,15 @@ def run_rounds(
         arrived: dict[int, Float32] = {}
         cohort = draw_cohort(len(shares), schedule.cohort, channel.seed, round)
         channel.send_model(model, round, cohort.tolist())
-        for client in cohort.tolist():
-            received = channel.receive_model(round, client)
-            with watch.window(round, "local_training", client) as note:
-                trained, note.n_steps = problem.train(received, client, round, lr_scale)
-                update = _update(trained, received, n_trained)
+        received = ((client, channel.receive_model(round, client)) for client in cohort.tolist())
+        train = partial(_trained, problem, watch, round, lr_scale)
+        for client, update, n_steps in in_order(train, received, n_threads):
             recorder.see(client, update)
-            decoded = channel.send_update(update, round, client, note.n_steps)
+            decoded = channel.send_update(update, round, client, n_steps)
             if decoded is not None:
                 arrived[client] = decoded
+        # While one client trains, the next receives: in the ledger, clients stand in their order all the same.
+        facts.transfers[before:] = sorted(facts.transfers[before:], key=lambda transfer: transfer.client)
         if arrived:
             with watch.window(round, "aggregate"):
                 weights = shares[list(arrived)]
@@ -83,6 +87,16 @@ def run_rounds(
 def draw_cohort(n_clients: int, size: int, seed: int, round: int) -> Int64:
     """The clients of one round, uniformly without replacement, in ascending order; the same for every method."""
     return np.sort(stream(seed, "cohort", round).choice(n_clients, size=size, replace=False)).astype(np.int64)
+
+
+def _trained(
+    problem: FederatedProblem, watch: Stopwatch, round: int, lr_scale: float, sent: tuple[int, Float32]
+) -> tuple[int, Float32, int]:
+    """What a client sends after local training from the model that it received, and optimiser steps done."""
+    client, received = sent
+    with watch.window(round, "local_training", client) as note:
+        trained, note.n_steps = problem.train(received, client, round, lr_scale)
+        return client, _update(trained, received, problem.layout.trained.size), note.n_steps
 
 
 def _update(trained: Float32, received: Float32, n_trained: int) -> Float32:

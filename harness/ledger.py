@@ -82,6 +82,7 @@ class Host:
         versions: versions of Python and of the packages that shape results.
         copy_gb_per_s: rate of one thread in copying memory, bytes read plus bytes written, 1e9 B/s; None in ledgers
             from before it was measured.
+        accelerator: name of what models were trained on; None for the CPU.
     """
 
     machine: str
@@ -92,6 +93,7 @@ class Host:
     platform: str
     versions: Mapping[str, str]
     copy_gb_per_s: float | None = None
+    accelerator: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,9 +20,8 @@ from harness.core.protocols import Codec, ServerRule
 from harness.part import Part, entry_at, is_count, listed, repeated
 from harness.problems import Clash, did_you_mean, ranged, rejection, retold
 from harness.recoding import recoded
-from harness.values import Name, part, positive, whole
-
-Init = Literal["random", "pretrained"]
+from harness.tasks.settings import Init, Trained
+from harness.values import Name, nested, part, positive, whole
 
 _UPLINK_ONLY = {
     "ef21": "what it decodes is added to an estimate that only the server rule ef21 keeps",
@@ -79,8 +78,13 @@ class Federation(Part):
         rounds: communication rounds, 1 to 100,000.
         cohort: clients per round, at most the task's clients.
         local_epochs: passes of a client over its examples in one round.
+        local_steps: optimiser steps of a client in one round, in place of passes; none by default.
         batch_size: examples per optimiser step.
         lr: learning rate of local training, above 0.
+        momentum: heavy-ball momentum of local training, 0 to below 1; it starts from 0 in every round.
+        weight_decay: factor on the parameters that is added to their gradient, 0 to 1.
+        proximal: mu of FedProx, 0 to 1000: how strongly local training is held to the model it started from.
+        augment: ``none``, ``flip`` or ``flip_and_crop``: what is drawn for each image in each step.
         lr_schedule: ``constant``, or ``cosine`` from `lr` to 0 over the rounds or the budget, whichever ends first.
         budget: bits after which the run ends, also before its last round; none by default.
         score_every: rounds between two scores on validation; the default is 5, or `rounds` if that is less.
@@ -92,6 +96,11 @@ class Federation(Part):
     cohort: Annotated[int, *whole(1, 1_000_000)]
     lr: Annotated[float, *positive(1000)]
     local_epochs: Annotated[int, *whole(1, 10_000)] = 1
+    local_steps: Annotated[int, *whole(1, 1_000_000)] | None = None
+    momentum: Annotated[float, Strict(), AllowInfNan(False), AfterValidator(ranged(0, 0.9999))] = 0.0
+    weight_decay: Annotated[float, Strict(), AllowInfNan(False), AfterValidator(ranged(0, 1))] = 0.0
+    proximal: Annotated[float, Strict(), AllowInfNan(False), AfterValidator(ranged(0, 1000))] = 0.0
+    augment: Literal["none", "flip", "flip_and_crop"] = "none"
     batch_size: Annotated[int, *whole(1, 1_000_000)] = 16
     lr_schedule: Literal["constant", "cosine"] = "constant"
     budget: Budget | None = None
@@ -161,6 +170,7 @@ class Method(Part):
         downlink: codec of the model.
         server: how the server combines updates.
         init: where training starts; None only before a spec has filled in the task's own.
+        train: what of the model is trained, and so travels; as `init`.
         federation: settings of the federation that this method has otherwise, e.g. more local epochs in fewer rounds.
             Rounds between scores stay as they are, unless there are fewer rounds than that.
         also_code: other codings of the same indices whose length is logged beside, e.g. ``[ans]``; nothing is trained
@@ -172,6 +182,7 @@ class Method(Part):
     downlink: Downlink = Field(default_factory=Downlink)
     server: Annotated[ServerRule, *part("server")] = Field(default_factory=lambda: registry.build("server", "mean"))
     init: Init | None = None
+    train: Annotated[Trained, *nested(Trained)] | None = None
     federation: Mapping[str, Any] = Field(default_factory=dict)
     also_code: tuple[Literal["ans"], ...] = ()
 

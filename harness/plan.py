@@ -9,7 +9,7 @@ from typing import Any
 
 from harness import registry
 from harness.core.protocols import Task
-from harness.sources import source_digest
+from harness.sources import file_digest, module_digest, source_digest
 from harness.spec import BenchmarkSpec
 
 
@@ -18,7 +18,7 @@ class Cell:
     """One training run, as plain JSON-able values. Radios, grids, devices, reports and names are no part of it.
 
     Attributes:
-        task: kind and settings of the task; its ``init`` is the method's.
+        task: kind and settings of the task; its ``init`` and ``train`` are the method's.
         federation: settings of the federation.
         method: ``uplink``, ``downlink``, ``server``, ``init`` and ``also_code``.
         seed: evaluation seed, at least 0.
@@ -49,6 +49,12 @@ def expand(spec: BenchmarkSpec) -> tuple[Cell, ...]:
 def cell_id(cell: Cell) -> str:
     """16 hexadecimal digits that change with every setting of the cell, its data and the source left of the ledger."""
     content = {**asdict(cell), "data": _data_key(_canonical(cell.task)), "source": source_digest()}
+    model = str(cell.task.get("model", ""))
+    if ":" in model:
+        content["model"] = module_digest(model)
+    checkpoint = cell.task.get("pretraining", {}).get("checkpoint")
+    if checkpoint:
+        content["checkpoint"] = file_digest(checkpoint)
     return hashlib.sha256(_canonical(content).encode()).hexdigest()[:16]
 
 
@@ -63,8 +69,8 @@ def _canonical(content: Any) -> str:
 
 
 def _task_of(task: Mapping[str, Any], method: Mapping[str, Any]) -> dict[str, Any]:
-    return {**task, "init": method["init"]} if "init" in task else dict(task)
+    return {**task, **{key: method[key] for key in ("init", "train") if key in task}}
 
 
 def _run_settings(method: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in method.items() if key not in ("name", "federation")}
+    return {key: value for key, value in method.items() if key not in ("name", "federation", "train")}

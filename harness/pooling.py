@@ -22,6 +22,9 @@ from harness.ledger import Ledger
 _NOT_IN_A_STEP = ("init", "pretraining", "partition", "clients")
 """Task settings that leave the work of an optimiser step as it is."""
 
+_OF_A_STEP = ("batch_size", "momentum", "weight_decay", "proximal", "augment")
+"""Settings of the federation that do not."""
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -130,7 +133,8 @@ def _cost(samples: Sequence[tuple[float, float]]) -> Cost:
 
 def _work_key(ledger: Ledger) -> str:
     task = {key: value for key, value in ledger.cell["task"].items() if key not in _NOT_IN_A_STEP}
-    return _key(ledger, {"task": task, "batch_size": ledger.cell["federation"]["batch_size"]})
+    federation = ledger.cell["federation"]
+    return _key(ledger, {"task": task, **{key: federation.get(key) for key in _OF_A_STEP}})
 
 
 def _codec_key(ledger: Ledger, direction: str) -> str:
@@ -146,4 +150,5 @@ def _key(ledger: Ledger, work: Mapping[str, Any]) -> str:
 
 def _machine(ledger: Ledger) -> str:
     # Host names repeat between machines; CPU and size tell most of those apart.
-    return f"{ledger.host.machine} {ledger.host.cpu_model} {ledger.host.n_threads}"
+    host = ledger.host
+    return f"{host.machine} {host.cpu_model} {host.n_threads}" + (f" {host.accelerator}" if host.accelerator else "")

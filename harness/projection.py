@@ -75,7 +75,7 @@ def device_seconds(ledger: Ledger, device: Device) -> pd.DataFrame:
     cpu_s, steps = _by_phase(at_client, "cpu_seconds"), _by_phase(at_client, "n_steps")
     return pd.DataFrame(
         {
-            phase: _training_s(ledger, device, steps[phase] * step_flops, cpu_s[phase])
+            phase: _training_s(ledger, device, steps[phase], step_flops, cpu_s[phase])
             if phase == "local_training" and step_flops
             else cpu_s[phase] * (_ratio(ledger, device, _work(ledger, phase)) if cpu_s[phase].notna().any() else 1.0)
             for phase in CLIENT_PHASES
@@ -140,14 +140,18 @@ def _by_phase(windows: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def _training_s(
-    ledger: Ledger, device: Device, flops: "pd.Series[float]", cpu_s: "pd.Series[float]"
+    ledger: Ledger, device: Device, steps: "pd.Series[float]", step_flops: float, cpu_s: "pd.Series[float]"
 ) -> "pd.Series[float]":
-    """Device seconds of training: its operations, and the framework around them where the device runs one."""
-    arithmetic_s = flops / (device.gflops.typical * _FLOPS_PER_GFLOP)
+    """Device seconds of training: its operations, and the framework around them where the device runs one.
+
+    The fixed part in front of what is trained is run in every step, as on a device that keeps no activations.
+    """
+    fixed_flops = 0.0 if ledger.work is None else ledger.work.fixed_flops_per_step
+    arithmetic_s = steps * (step_flops + fixed_flops) / (device.gflops.typical * _FLOPS_PER_GFLOP)
     host_gflops = ledger.host.gemm_gflops
-    if not device.runs_framework or not host_gflops > 0:
+    if not device.runs_framework or not host_gflops > 0 or ledger.host.accelerator is not None:
         return arithmetic_s
-    overhead_s = (cpu_s - flops / (host_gflops * _FLOPS_PER_GFLOP)).clip(lower=0.0)
+    overhead_s = (cpu_s - steps * step_flops / (host_gflops * _FLOPS_PER_GFLOP)).clip(lower=0.0)
     return arithmetic_s + overhead_s * _ratio(ledger, device, "serial")
 
 
@@ -216,18 +220,32 @@ def _training_notes(ledger: Ledger, device: Device) -> list[str]:
     step_flops = _step_flops(ledger)
     if step_flops is None:
         return ["operations of training were not counted; its seconds are the host's, scaled by matrix rates"]
+    found = []
+    if ledger.work is not None and ledger.work.fixed_flops_per_step > 0:
+        share = ledger.work.fixed_flops_per_step / (ledger.work.fixed_flops_per_step + step_flops)
+        found.append(
+            f"{share:.0%} of the operations of training are those of the fixed part of the model, charged in every "
+            "step; a device that keeps what it gives pays for it once"
+        )
+    if ledger.host.accelerator is not None:
+        return [
+            *found,
+            f"trained on {ledger.host.accelerator}: a device's training is projected by its operations alone, without "
+            "what a framework takes beside them",
+        ]
     trained = ledger.windows[ledger.windows["phase"] == "local_training"]
     flops = step_flops * float(trained["n_steps"].sum())
     cpu_s, rate = float(trained["cpu_seconds"].sum()), ledger.host.gemm_gflops
     if not (flops > 0 and cpu_s > 0 and rate > 0):
-        return []
+        return found
     longer = cpu_s * rate * _FLOPS_PER_GFLOP / flops
     if longer <= _DOUBTFUL:
-        return []
+        return found
     said = f"the host took {longer:.3g} times as long to train as its matrix rate needs for the operations"
     if device.runs_framework:
-        return [f"{said}; the rest is charged as work of one integer core of {device.title}"]
+        return [*found, f"{said}; the rest is charged as work of one integer core of {device.title}"]
     return [
+        *found,
         f"{said}; {device.title} runs no such framework, so the rest is left out of training, but not of codecs, whose "
-        "share may look larger than it is"
+        "share may look larger than it is",
     ]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 import harness
+from harness.accelerator import accelerator
 from harness.ledger import Host
 from harness.meters.codecarbon import is_virtual_machine
 
@@ -32,6 +33,7 @@ def describe_host() -> Host:
         platform=f"{platform.system()} {platform.machine()}",
         versions={"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES},
         copy_gb_per_s=copy_gb_per_s(),
+        accelerator=accelerator(),
     )
 
 

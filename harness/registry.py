@@ -48,6 +48,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     "task": {
         "digits": "harness.tasks.digits:Digits",
         "mnist": "harness.tasks.mnist:Mnist",
+        "cifar100": "harness.tasks.cifar100:Cifar100",
         "images": "harness.tasks.images:Images",
     },
     "radio": {
@@ -163,6 +164,15 @@ def validated(table: str, value: object) -> Any:
     if kind in PRESETS.get(table, ()):
         return validated(table, preset(table, kind) | rest)
     return construct(load(table, kind), rest, _validated_as)
+
+
+def constructed(cls: type[Any], value: object) -> Any:
+    """A dataclass of settings from a mapping of its fields, parts among them built.
+
+    Raises:
+        ValidationError: see `harness.settings.construct`.
+    """
+    return construct(cls, value, _validated_as)
 
 
 def _imported(table: str, name: str, path: str) -> Any:

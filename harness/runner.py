@@ -3,12 +3,13 @@
 Nothing is decided here about what a cell is (`harness.plan`) or how it runs (`harness.cell`).
 """
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context, resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from pebble import ProcessExpired, ProcessPool
 
 from harness import registry
-from harness.cell import Failure, describe_failure, run_cell, run_pretraining, start_worker
+from harness.cell import Failure, compute_activations, describe_failure, run_cell, run_pretraining, start_worker
 from harness.core.errors import EnvironmentLacksError
 from harness.plan import Cell
+from harness.simulation import training_settings
 from harness.store import Store
 
 if TYPE_CHECKING:
@@ -84,16 +86,16 @@ def run_missing(
 
     Returns:
         The failures by cell id; empty when all cells are finished.
-
-    Raises:
-        EnvironmentLacksError: pre-training failed, so no cell can run.
     """
     if not missing:
         return {}
     on_event(Event("starting"))
     with _workers(min(jobs, len(missing)), meter) as pool:
-        _pretrain(pool, _distinct_tasks(missing.values()), meter, on_event)
-        return _run_cells(pool, missing, store.root, meter, on_event)
+        failures = _lay_grounds(pool, missing, meter, on_event)
+        ready = {key: cell for key, cell in missing.items() if key not in failures}
+        # Cells come first; where there are fewer than workers, the clients of a round share what is left.
+        n_threads = max(1, effective_jobs(meter, jobs) // max(1, len(ready)))
+        return failures | _run_cells(pool, ready, store.root, meter, n_threads, on_event)
 
 
 def probe(cells: Sequence[Cell], meter: str, jobs: int) -> "list[Probe | Failure]":
@@ -111,9 +113,10 @@ def probe(cells: Sequence[Cell], meter: str, jobs: int) -> "list[Probe | Failure
         return []
     prepare(cells)
     with _workers(min(jobs, len(cells)), meter) as pool:
-        _pretrain(pool, _distinct_tasks(cells), meter, lambda event: None)
-        probes: list[Any] = [pool.schedule(probe_cell, args=[cell]) for cell in cells]
-        return [_outcome(probed) for probed in probes]
+        numbered = {str(number): cell for number, cell in enumerate(cells)}
+        failures = _lay_grounds(pool, numbered, meter, lambda event: None)
+        probes = {key: pool.schedule(probe_cell, args=[cell]) for key, cell in numbered.items() if key not in failures}
+        return [failures.get(key) or _outcome(probes[key]) for key in numbered]
 
 
 def _distinct_tasks(cells: Iterable[Cell]) -> list[tuple[Mapping[str, Any], list[int]]]:
@@ -125,26 +128,54 @@ def _distinct_tasks(cells: Iterable[Cell]) -> list[tuple[Mapping[str, Any], list
     return list(tasks.values())
 
 
-def _pretrain(
-    pool: ProcessPool,
-    tasks: Sequence[tuple[Mapping[str, Any], list[int]]],
-    meter: str,
-    on_event: Callable[[Event], None],
-) -> None:
-    for mapping, _ in tasks:
-        folder = registry.build("task", mapping).pretraining_folder()
-        if folder is not None and not folder.is_dir():
-            on_event(Event("pretraining"))
-            failure = _outcome(pool.schedule(run_pretraining, args=[mapping, meter]))
+def _lay_grounds(
+    pool: ProcessPool, missing: Mapping[str, Cell], meter: str, on_event: Callable[[Event], None]
+) -> dict[str, Failure]:
+    """Pre-train, and compute what fixed parts of models give, where the cache has neither.
+
+    Returns:
+        The failures by cell id: of cells that cannot run without what failed.
+    """
+    failures: dict[str, Failure] = {}
+    known: dict[str, Failure | None] = {}
+    for key, cell in missing.items():
+        for name, what, function, arguments in _grounds(cell, meter):
+            if name not in known:
+                on_event(Event("pretraining"))
+                known[name] = _named(what, _outcome(pool.schedule(function, args=arguments)))
+            failure = known[name]
             if failure is not None:
-                raise EnvironmentLacksError(f"pre-training for task {mapping['kind']} failed: {failure.error}")
+                failures[key] = failure
+                on_event(Event("failed", key, failure))
+                break
+    return failures
+
+
+def _grounds(cell: Cell, meter: str) -> Iterator[tuple[str, str, Callable[..., Failure | None], list[Any]]]:
+    """What `cell` still lacks before it can run: for each piece its name, what it is, and the call that makes it."""
+    task, training, kind = registry.build("task", cell.task), training_settings(cell), cell.task["kind"]
+    folder = task.pretraining_folder()
+    if folder is not None and not folder.is_dir():
+        yield str(folder), f"pre-training for task {kind}", run_pretraining, [cell.task, meter]
+    if task.needs_activations(cell.seed, training):
+        name = json.dumps([cell.task, cell.seed, training["augment"]], sort_keys=True)
+        yield name, f"the fixed part of task {kind}", compute_activations, [cell.task, cell.seed, training]
+
+
+def _named(what: str, failure: Failure | None) -> Failure | None:
+    return None if failure is None else replace(failure, error=f"{what} failed: {failure.error}")
 
 
 def _run_cells(
-    pool: ProcessPool, missing: Mapping[str, Cell], root: Path, meter: str, on_event: Callable[[Event], None]
+    pool: ProcessPool,
+    missing: Mapping[str, Cell],
+    root: Path,
+    meter: str,
+    n_threads: int,
+    on_event: Callable[[Event], None],
 ) -> dict[str, Failure]:
     waiting: dict[Future[Failure | None], str] = {
-        pool.schedule(run_cell, args=[cell, key, root, meter]): key for key, cell in missing.items()
+        pool.schedule(run_cell, args=[cell, key, root, meter, n_threads]): key for key, cell in missing.items()
     }
     failures: dict[str, Failure] = {}
     while waiting:

@@ -15,10 +15,21 @@ from harness.recording import Recorder, RecordSettings
 from harness.schedule import Budget, Schedule
 from harness.stopwatch import Stopwatch
 
-TRAINING_KEYS = ("local_epochs", "batch_size", "lr")
+TRAINING_KEYS = (
+    "local_epochs",
+    "batch_size",
+    "lr",
+    "local_steps",
+    "momentum",
+    "weight_decay",
+    "proximal",
+    "augment",
+)
 
 
-def run_once(cell: Cell, facts: Facts, on_round: Callable[[int], None], folder: Path | None = None) -> Channel:
+def run_once(
+    cell: Cell, facts: Facts, on_round: Callable[[int], None], folder: Path | None = None, n_threads: int = 1
+) -> Channel:
     """Run all rounds of `cell` into `facts`, unmetered. Returns the channel with the state it ended in.
 
     Args:
@@ -26,10 +37,11 @@ def run_once(cell: Cell, facts: Facts, on_round: Callable[[int], None], folder: 
         facts: where its facts go.
         on_round: called with the number of each finished round, 0 included.
         folder: where recorded updates go; None records none.
+        n_threads: clients of a round that train at a time.
     """
     with Stopwatch(facts).window(0, "setup"):
         task: Task = registry.build("task", cell.task)
-        training = {key: cell.federation[key] for key in TRAINING_KEYS}
+        training = training_settings(cell)
         problem = task.build(cell.seed, training)
         facts.work = problem.work()
         channel = Channel(
@@ -46,8 +58,13 @@ def run_once(cell: Cell, facts: Facts, on_round: Callable[[int], None], folder: 
         recorder = Recorder(
             _record_settings(cell.record), problem.layout, facts, folder, init=cell.method["init"] or ""
         )
-    run_rounds(problem, channel, rule, _schedule(cell.federation), recorder, on_round)
+    run_rounds(problem, channel, rule, _schedule(cell.federation), recorder, on_round, n_threads)
     return channel
+
+
+def training_settings(cell: Cell) -> dict[str, Any]:
+    """The fields of `harness.local_training.LocalTraining`, as the federation of `cell` has them."""
+    return {key: cell.federation[key] for key in TRAINING_KEYS}
 
 
 def _schedule(federation: Mapping[str, Any]) -> Schedule:

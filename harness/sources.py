@@ -17,6 +17,9 @@ _SOURCES_IN_HARNESS = (
     "channel.py",
     "deadline.py",
     "local_training.py",
+    "trainable.py",
+    "cohort.py",
+    "accelerator.py",
     "broadcast.py",
     "link.py",
     "schedule.py",
@@ -50,6 +53,29 @@ def data_digest() -> str:
     for package in ("flwr-datasets", "scikit-learn", "pillow", "numpy"):
         digest.update(f"{package}=={version(package)}".encode())
     return digest.hexdigest()
+
+
+def file_digest(path: str | Path) -> str | None:
+    """SHA-256 (64 hexadecimal digits) of a file; None if there is none that can be read."""
+    try:
+        return _file_digest(Path(path), Path(path).stat().st_mtime_ns)
+    except OSError:
+        return None
+
+
+@functools.cache
+def _file_digest(path: Path, changed_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def module_digest(name: str) -> str | None:
+    """SHA-256 of the file of the module in ``package.module:callable``; None if there is none."""
+    try:
+        found = importlib.util.find_spec(name.partition(":")[0])
+    except (ImportError, ValueError):
+        return None
+    return None if found is None or found.origin is None else file_digest(found.origin)
 
 
 def source_files() -> Iterator[tuple[str, Path]]:

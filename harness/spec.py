@@ -139,8 +139,12 @@ class BenchmarkSpec(Part):
     @field_validator("methods", mode="after")
     @classmethod
     def _start_as_the_task(cls, methods: tuple[Method, ...], info: ValidationInfo) -> tuple[Method, ...]:
-        init = getattr(info.data.get("task"), "init", None)
-        return tuple(method if method.init else method.model_copy(update={"init": init}) for method in methods)
+        task = info.data.get("task")
+        start = {key: getattr(task, key, None) for key in ("init", "train")}
+        return tuple(
+            method.model_copy(update={key: value for key, value in start.items() if getattr(method, key) is None})
+            for method in methods
+        )
 
     @field_validator("seeds", mode="before")
     @classmethod

@@ -17,6 +17,14 @@ def part(table: str) -> tuple[PlainValidator, PlainSerializer]:
     )
 
 
+def nested(cls: type[Any]) -> tuple[PlainValidator, PlainSerializer]:
+    """Annotation of a setting that is a dataclass of settings, without a registry."""
+    return (
+        PlainValidator(lambda value: registry.constructed(cls, value)),
+        PlainSerializer(registry.describe, return_type=dict[str, Any]),
+    )
+
+
 def whole(low: int, high: int) -> tuple[Strict, AfterValidator]:
     """Annotation of a whole number from `low` to `high`."""
     return Strict(), AfterValidator(ranged(low, high))

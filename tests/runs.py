@@ -92,15 +92,15 @@ class PoolHere:
         yield self
 
 
-def run_cell_or_die(cell: Cell, cell_id: str, root: Path, meter: str) -> Failure | None:
+def run_cell_or_die(cell: Cell, cell_id: str, root: Path, meter: str, n_threads: int) -> Failure | None:
     """In place of `harness.cell.run_cell` in a real worker: the cell of seed 1 is killed as if memory had run out."""
     if cell.seed == 1:
         Store(root).claim(cell_id)
         os.kill(os.getpid(), signal.SIGKILL)
-    return run_cell(cell, cell_id, root, meter)
+    return run_cell(cell, cell_id, root, meter, n_threads)
 
 
-def run_cell_in_company(cell: Cell, cell_id: str, root: Path, meter: str) -> Failure | None:
+def run_cell_in_company(cell: Cell, cell_id: str, root: Path, meter: str, n_threads: int) -> Failure | None:
     """In place of `harness.cell.run_cell` in two real workers: neither begins before the other is there."""
     root.mkdir(exist_ok=True)
     (root / f"ready-{cell_id}").touch()
@@ -109,7 +109,7 @@ def run_cell_in_company(cell: Cell, cell_id: str, root: Path, meter: str) -> Fai
         if time.monotonic() > end:
             raise TimeoutError("the other worker never came")
         time.sleep(0.001)
-    return run_cell(cell, cell_id, root, meter)
+    return run_cell(cell, cell_id, root, meter, n_threads)
 
 
 # In every Python process of a run, workers too: a socket that leaves the machine fails and is written down.

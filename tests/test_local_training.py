@@ -16,6 +16,7 @@ from harness.local_training import FlatModel, LocalTraining, TorchProblem
 from harness.recording import Recorder, RecordSettings
 from harness.schedule import Schedule
 from harness.server_rules import Mean
+from harness.trainable import whole
 
 N, FEATURES, CLASSES = 23, 4, 3
 RNG = np.random.default_rng(5)
@@ -34,9 +35,9 @@ def linear() -> nn.Module:
 
 
 def fitted(settings: LocalTraining, seed: int = 0) -> tuple[np.ndarray, int]:
-    model = FlatModel(linear())
+    model = FlatModel(whole(linear()))
     model.load(START)
-    steps = model.fit(tensors(), settings, seed)
+    steps = model.fit(*tensors(), settings, seed)
     return model.values(), steps
 
 
@@ -83,11 +84,11 @@ def test_the_batch_order_depends_on_the_seed_and_nothing_else() -> None:
 
 
 def test_scores_are_accuracy_and_mean_cross_entropy() -> None:
-    model = FlatModel(linear())
+    model = FlatModel(whole(linear()))
     model.load(START)
     expected = logits(START.astype(np.float64), EXAMPLES.images)
     log_share = expected - np.log(np.exp(expected).sum(axis=1, keepdims=True))
-    assert model.score(EXAMPLES) == pytest.approx(
+    assert model.score(*tensors()) == pytest.approx(
         {
             "accuracy": (expected.argmax(axis=1) == EXAMPLES.labels).mean(),
             "loss": -log_share[np.arange(N), EXAMPLES.labels].mean(),
@@ -97,15 +98,15 @@ def test_scores_are_accuracy_and_mean_cross_entropy() -> None:
 
 
 def test_scores_do_not_depend_on_the_evaluation_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = FlatModel(linear())
-    whole = model.score(EXAMPLES)
+    model = FlatModel(whole(linear()))
+    at_once = model.score(*tensors())
     monkeypatch.setattr("harness.local_training._EVALUATION_BATCH", 7)
-    assert model.score(EXAMPLES) == pytest.approx(whole, abs=1e-6)
+    assert model.score(*tensors()) == pytest.approx(at_once, abs=1e-6)
 
 
 def test_flat_values_are_the_parameters_in_layout_order() -> None:
     module = linear()
-    model = FlatModel(module)
+    model = FlatModel(whole(module))
     model.load(START)
     assert [(tensor.name, tensor.shape) for tensor in model.layout.tensors] == [("weight", (3, 4)), ("bias", (3,))]
     assert module.weight.detach().numpy().reshape(-1).tolist() == START[:12].tolist()
@@ -113,7 +114,7 @@ def test_flat_values_are_the_parameters_in_layout_order() -> None:
 
 
 def test_values_are_a_copy() -> None:
-    model = FlatModel(linear())
+    model = FlatModel(whole(linear()))
     model.load(START)
     model.values()[:] = 0
     assert model.values().tolist() == START.tolist()
@@ -132,7 +133,7 @@ def normed(momentum: float | None = 0.1) -> nn.Module:
 
 def test_float_buffers_are_statistics_behind_the_parameters() -> None:
     module = normed()
-    layout = FlatModel(module).layout
+    layout = FlatModel(whole(module)).layout
     assert [tensor.name for tensor in layout.tensors if tensor.is_statistic] == ["2.running_mean", "2.running_var"]
     assert layout.trained.size == 10 + 4 + 57 and layout.size == 75
     assert [tensor.is_statistic for tensor in layout.tensors] == [False] * 6 + [True] * 2
@@ -141,11 +142,11 @@ def test_float_buffers_are_statistics_behind_the_parameters() -> None:
 def test_statistics_are_measured_and_not_stepped() -> None:
     """torch's own optimiser on torch's own module: parameters and statistics agree."""
     torch.manual_seed(0)
-    module, model = normed(), FlatModel(normed())
+    module, model = normed(), FlatModel(whole(normed()))
     start = torch.cat([tensor.detach().reshape(-1) for tensor in (*module.parameters(), *module.buffers())])
     start = start[: model.layout.size].numpy()  # but for the count of batches
     model.load(start)
-    model.fit(tensors(), LocalTraining(1, N, 0.1), seed=0)
+    model.fit(*tensors(), LocalTraining(1, N, 0.1), seed=0)
     order = torch.randperm(N, generator=torch.Generator().manual_seed(0))
     optimiser = torch.optim.SGD(module.parameters(), lr=0.1)
     nn.functional.cross_entropy(module(tensors()[0][order]), tensors()[1][order]).backward()
@@ -156,12 +157,12 @@ def test_statistics_are_measured_and_not_stepped() -> None:
 
 
 def test_statistics_that_are_loaded_are_scored_with() -> None:
-    model = FlatModel(normed())
+    model = FlatModel(whole(normed()))
     values = model.values()
-    before = model.score(EXAMPLES)
+    before = model.score(*tensors())
     values[-2:] = 1e-4
     model.load(values)
-    assert model.score(EXAMPLES)["loss"] != pytest.approx(before["loss"], rel=0.01)
+    assert model.score(*tensors())["loss"] != pytest.approx(before["loss"], rel=0.01)
 
 
 def test_a_count_of_batches_stays_local_and_enters_nothing() -> None:
@@ -169,8 +170,8 @@ def test_a_count_of_batches_stays_local_and_enters_nothing() -> None:
         torch.manual_seed(0)
         module = normed()
         module[2].num_batches_tracked += n_batches
-        model = FlatModel(module)
-        model.fit(tensors(), LocalTraining(1, 8, 0.1), seed=0)
+        model = FlatModel(whole(module))
+        model.fit(*tensors(), LocalTraining(1, 8, 0.1), seed=0)
         return model.values().tolist()
 
     assert trained(0) == trained(1000)
@@ -186,7 +187,7 @@ def test_a_count_of_batches_stays_local_and_enters_nothing() -> None:
 )
 def test_buffers_that_cannot_travel_are_refused(make: Callable[[], nn.Module], text: str) -> None:
     with pytest.raises(ValueError, match=f"^{text}"):
-        FlatModel(make())
+        FlatModel(whole(make()))
 
 
 def buffered(buffer: torch.Tensor) -> nn.Module:

@@ -99,16 +99,29 @@ def test_pretraining_is_done_once_for_all_cells_and_kept_with_the_results(
     assert Store(tmp_path / "other results").pretraining() == [record]
 
 
-def test_a_failed_pretraining_stops_the_run_in_one_line(
+def test_a_failed_pretraining_is_one_line_for_each_cell_that_needs_it(
     pool: PoolHere, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     cells = planned(tiny(task={"init": "pretrained"}))
-    with (
-        fault(image_problem, "_pretrain_into", OSError(errno.ENOSPC, "")),
-        pytest.raises(EnvironmentLacksError, match="pre-training for task digits failed: No space left on device"),
-    ):
-        run(cells, tmp_path / "results")
+    with fault(image_problem, "_pretrain_into", OSError(errno.ENOSPC, "")):
+        failures, _ = run(cells, tmp_path / "results")
+    assert set(failures) == {cell.cell_id for cell in cells}
+    for failure in failures.values():
+        assert (
+            failure.error == "pre-training for task digits failed: No space left on device" and failure.is_environment
+        )
+
+
+def test_a_failed_pretraining_leaves_cells_that_start_elsewhere(
+    pool: PoolHere, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    cells = planned(tiny([FP32, {"name": "pre-trained", "init": "pretrained"}]))
+    with fault(image_problem, "_pretrain_into", RuntimeError("of no use")):
+        failures, _ = run(cells, tmp_path / "results")
+    assert list(failures) == [cells[1].cell_id]
+    assert [Store(tmp_path / "results").is_finished(cell.cell_id) for cell in cells] == [True, False]
 
 
 def test_an_impossible_partition_stops_the_run_before_any_cell(pool: PoolHere, tmp_path: Path) -> None:

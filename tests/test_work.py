@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from harness.core.types import Examples
 from harness.local_training import LocalTraining, TorchProblem
 from harness.tasks.models import build_model
+from harness.trainable import whole
 from harness.work import training_work
 
 
@@ -20,7 +21,7 @@ def test_operations_of_two_layers_by_hand() -> None:
     the second layer, 2 x 10 x 5 x 3 = 300; nothing asks for the gradient of the images. Together 2100.
     """
     module = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
-    assert training_work(module, (10, 6)).flops_per_step == 2100
+    assert training_work(whole(module), torch.empty(10, 6)).flops_per_step == 2100
 
 
 def test_operations_of_a_convolution_by_hand() -> None:
@@ -29,7 +30,7 @@ def test_operations_of_a_convolution_by_hand() -> None:
     The layer behind it: 2 x 4 x 72 x 3 = 1728, three times.
     """
     module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(72, 3))
-    assert training_work(module, (4, 1, 8, 8)).flops_per_step == 2 * 5184 + 3 * 1728
+    assert training_work(whole(module), torch.empty(4, 1, 8, 8)).flops_per_step == 2 * 5184 + 3 * 1728
 
 
 def test_memory_of_a_linear_layer_by_hand() -> None:
@@ -38,19 +39,19 @@ def test_memory_of_a_linear_layer_by_hand() -> None:
     The batch is 16 x 8 floats and 16 labels of 8 B: 640 B. Kept for the backward pass: log-probabilities of 16 x 4,
     256 B, and the total weight of the loss, 4 B; weights and images stand there already.
     """
-    assert training_work(nn.Linear(8, 4), (16, 8)).training_bytes == 3 * 144 + 640 + 256 + 4
+    assert training_work(whole(nn.Linear(8, 4)), torch.empty(16, 8)).training_bytes == 3 * 144 + 640 + 256 + 4
 
 
 def test_a_wider_layer_needs_more_of_both() -> None:
-    narrow = training_work(nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3)), (10, 6))
-    wide = training_work(nn.Sequential(nn.Linear(6, 50), nn.ReLU(), nn.Linear(50, 3)), (10, 6))
+    narrow = training_work(whole(nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))), torch.empty(10, 6))
+    wide = training_work(whole(nn.Sequential(nn.Linear(6, 50), nn.ReLU(), nn.Linear(50, 3))), torch.empty(10, 6))
     assert wide.flops_per_step > narrow.flops_per_step and wide.training_bytes > narrow.training_bytes
 
 
 def test_operations_grow_with_the_batch() -> None:
     assert (
-        training_work(nn.Linear(8, 4), (32, 8)).flops_per_step
-        == 2 * training_work(nn.Linear(8, 4), (16, 8)).flops_per_step
+        training_work(whole(nn.Linear(8, 4)), torch.empty(32, 8)).flops_per_step
+        == 2 * training_work(whole(nn.Linear(8, 4)), torch.empty(16, 8)).flops_per_step
     )
 
 
@@ -59,7 +60,7 @@ def test_counting_without_values_is_counting_with_them() -> None:
     images, labels = torch.zeros(4, 1, 28, 28), torch.zeros(4, dtype=torch.int64)
     with FlopCounterMode(display=False) as counter:
         functional.cross_entropy(module(images), labels).backward()
-    assert training_work(module, (4, 1, 28, 28)).flops_per_step == counter.get_total_flops()
+    assert training_work(whole(module), torch.empty(4, 1, 28, 28)).flops_per_step == counter.get_total_flops()
 
 
 class Restless(nn.Module):

@@ -189,8 +189,13 @@ class FederatedProblem(Protocol):
     def initial_model(self) -> Float32:
         """Initial global model, float32 of shape (d,), statistics included."""
 
+    def frozen(self) -> Update | None:
+        """What never changes and is not in the model: each client is given it once. None if there is nothing."""
+
     def train(self, model: Float32, client: int, round: int, lr_scale: float = 1.0) -> tuple[Float32, int]:
         """Local training of `client` from `model`, its learning rate times `lr_scale` (0 to 1).
+
+        May be called from several threads at a time, for different clients; what it gives depends on neither.
 
         Returns:
             The trained model, float32 of shape (d,), statistics included, and the optimiser steps done.
@@ -220,6 +225,12 @@ class Task(Protocol):
 
     def pretrain(self, meter: EnergyMeter) -> None:
         """Pre-train in this process, unless the cache has the model."""
+
+    def needs_activations(self, seed: int, training: Mapping[str, Any]) -> bool:
+        """Whether what the fixed part of the model makes of the examples is still to be computed for `seed`."""
+
+    def compute_activations(self, seed: int, training: Mapping[str, Any]) -> None:
+        """Compute that in this process, unless the cache has it; the pre-trained model is there by then."""
 
     def build(self, seed: int, training: Mapping[str, Any]) -> FederatedProblem:
         """The problem at `seed`, from what `prepare` and `pretrain` left in the cache.

@@ -18,6 +18,8 @@ Float32 = NDArray[np.float32]
 
 Int64 = NDArray[np.int64]
 
+UInt8 = NDArray[np.uint8]
+
 Float64 = NDArray[np.float64]
 
 Direction = Literal["uplink", "downlink"]
@@ -121,11 +123,11 @@ class Examples:
     """Labelled images.
 
     Attributes:
-        images: float32, shape (n, ...).
+        images: float32, or uint8 where the model scales pixels itself, shape (n, ...).
         labels: int64, shape (n,), from 0.
     """
 
-    images: Float32
+    images: Float32 | UInt8
     labels: Int64
 
 
@@ -242,10 +244,13 @@ class TrainingWork:
     Attributes:
         flops_per_step: floating-point operations of one step on a full batch, forward and backward.
         training_bytes: memory that must be held at once in such a step, bytes; see `harness.work`.
+        fixed_flops_per_step: operations of the part of the model that is fixed in front of what is trained, forward,
+            on the images of one full batch. The benchmark runs it once on each image, and keeps what it gives.
     """
 
     flops_per_step: float
     training_bytes: int
+    fixed_flops_per_step: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
 
+from harness import accelerator
 from harness.core.errors import MeterError
 from harness.core.types import EnergyReading
 from harness.core.units import j_from_kwh
@@ -43,8 +44,8 @@ class CodeCarbonMeter:
             pass
 
     def is_whole_machine(self) -> bool:
-        """Whether hardware counters are read, which see every process of the machine."""
-        return has_counters()
+        """Whether counters are read that see every process: those of the machine, or of an accelerator in use."""
+        return has_counters() or accelerator.is_asked_for()
 
     @contextmanager
     def window(self) -> Iterator[Window]:

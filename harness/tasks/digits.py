@@ -15,7 +15,7 @@ import numpy as np
 
 from harness.core.types import Examples, Int64
 from harness.tasks import steps
-from harness.tasks.settings import Init, Partition, Pretraining, Source, check_range, check_source
+from harness.tasks.settings import Init, Partition, Pretraining, Source, Trained, check_range, check_source
 
 _SIZES = {"public": 300, "train": 900, "validation": 200, "test": 397}
 
@@ -30,22 +30,26 @@ class Digits:
         clients: number of clients, 1 to 450.
         partition: how the 900 training examples are spread over them.
         pretraining: how the public split is trained on, for ``init: pretrained``.
+        train: what of the model is trained.
     """
 
     kind: ClassVar[str] = "digits"
     default_source: ClassVar[Source] = "public"
+    input: ClassVar[None] = None
+    head: ClassVar[None] = None
 
     model: Literal["mlp"] = "mlp"
     init: Init = "random"
     clients: int = 20
     partition: Partition = field(default_factory=Partition)
     pretraining: Pretraining = field(default_factory=Pretraining)
+    train: Trained = field(default_factory=Trained)
 
     def __post_init__(self) -> None:
         """Refuse settings out of range."""
         check_range("clients", self.clients, 1, _SIZES["train"] // 2)
         check_source(self.pretraining, ("public",), self.kind)
-        if self.partition.kind == "column":
+        if self.partition.column is not None:
             raise ValueError("partition: the digits have no column to partition by; use iid, dirichlet or label")
 
     def data_key(self) -> Mapping[str, Any]:
@@ -75,4 +79,5 @@ class Digits:
     prepare = steps.prepare
     pretraining_folder = steps.pretraining_folder
     pretrain = steps.pretrain
+    needs_activations, compute_activations = steps.needs_activations, steps.compute_activations
     build = steps.build

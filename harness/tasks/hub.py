@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.core.errors import EnvironmentLacksError, UsageError
 from harness.core.seeds import stream
-from harness.core.types import Examples, Float32, Int64
+from harness.core.types import Examples, Int64
 from harness.tasks.cache import cache_root
 from harness.tasks.public_data import standardised
 from harness.tasks.settings import Partition
@@ -28,6 +29,7 @@ class HubData:
         image_column, label_column: names of the columns.
         train_split, test_split: names of the splits.
         n_validation: examples held out of the training split; the choice is fixed for all seeds.
+        keeps_bytes: whether images stay 8-bit pixels, for a task that makes floats of them itself.
     """
 
     data: str
@@ -36,6 +38,7 @@ class HubData:
     train_split: str
     test_split: str
     n_validation: int
+    keeps_bytes: bool = False
 
     def folder(self) -> Path | None:
         """The folder that the data is read from; None means the hub."""
@@ -50,7 +53,7 @@ class HubData:
         return {**asdict(self), "data": content}
 
     def load_splits(self) -> Mapping[str, Examples]:
-        """Train, validation and test: standardised images and labels from 0.
+        """Train, validation and test: images, standardised unless they stay bytes, and labels from 0.
 
         Raises:
             EnvironmentLacksError: the data is not on this machine and the hub cannot be reached.
@@ -62,7 +65,11 @@ class HubData:
             raise UsageError(
                 f"{self.data}: {len(labels)} examples leave none beside {self.n_validation} for validation"
             )
-        both = standardised(np.concatenate([images, test_images]))
+        both = np.concatenate([images, test_images])
+        if self.keeps_bytes:
+            both = np.ascontiguousarray(both[:, None] if both.ndim == 3 else np.moveaxis(both, -1, 1))
+        else:
+            both = standardised(both.astype(np.float32) / np.float32(255))
         held_out, kept = np.split(self._order(len(labels)), [self.n_validation])
         return {
             "train": Examples(both[kept], labels[kept]),
@@ -84,14 +91,21 @@ class HubData:
     def _order(n_examples: int) -> Int64:
         return stream(0, "validation").permutation(n_examples).astype(np.int64)
 
-    def _load(self, split: str) -> tuple[Float32, Int64]:
+    def _load(self, split: str) -> tuple[NDArray[Any], Int64]:
         table = self._table(split, self.image_column, self.label_column)
         pictures = [np.asarray(picture) for picture in table[self.image_column]]
         shapes = sorted({picture.shape for picture in pictures})
         if len(shapes) != 1:
             raise UsageError(f"{self.data}: images of different shapes, e.g. {shapes[0]} and {shapes[-1]}; resize them")
         labels = np.asarray(table[self.label_column], dtype=np.int64)
-        return np.stack(pictures).astype(np.float32) / np.float32(255), labels
+        stacked = np.stack(pictures)
+        if not self.keeps_bytes:
+            return stacked, labels
+        if stacked.dtype.kind not in "ui" or stacked.min() < 0 or stacked.max() > 255:
+            raise UsageError(
+                f"{self.data}: column {self.image_column} holds {stacked.dtype}, no images of 8-bit pixels"
+            )
+        return stacked.astype(np.uint8), labels
 
     def _table(self, split: str, *columns: str) -> Any:
         splits = _load_dataset(self.data, self.folder())
@@ -121,7 +135,7 @@ def data_key(self: HubTask) -> Mapping[str, Any]:
 
 
 def load_splits(self: HubTask) -> Mapping[str, Examples]:
-    """The disjoint splits: standardised images of shape (n, channels, height, width), labels from 0."""
+    """The disjoint splits: images of shape (n, channels, height, width), labels from 0."""
     return self.source().load_splits()
 
 

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 
 from harness.tasks import hub, steps
 from harness.tasks.hub import HubData
-from harness.tasks.settings import Init, Partition, Pretraining, Source, check_range, check_source
+from harness.tasks.settings import Init, Partition, Pretraining, Source, Trained, check_range, check_source
 
 _HUB_NAME = "ylecun/mnist"
 _VALIDATION = 5000
@@ -31,10 +31,13 @@ class Mnist:
         clients: number of clients, 1 to 27,500.
         partition: how the 55,000 training examples are spread over them.
         pretraining: for ``init: pretrained``: ``digits`` or ``letters``, and how.
+        train: what of the model is trained.
     """
 
     kind: ClassVar[str] = "mnist"
     default_source: ClassVar[Source] = "digits"
+    input: ClassVar[None] = None
+    head: ClassVar[None] = None
 
     data: str = _HUB_NAME
     model: Literal["cnn", "mlp"] = "cnn"
@@ -42,6 +45,7 @@ class Mnist:
     clients: int = 100
     partition: Partition = field(default_factory=Partition)
     pretraining: Pretraining = field(default_factory=Pretraining)
+    train: Trained = field(default_factory=Trained)
 
     def __post_init__(self) -> None:
         """Refuse settings out of range."""
@@ -56,4 +60,5 @@ class Mnist:
     prepare = steps.prepare
     pretraining_folder = steps.pretraining_folder
     pretrain = steps.pretrain
+    needs_activations, compute_activations = steps.needs_activations, steps.compute_activations
     build = steps.build

@@ -1,8 +1,14 @@
-"""The models that tasks train, by name. Each is a plain torch module without buffers."""
+"""The models that tasks train, by name: plain torch modules."""
+
+import importlib
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from harness.core.errors import EnvironmentLacksError, UsageError
+from harness.tasks.efficientnet_lite import EfficientNetLite0
 
 
 class Cnn(nn.Module):
@@ -47,15 +53,34 @@ class Mlp(nn.Module):
         return logits
 
 
-HEAD = "head."
-"""Prefix of the parameters of the last layer, in every model."""
+MODELS: Mapping[str, Callable[[tuple[int, ...], int], nn.Module]] = {
+    "cnn": Cnn,
+    "mlp": Mlp,
+    "efficientnet_lite0": lambda shape, n_classes: EfficientNetLite0(n_classes, shape[0]),
+}
 
-MODELS: dict[str, type[nn.Module]] = {"cnn": Cnn, "mlp": Mlp}
+HEADS: Mapping[str, str] = {"efficientnet_lite0": "_fc"}
+"""Name of the last layer where it is not ``head``."""
 
 
 def build_model(name: str, shape: tuple[int, ...], n_classes: int) -> nn.Module:
-    """The untrained model `name` for examples of `shape`; its weights come from torch's global generator."""
-    return MODELS[name](shape, n_classes)
+    """The untrained model `name` for examples of `shape`; its weights come from torch's global generator.
+
+    Raises:
+        EnvironmentLacksError: what ``package.module:callable`` leads to cannot be imported.
+        UsageError: it gives no torch module.
+    """
+    if name in MODELS:
+        return MODELS[name](shape, n_classes)
+    path, _, attribute = name.partition(":")
+    try:
+        make = getattr(importlib.import_module(path), attribute)
+    except (ImportError, AttributeError) as error:
+        raise EnvironmentLacksError(f"model {name} cannot be loaded: {error}. Is its package installed?") from error
+    module = make(shape, n_classes)
+    if not isinstance(module, nn.Module):
+        raise UsageError(f"model {name} gave {type(module).__name__} for {shape} and {n_classes} labels, no nn.Module")
+    return module
 
 
 def _rectified_pool(images: Tensor) -> Tensor:

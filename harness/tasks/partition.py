@@ -28,7 +28,7 @@ def split_among_clients(
         n_clients: at least 1.
         partition: how to spread.
         seed: evaluation seed; one draw per seed, the same for every method.
-        groups: int64, shape (n,): value of the partition's column for each example; only for ``column``.
+        groups: int64, shape (n,): value of the partition's column for each example, where it has one.
 
     Returns:
         A list of sorted int64 arrays, one per client, none shorter than ``partition.min_examples``.
@@ -61,7 +61,7 @@ def _partitioner(n_clients: int, partition: Partition, seed: int) -> Partitioner
         case "dirichlet":
             return DirichletPartitioner(
                 num_partitions=n_clients,
-                partition_by="label",
+                partition_by="label" if partition.column is None else "group",
                 alpha=float(partition.alpha or 0.0),
                 min_partition_size=partition.min_examples,
                 self_balancing=False,
@@ -70,7 +70,7 @@ def _partitioner(n_clients: int, partition: Partition, seed: int) -> Partitioner
         case "label":
             return PathologicalPartitioner(
                 num_partitions=n_clients,
-                partition_by="label",
+                partition_by="label" if partition.column is None else "group",
                 num_classes_per_partition=partition.labels_per_client or 1,
                 class_assignment_mode="first-deterministic",
                 seed=seed,

@@ -4,7 +4,7 @@ Free of torch. A task is data and settings; the functions here take it as an arg
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -13,13 +13,17 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from harness.core.errors import EnvironmentLacksError
-from harness.core.types import Examples, Int64
-from harness.sources import data_digest, source_digest
+from harness.core.types import Examples, Float32, Int64
+from harness.sources import data_digest, file_digest, source_digest
 from harness.tasks.cache import cached_folder, make_once
-from harness.tasks.settings import Partition, Pretraining, Source
+from harness.tasks.settings import Input, Partition, Pretraining, Source, Trained
 
 SPLITS = ("train", "validation", "test")
 PUBLIC = "public"
+FOREIGN_SOURCES = ("digits", "letters")
+"""What models are pre-trained on here that is no split of the task."""
+MADE_ELSEWHERE = ("imagenet", "checkpoint")
+"""Sources of weights that were trained before and elsewhere, with energy that nobody knows."""
 RECORD_FILE = "record.json"
 
 
@@ -47,6 +51,18 @@ class ImageTask(Protocol):
         """How the model is pre-trained, for ``init: pretrained``."""
 
     @property
+    def train(self) -> Trained:
+        """What of the model is trained."""
+
+    @property
+    def input(self) -> Input | None:
+        """How images of 8-bit pixels become what the model sees; None where they are prepared as floats."""
+
+    @property
+    def head(self) -> str | None:
+        """Name of the model's last layer; None for that of the harness's own models."""
+
+    @property
     def default_source(self) -> Source:
         """What is pre-trained on if the settings do not say."""
 
@@ -57,7 +73,7 @@ class ImageTask(Protocol):
         """The disjoint splits, by the names in `SPLITS`; with ``public`` if the task has such a split itself."""
 
     def load_groups(self) -> Int64:
-        """Value of the partition's column for each training example, as numbers from 0; only for ``column``."""
+        """Value of the partition's column for each training example, as numbers from 0."""
 
 
 def prepare(task: ImageTask, seeds: Sequence[int]) -> None:
@@ -69,7 +85,7 @@ def prepare(task: ImageTask, seeds: Sequence[int]) -> None:
         OSError: the cache cannot be written.
     """
     make_once(_data_folder(task), lambda draft: _save_splits(draft, task.load_splits()))
-    if task.init == "pretrained" and source_of(task) != "public":
+    if task.init == "pretrained" and source_of(task) in FOREIGN_SOURCES:
         make_once(_public_folder(task), lambda draft: _save_public(draft, task))
     for seed in seeds:
         make_once(_partition_folder(task, seed), partial(_save_partition, task=task, seed=seed))
@@ -77,8 +93,41 @@ def prepare(task: ImageTask, seeds: Sequence[int]) -> None:
 
 def load_split(task: ImageTask, name: str) -> Examples:
     """One split. Images are a private mapping: shared by workers, and writable as torch asks of what it wraps."""
-    is_foreign = name == PUBLIC and source_of(task) != "public"
+    is_foreign = name == PUBLIC and source_of(task) in FOREIGN_SOURCES
     return _load_examples(_public_folder(task) if is_foreign else _data_folder(task), name)
+
+
+def load_activations(folder: Path, task: ImageTask, name: str) -> Examples:
+    """One split as the fixed part of the model left it; see `activations_folder`.
+
+    They lie with channels last, as convolutions on a CPU like them, and are seen with channels first.
+    """
+    values = _load(folder / f"{name}_activations.npy", mmap_mode="c")
+    seen = np.moveaxis(values, -1, 1) if values.ndim == 4 else values
+    return Examples(seen, _load(_data_folder(task) / f"{name}_labels.npy"))
+
+
+def save_activations(folder: Path, name: str, shape: tuple[int, ...], batches: Iterable[Float32]) -> None:
+    """Write activations batch by batch, as `load_activations` reads them; `shape` is (n, ...), channels first."""
+    lying = (shape[0], *shape[2:], shape[1]) if len(shape) == 4 else shape
+    path = folder / f"{name}_activations.npy"
+    file = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=lying)
+    start = 0
+    for batch in batches:
+        file[start : start + len(batch)] = np.moveaxis(batch, 1, -1) if batch.ndim == 4 else batch
+        start += len(batch)
+    file.flush()
+
+
+def activations_folder(task: ImageTask, seed: int) -> Path:
+    """Where what the fixed part of the model makes of the examples lies or will lie.
+
+    It is named by everything that the activations follow from; weights drawn at random follow from the seed.
+    """
+    weights = {"seed": seed} if task.init == "random" else {"pretrained": _pretraining_key(task)}
+    key = {"data": task.data_key(), "model": task.model, "train": asdict(task.train), "head": task.head}
+    seen = None if task.input is None else asdict(task.input)
+    return cached_folder("activations", {**key, **weights, "input": seen, "code": source_digest()})
 
 
 def client_positions(task: ImageTask, seed: int) -> list[Int64]:
@@ -96,10 +145,27 @@ def pretraining_folder(task: ImageTask) -> Path | None:
     """Where the pre-trained model lies or will lie; None for ``init: random``."""
     if task.init != "pretrained":
         return None
-    settings = asdict(task.pretraining) | {"source": source_of(task)}
-    key = {"data": task.data_key(), "model": task.model, "pretraining": settings}
     # A model from other code would make other facts than the cell id says.
-    return cached_folder("pretrained", {**key, "code": source_digest()})
+    return cached_folder("pretrained", {**_pretraining_key(task), "code": source_digest()})
+
+
+def _pretraining_key(task: ImageTask) -> dict[str, Any]:
+    settings = asdict(task.pretraining) | {"source": source_of(task)}
+    if source_of(task) not in MADE_ELSEWHERE:
+        return {"data": task.data_key(), "model": task.model, "pretraining": settings}
+    checkpoint = settings.pop("checkpoint")
+    content = None if checkpoint is None else file_digest(checkpoint)
+    return {"model": task.model, "head": task.head, "source": settings["source"], "checkpoint": content}
+
+
+def has_fixed_part(task: ImageTask, augment: str) -> bool:
+    """Whether what stands in front of the trained part gives the same for an image whenever it is asked.
+
+    Augmented images are others every time. Norms and biases, and low-rank additions, are spread over the whole model
+    unless only its last blocks are trained.
+    """
+    is_cut = task.train.kind == "head" or task.train.blocks is not None
+    return is_cut and augment == "none"
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -153,7 +219,7 @@ def _save_partition(folder: Path, task: ImageTask, seed: int) -> None:
     from harness.tasks.partition import split_among_clients
 
     labels = _load(_data_folder(task) / "train_labels.npy")
-    groups = task.load_groups() if task.partition.kind == "column" else None
+    groups = task.load_groups() if task.partition.column is not None else None
     shares = split_among_clients(labels, task.clients, task.partition, seed, groups)
     np.save(folder / "positions.npy", np.concatenate(shares))
     np.save(folder / "sizes.npy", np.array([len(share) for share in shares], dtype=np.int64))

@@ -27,6 +27,19 @@ def pretrain(self: prepared.ImageTask, meter: "EnergyMeter") -> None:
     image_problem.pretrain(self, meter)
 
 
+def needs_activations(self: prepared.ImageTask, seed: int, training: Mapping[str, Any]) -> bool:
+    """Whether what the fixed part of the model makes of the examples is still to be computed for `seed`."""
+    return prepared.has_fixed_part(self, training["augment"]) and not prepared.activations_folder(self, seed).is_dir()
+
+
+def compute_activations(self: prepared.ImageTask, seed: int, training: Mapping[str, Any]) -> None:
+    """Compute them, unless the cache has them."""
+    from harness.tasks import image_problem
+
+    if prepared.has_fixed_part(self, training["augment"]):
+        image_problem.compute_activations(self, seed)
+
+
 def build(self: prepared.ImageTask, seed: int, training: Mapping[str, Any]) -> "FederatedProblem":
     """The federated problem at `seed`; `training` holds the fields of `LocalTraining`."""
     from harness.local_training import LocalTraining
