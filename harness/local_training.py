@@ -131,7 +131,7 @@ class FlatModel:
         with torch.inference_mode():
             for start in range(0, len(labels), _EVALUATION_BATCH):
                 part = labels[start : start + _EVALUATION_BATCH].to(self.device)
-                logits = self.network.logits(images[start : start + _EVALUATION_BATCH].to(self.device))
+                logits = self.network.logits(moved(images[start : start + _EVALUATION_BATCH], self.device))
                 n_right += int((logits.argmax(1) == part).sum())
                 loss += float(functional.cross_entropy(logits, part, reduction="sum"))
         return {"accuracy": n_right / len(labels), "loss": loss / len(labels)}
@@ -183,7 +183,7 @@ class TorchProblem:
         self._idle: SimpleQueue[FlatModel] = SimpleQueue()
         self._idle.put(first)
         # On an accelerator the examples move there once; on the CPU they stay the mapping that all workers share.
-        self._images = torch.from_numpy(train.images).to(self._device)
+        self._images = moved(torch.from_numpy(train.images), self._device)
         self._labels = torch.from_numpy(train.labels).to(self._device)
         self._clients = [torch.from_numpy(positions) for positions in clients]
         self._splits, self._training, self._seed, self._sample = splits, training, seed, images
@@ -253,6 +253,11 @@ def seeded_network(
     if foreign or (pretrained and len(missing) == len(module.state_dict())):
         raise ValueError(f"the pre-trained model does not fit: foreign {foreign}, missing {missing}")
     return cut(module)
+
+
+def moved(images: Tensor, device: torch.device) -> Tensor:
+    """`images` on `device`: as they lie on the CPU, with channels first elsewhere, as accelerators like them."""
+    return images if device.type == "cpu" else images.contiguous().to(device)
 
 
 def _batches(n_examples: int, settings: LocalTraining, generator: torch.Generator) -> Iterator[Tensor]:
