@@ -109,6 +109,10 @@ def _parts(spec: BenchmarkSpec) -> Iterator[str]:
     if any(method["init"] == "pretrained" for method in resolved["methods"]):
         source = task.get("pretraining", {}).get("source") or getattr(spec.task, "default_source", "")
         yield f"source:{source}"
+    yield f"model:{task.get('model', '')}"
+    yield from (f"train:{method['train']['kind']}" for method in resolved["methods"] if method.get("train"))
+    if resolved["federation"]["proximal"] > 0:
+        yield "local:fedprox"
     yield f"meter:{resolved['meter']}"
 
 

@@ -131,9 +131,10 @@ def _testbed(
             {
                 "name": _pretraining_name(record),
                 "source": record["source"],
-                "energy_j": record["reading"]["cpu_j"],
-                "cpu_s": record["reading"]["cpu_seconds"],
-                "accuracy_on_source": record["source_after"]["accuracy"],
+                "is_made_here": record["reading"] is not None,
+                "energy_j": (record["reading"] or {}).get("cpu_j"),
+                "cpu_s": (record["reading"] or {}).get("cpu_seconds"),
+                "accuracy_on_source": record.get("source_after", {}).get("accuracy"),
             }
             for record in pretraining
         ],
@@ -145,6 +146,8 @@ def _testbed(
 
 
 def _pretraining_name(record: Mapping[str, Any]) -> str:
+    if record["reading"] is None:
+        return f"{record['model']}, {record['where']}"
     epochs, n_examples = record["settings"]["epochs"], record["n_examples"]
     return f"{record['model']}, {epochs} epochs on {n_examples} examples ({record['source']})"
 

@@ -125,7 +125,9 @@ def activations_folder(task: ImageTask, seed: int) -> Path:
     It is named by everything that the activations follow from; weights drawn at random follow from the seed.
     """
     weights = {"seed": seed} if task.init == "random" else {"pretrained": _pretraining_key(task)}
-    key = {"data": task.data_key(), "model": task.model, "train": asdict(task.train), "head": task.head}
+    # All that only train in the last so many blocks share what stands in front of them.
+    in_front = "head" if task.train.kind == "head" else task.train.blocks
+    key = {"data": task.data_key(), "model": task.model, "in_front_of": in_front, "head": task.head}
     seen = None if task.input is None else asdict(task.input)
     return cached_folder("activations", {**key, **weights, "input": seen, "code": source_digest()})
 

@@ -30,7 +30,20 @@ def methods_text(tables: Tables) -> list[Paragraph]:
     ]
 
 
-_SOURCES = {"public": "a public split", "digits": "scikit-learn's digits, scaled", "letters": "drawn letters"}
+_SOURCES = {
+    "public": "a public split",
+    "digits": "scikit-learn's digits, scaled",
+    "letters": "drawn letters",
+    "imagenet": "ImageNet, elsewhere",
+    "checkpoint": "what its checkpoint says, elsewhere",
+}
+_MADE_ELSEWHERE = ("imagenet", "checkpoint")
+_TRAINED = {
+    "all": "every parameter",
+    "norm_and_bias": "the last layer, scales and shifts of normalisation layers, and biases",
+    "lora": "the last layer, and low-rank additions to weights (rank {rank}, alpha {alpha:g})",
+    "head": "the last layer",
+}
 
 
 def _training(tables: Tables) -> Iterator[Sentence]:
@@ -40,8 +53,10 @@ def _training(tables: Tables) -> Iterator[Sentence]:
     model = f"{task.get('model', 'model')}" + (f" of {size:,} parameters" if isinstance(size, int) else "")
     found = dict.fromkeys(lookup.initialisation(tables, name) for name in lookup.methods(tables))
     inits = phrases.listing(list(found))
-    yield Sentence(f"Task {kind}: {model}, initialisation {inits}.", citing(tables, f"task:{kind}"))
+    cited = citing(tables, f"task:{kind}", f"model:{task.get('model')}")
+    yield Sentence(f"Task {kind}: {model}, initialisation {inits}.", cited)
     yield from _pretraining(tables, _within(task, "pretraining"))
+    yield from _trained(tables)
     yield Sentence(
         f"Clients: {phrases.plain(task.get('clients'))}; partition: {phrases.part(partition or 'not recorded')}.",
         citing(tables, f"partition:{partition.get('kind')}"),
@@ -73,6 +88,22 @@ def _otherwise(tables: Tables) -> Iterator[Sentence]:
         yield Sentence(f"{phrases.listing(names)} {differ} federation: {words}.")
 
 
+def _trained(tables: Tables) -> Iterator[Sentence]:
+    """What methods train of the model, where that is not all of it; the rest is given to clients once."""
+    found: dict[str, list[str]] = {}
+    for entry in _entries(tables):
+        settings = _within(entry, "train")
+        words = _TRAINED.get(str(settings.get("kind")), "").format(**settings)
+        if settings.get("blocks") is not None:
+            words += f", in the last {settings['blocks']} blocks and what follows them"
+        found.setdefault(words, []).append(str(entry.get("name", "")))
+    if set(found) <= {"", _TRAINED["all"]}:
+        return
+    cited = citing(tables, *(f"train:{_within(entry, 'train').get('kind')}" for entry in _entries(tables)))
+    told = [f"{phrases.listing(names)}: {words}" for words, names in found.items()]
+    yield Sentence(f"Trained, and sent in every round: {'; '.join(told)}. Clients are given the rest once.", cited)
+
+
 def _pretraining(tables: Tables, settings: Mapping[str, Any]) -> Iterator[Sentence]:
     if settings and any(lookup.initialisation(tables, name) == "pretrained" for name in lookup.methods(tables)):
         runs = lookup.mappings(_facts(tables, "testbed").get("pretraining"))
@@ -82,6 +113,10 @@ def _pretraining(tables: Tables, settings: Mapping[str, Any]) -> Iterator[Senten
         if on:
             words += f", on {phrases.listing([_SOURCES.get(source, source) for source in on])}"
         cited = citing(tables, *(f"source:{source}" for source in on))
+        if on and all(source in _MADE_ELSEWHERE for source in on):
+            told = phrases.listing([_SOURCES[source] for source in on])
+            yield Sentence(f"Pre-trained on {told}; what that took is unknown, and not charged.", cited)
+            return
         yield Sentence(f"Pre-training, before any client takes part: {words}.", cited)
 
 
@@ -229,12 +264,27 @@ def _rounds(federation: Mapping[str, Any]) -> str:
     """Settings of the federation as words, as they stand where some are missing."""
     try:
         return (
-            "{rounds} rounds with {cohort} clients each, local epochs {local_epochs}, batch size {batch_size}, "
-            "learning rate {lr:g}, validation every {score_every} rounds".format(**federation)
+            "{rounds} rounds with {cohort} clients each, {local}, batch size {batch_size}, "
+            "learning rate {lr:g}{optimiser}, validation every {score_every} rounds".format(
+                local=_local_work(federation), optimiser=_optimiser(federation), **federation
+            )
             + _schedule(federation)
         )
     except (KeyError, ValueError):
         return _words(federation)
+
+
+def _local_work(federation: Mapping[str, Any]) -> str:
+    steps = federation.get("local_steps")
+    return f"local epochs {federation['local_epochs']}" if steps is None else f"{steps} local steps"
+
+
+def _optimiser(federation: Mapping[str, Any]) -> str:
+    """What local training does beside plain steps."""
+    named = {"momentum": "momentum", "weight_decay": "weight decay", "proximal": "FedProx with mu"}
+    words = [f", {word} {federation[key]:g}" for key, word in named.items() if federation.get(key)]
+    drawn = {"flip": ", images flipped at random", "flip_and_crop": ", images flipped and shifted at random"}
+    return "".join(words) + drawn.get(str(federation.get("augment")), "")
 
 
 def _schedule(federation: Mapping[str, Any]) -> str:

@@ -62,8 +62,12 @@ def _totals(facts: dict[str, Any]) -> list[str]:
     runs = lookup.mappings(facts.get("pretraining"))
     for run in runs:
         name = phrases.plain(run.get("name") or run.get("init"))
+        if not run.get("is_made_here", True):
+            lines.append(f"Pre-training, done elsewhere, “{name}”: unknown, and not charged.")
+            continue
         lines.append(f"Pre-training, apart from all cells, “{name}”: {_joules(run.get('energy_j'), word)}.")
-    parts = [facts.get("cells_j"), facts.get("attempts_j"), *(run.get("energy_j") for run in runs)]
+    here = [run for run in runs if run.get("is_made_here", True)]
+    parts = [facts.get("cells_j"), facts.get("attempts_j"), *(run.get("energy_j") for run in here)]
     known = [float(part) for part in parts if isinstance(part, int | float) and is_known(part)]
     if len(known) == len(parts):
         lines.append(f"All together: {_joules(sum(known), word)}.")
