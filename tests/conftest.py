@@ -26,6 +26,8 @@ def _refuse_network(event: str, args: tuple[Any, ...]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # One thread, as in a worker: threads of several test processes would wait for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     config.addinivalue_line("markers", "network: may open sockets other than AF_UNIX")
     sys.addaudithook(_refuse_network)
 
