@@ -1,10 +1,11 @@
 """Local training: a global model and a client's examples in, a trained model out. All torch of a cell is here."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from queue import Empty, SimpleQueue
+from threading import Lock
 from typing import Any, Literal
 
 import torch
@@ -124,6 +125,16 @@ class FlatModel:
             steps += 1
         return steps
 
+    def draws(self, images: Tensor) -> bool:
+        """Whether the network draws random numbers when it trains on `images`; their statistics are left in it."""
+        is_cpu = self.device.type == "cpu"
+        state = torch.get_rng_state if is_cpu else partial(torch.cuda.get_rng_state, self.device)
+        before = state()
+        self.network.train()
+        with torch.no_grad():
+            self.network.logits(images.to(self.device))
+        return not torch.equal(state(), before)
+
     def score(self, images: Tensor, labels: Tensor) -> dict[Metric, float]:
         """Accuracy (0 to 1) and mean cross-entropy (nats) on examples as `fit` takes them."""
         self.network.module.eval()
@@ -182,6 +193,10 @@ class TorchProblem:
         self._initial, self._frozen = first.values(), first.network.frozen()
         self._idle: SimpleQueue[FlatModel] = SimpleQueue()
         self._idle.put(first)
+        # Random numbers that a module draws itself, e.g. for dropout, come from one generator of the whole process.
+        self._turn: AbstractContextManager[Any] = (
+            Lock() if first.draws(torch.from_numpy(train.images[:2])) else nullcontext()
+        )
         # On an accelerator the examples move there once; on the CPU they stay the mapping that all workers share.
         self._images = moved(torch.from_numpy(train.images), self._device)
         self._labels = torch.from_numpy(train.labels).to(self._device)
@@ -206,7 +221,7 @@ class TorchProblem:
         """
         settings = replace(self._training, lr=self._training.lr * lr_scale)
         seed = torch_seed(self._seed, "batches", round, client)
-        with self._borrowed() as flat:
+        with self._turn, self._borrowed() as flat:
             flat.load(model)
             steps = flat.fit(self._images, self._labels, settings, seed, self._clients[client])
             values = flat.values()
@@ -234,6 +249,9 @@ class TorchProblem:
             flat = self._idle.get_nowait()
         except Empty:
             flat = FlatModel(self._network(), self._device)
+            if self._frozen is not None:
+                # Another thread may have drawn from the generator meanwhile.
+                flat.network.load_frozen(self._frozen)
         try:
             yield flat
         finally:

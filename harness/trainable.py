@@ -92,13 +92,21 @@ class Trainable:
 
     def frozen(self) -> Update | None:
         """Parameters and float buffers that stay as they are: clients need them once. None if there are none."""
-        travelling = {name for name, _ in (*self.parameters(), *self.statistics())}
-        named = [*self.module.named_parameters(), *_float_buffers(self.module)]
-        staying = [(name, tensor.detach()) for name, tensor in named if name not in travelling]
+        staying = self._staying()
         if not staying:
             return None
         layout = Layout(tuple(TensorSpec(name, tuple(tensor.shape)) for name, tensor in staying))
         return Update(torch.cat([tensor.reshape(-1).cpu() for _, tensor in staying]).numpy(), layout)
+
+    def load_frozen(self, frozen: Update) -> None:
+        """Overwrite what stays as it is with that of another copy of this network, as `frozen` gave it."""
+        for (_, tensor), (spec, place) in zip(self._staying(), frozen.layout.slices(), strict=True):
+            tensor.copy_(torch.from_numpy(frozen.values[place]).view(spec.shape))
+
+    def _staying(self) -> list[tuple[str, Tensor]]:
+        travelling = {name for name, _ in (*self.parameters(), *self.statistics())}
+        named = [*self.module.named_parameters(), *_float_buffers(self.module)]
+        return [(name, tensor.detach()) for name, tensor in named if name not in travelling]
 
 
 def whole(module: nn.Module) -> Trainable:
