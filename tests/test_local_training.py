@@ -1,6 +1,7 @@
 """Local training against SGD written out in numpy."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,14 +10,22 @@ from torch import nn
 
 from baselines.signsgd import ScaledSign
 from harness.channel import Channel
+from harness.core.errors import UpdateError
 from harness.core.types import Examples
 from harness.federation import run_rounds
 from harness.ledger import Facts
-from harness.local_training import FlatModel, LocalTraining, TorchProblem
+from harness.local_training import (
+    Augment,
+    FlatModel,
+    LocalTraining,
+    TorchProblem,
+    _augmented,
+    _refuse_non_finite,
+)
 from harness.recording import Recorder, RecordSettings
 from harness.schedule import Schedule
 from harness.server_rules import Mean
-from harness.trainable import whole
+from harness.trainable import Trainable, whole
 
 N, FEATURES, CLASSES = 23, 4, 3
 RNG = np.random.default_rng(5)
@@ -271,3 +280,162 @@ def test_the_learning_rate_is_scaled() -> None:
     whole, half, again = (problem.train(START, 0, 1, scale)[0] - START for scale in (1.0, 0.5, 1.0))
     np.testing.assert_allclose(half, whole / 2, rtol=0, atol=1e-6)
     assert again.tolist() == whole.tolist()
+
+
+def settings_of(**changes: object) -> LocalTraining:
+    return replace(LocalTraining(local_epochs=2, batch_size=10, lr=0.3), **changes)  # type: ignore[arg-type]
+
+
+def sgd_by_hand(settings: LocalTraining, seed: int) -> np.ndarray:
+    """SGD in NumPy: g + weight_decay w + proximal (w - start), then v = momentum v + g, then w - lr v."""
+    generator = torch.Generator().manual_seed(seed)
+    start = START.astype(np.float64)
+    values, velocity = start, np.zeros_like(start)
+    for _ in range(settings.local_epochs):
+        order = torch.randperm(N, generator=generator).numpy()
+        for batch in np.split(order, range(settings.batch_size, N, settings.batch_size)):
+            gradient = values - gradient_step(values, EXAMPLES.images[batch], EXAMPLES.labels[batch], 1.0)
+            gradient += settings.weight_decay * values + settings.proximal * (values - start)
+            velocity = settings.momentum * velocity + gradient
+            values = values - settings.lr * velocity
+    return values
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"momentum": 0.9},
+        {"weight_decay": 0.05},
+        {"proximal": 0.7},
+        {"momentum": 0.5, "weight_decay": 0.1, "proximal": 0.3},
+    ],
+    ids=str,
+)
+def test_momentum_decay_and_the_proximal_term_are_those_of_the_books(changes: dict[str, float]) -> None:
+    """Heavy ball, L2 in the gradient, FedProx: against SGD written out, and each of them makes a difference."""
+    settings = settings_of(**changes)
+    values, steps = fitted(settings, seed=11)
+    assert steps == 6
+    np.testing.assert_allclose(values, sgd_by_hand(settings, 11), rtol=0, atol=1e-5)
+    assert np.abs(values - fitted(settings_of(), seed=11)[0]).max() > 1e-3
+
+
+def test_momentum_and_the_anchor_begin_anew_in_every_round() -> None:
+    problem = make_problem()
+    problem._training = settings_of(momentum=0.9, proximal=0.5)
+    first, _ = problem.train(START, 1, round=2)
+    problem.train(first + 3, 1, round=2)
+    assert problem.train(START, 1, round=2)[0].tolist() == first.tolist()
+
+
+def test_statistics_are_neither_decayed_nor_pulled() -> None:
+    def trained(settings: LocalTraining) -> np.ndarray:
+        torch.manual_seed(0)
+        model = FlatModel(whole(normed()))
+        model.fit(*tensors(), settings, seed=0)
+        return model.values()
+
+    plain, decayed = (trained(LocalTraining(1, N, 0.1, weight_decay=decay)) for decay in (0.0, 0.5))
+    assert plain[-4:].tolist() == decayed[-4:].tolist() and plain[:-4].tolist() != decayed[:-4].tolist()
+
+
+@pytest.mark.parametrize(("n_steps", "n_passes"), [(1, 1), (3, 1), (4, 2), (7, 3)])
+def test_steps_in_place_of_passes_end_in_the_middle_of_one(n_steps: int, n_passes: int) -> None:
+    """Three batches a pass; the passes in front of the last are those of as many epochs."""
+    values, steps = fitted(settings_of(local_steps=n_steps), seed=4)
+    assert steps == n_steps
+    generator = torch.Generator().manual_seed(4)
+    orders = [torch.randperm(N, generator=generator).numpy() for _ in range(n_passes)]
+    batches = [batch for order in orders for batch in (order[:10], order[10:20], order[20:])]
+    expected = START.astype(np.float64)
+    for batch in batches[:n_steps]:
+        expected = gradient_step(expected, EXAMPLES.images[batch], EXAMPLES.labels[batch], 0.3)
+    np.testing.assert_allclose(values, expected, rtol=0, atol=1e-5)
+
+
+PICTURES = torch.arange(1, 1 + 40 * 2 * 9 * 11, dtype=torch.float32).view(40, 2, 9, 11)
+"""Forty pictures of 9 x 11 pixels, two channels: every pixel another number."""
+
+
+def augmented(augment: Augment, seed: int = 0) -> torch.Tensor:
+    return _augmented(PICTURES, augment, torch.Generator().manual_seed(seed))
+
+
+def test_flipping_turns_about_half_of_the_images_left_to_right() -> None:
+    found = augmented("flip")
+    is_same = torch.tensor([torch.equal(new, old) for new, old in zip(found, PICTURES, strict=True)])
+    assert torch.equal(found[~is_same], PICTURES[~is_same].flip(3))
+    assert 10 < int(is_same.sum()) < 30
+
+
+def test_cropping_shifts_by_up_to_four_pixels_and_fills_with_0() -> None:
+    """What is seen is a window of the picture, or of its mirror image, in a frame of four zeros: found by hand."""
+    shifts = set()
+    for new, old in zip(augmented("flip_and_crop"), PICTURES, strict=True):
+        frames = [torch.nn.functional.pad(image, (4, 4, 4, 4)) for image in (old, old.flip(2))]
+        places = [
+            (is_flipped, top, left)
+            for is_flipped, frame in enumerate(frames)
+            for top in range(9)
+            for left in range(9)
+            if torch.equal(new, frame[:, top : top + 9, left : left + 11])
+        ]
+        assert len(places) == 1
+        shifts.add(places[0])
+    assert {flip for flip, _, _ in shifts} == {0, 1}
+    assert len({top for _, top, _ in shifts}) > 5 and len({left for _, _, left in shifts}) > 5
+
+
+@pytest.mark.parametrize("augment", ["flip", "flip_and_crop"])
+def test_augmentation_follows_the_seed(augment: Augment) -> None:
+    torch.manual_seed(1)
+    first = augmented(augment)
+    torch.manual_seed(2)
+    assert torch.equal(augmented(augment), first)
+    assert not torch.equal(augmented(augment, seed=1), first)
+
+
+def test_without_augmentation_nothing_is_drawn() -> None:
+    """Cells that do not augment have the batches that they always had."""
+    generator = torch.Generator().manual_seed(0)
+    before = generator.get_state()
+    assert _augmented(PICTURES, "none", generator) is PICTURES
+    assert torch.equal(generator.get_state(), before)
+
+
+def test_augmented_images_are_others_in_every_pass_and_never_scored() -> None:
+    """A model that adds up what it sees: in training it sees shifted pictures, in scoring the pictures themselves."""
+    seen: list[torch.Tensor] = []
+
+    def watched(images: torch.Tensor) -> torch.Tensor:
+        seen.append(images)
+        return images.flatten(1)[:, :3] @ weight
+
+    weight = nn.Parameter(torch.zeros(3, 3))
+    module = nn.Module()
+    module.weight = weight
+    model = FlatModel(Trainable(module, (), (watched,)))
+    labels = torch.zeros(40, dtype=torch.int64)
+    model.fit(PICTURES, labels, LocalTraining(2, 40, 1e-9, augment="flip_and_crop"), seed=0)
+    assert len(seen) == 2 and not torch.equal(seen[0], seen[1])
+    model.score(PICTURES, labels)
+    assert torch.equal(seen[2], PICTURES)
+
+
+def test_results_that_are_no_numbers_are_named_and_counted() -> None:
+    """Every entry is multiplied by about -5e39 three times: all 3 x 4 + 3 of them leave the range of float32."""
+    training = LocalTraining(3, N, 1e38, weight_decay=100.0)
+    problem = TorchProblem(linear, [np.arange(N)], EXAMPLES, {}, training, seed=0, pretrained=None)
+    with pytest.raises(UpdateError) as caught:
+        problem.train(START, 0, round=4, lr_scale=0.5)
+    assert str(caught.value) == (
+        "round 4, client 0: training gave NaN or infinity in 15 of 15 entries, in 2 of 2 tensors, the first weight; "
+        "lower lr (here 5e+37)"
+    )
+
+
+def test_one_broken_statistic_is_named() -> None:
+    values = FlatModel(whole(normed())).values()
+    values[-1] = np.nan
+    with pytest.raises(UpdateError, match=r"in 1 of 75 entries, in 1 of 8 tensors, the first 2\.running_var; lower lr"):
+        _refuse_non_finite(values, FlatModel(whole(normed())).layout, "round 1, client 2", settings_of())

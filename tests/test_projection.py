@@ -248,3 +248,45 @@ def test_more_work_never_takes_less_time() -> None:
     small, large = cell(cpu_s=(0.1, 1.0, 0.2)), cell(cpu_s=(0.2, 2.0, 0.4))
     assert (device_seconds(large, PI) >= device_seconds(small, PI)).all(axis=None)
     assert isinstance(device_seconds(small, PI), pd.DataFrame)
+
+
+FIXED = TrainingWork(5.9445e9, 1_300_000, fixed_flops_per_step=17.8335e9)
+"""A fixed part that takes three times what a step of the trained part takes."""
+
+
+def test_the_fixed_part_is_run_in_every_step_on_a_device() -> None:
+    """5 steps x (5.9445 + 17.8335) Gflop / 11.889 Gflop/s = 10 s, though the host had its activations at hand."""
+    assert seconds(cell(work=FIXED), "local_training", 0) == pytest.approx(10.0)
+
+
+def test_the_fixed_part_is_no_overhead_of_the_host() -> None:
+    """Client 1 took 0.75 s more than the operations that the host did itself: those of the trained part."""
+    assert seconds(cell(work=FIXED), "local_training", 1) == pytest.approx(10.0 + 0.75 * 25_000 / 9_820)
+
+
+def test_the_share_of_the_fixed_part_is_told() -> None:
+    (note,) = notes(cell(work=FIXED), PI)
+    assert note.startswith("75% of the operations of training are those of the fixed part of the model")
+    assert not any("fixed part" in note for note in notes(cell(), PI))
+
+
+def on_an_accelerator(**settings: Any) -> Ledger:
+    ledger = cell(**settings)
+    return replace(ledger, host=replace(ledger.host, accelerator="invented card"))
+
+
+def test_an_accelerator_says_nothing_of_the_framework_of_a_device() -> None:
+    """Its CPU seconds were spent waiting for the card: only the operations are projected, whatever they were."""
+    for cpu_s in (1.0, 50.0):
+        ledger = on_an_accelerator(cpu_s=(0.1, cpu_s, 0.2))
+        assert device_seconds(ledger, PI)["local_training"].tolist() == pytest.approx([2.5] * 4)
+    assert seconds(on_an_accelerator(work=FIXED), "local_training", 1) == pytest.approx(10.0)
+
+
+def test_codecs_run_on_the_cpu_beside_an_accelerator() -> None:
+    assert seconds(on_an_accelerator(), "encode") == seconds(cell(), "encode") == pytest.approx(0.8)
+
+
+def test_an_accelerator_is_told_and_its_speed_is_not_judged() -> None:
+    (note,) = notes(on_an_accelerator(cpu_s=(0.1, 50.0, 0.2)), PI)
+    assert note.startswith("trained on invented card: a device's training is projected by its operations alone")
