@@ -10,6 +10,7 @@ References:
     R. Liu, "Higher accuracy on vision models with EfficientNet-Lite", TensorFlow Blog, 2020.
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import partial
@@ -40,6 +41,8 @@ class SameConv2d(nn.Conv2d):
     def __init__(self, n_in: int, n_out: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
         """Weights for `kernel` x `kernel` pixels."""
         super().__init__(n_in, n_out, kernel, stride, groups=groups, bias=False)
+        # As the original training began: torch's own start shrinks what 50 layers give to nothing.
+        nn.init.normal_(self.weight, std=math.sqrt(2 * groups / (kernel**2 * n_out)))
 
     def forward(self, images: Tensor) -> Tensor:
         """Shape (n, n_out, ceil(height / stride), ceil(width / stride)) for (n, n_in, height, width)."""
