@@ -142,7 +142,19 @@ def describe_failure(error: BaseException) -> Failure:
         return Failure(f"{where}{os.strerror(error.errno)}", "", is_environment=True)
     if isinstance(error, HarnessError):
         return Failure(str(error), "", is_environment=isinstance(error, EnvironmentLacksError))
+    if _is_out_of_memory(error):
+        said = str(error).partition("\n")[0]
+        advice = "lower --jobs, the batch size, or the size of images"
+        return Failure(f"out of memory{': ' + said if said else ''}; {advice}", "", is_environment=False)
     return Failure(f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)), is_environment=False)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Whether Python, NumPy or torch asked for memory that there was not; torch has a class for it on a GPU only."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError)
+        and ("can't allocate memory" in str(error) or type(error).__name__ == "OutOfMemoryError")
+    )
 
 
 def _note_failure(store: Store, attempt: Path, cell_id: str, failure: Failure) -> None:

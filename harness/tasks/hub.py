@@ -93,19 +93,25 @@ class HubData:
 
     def _load(self, split: str) -> tuple[NDArray[Any], Int64]:
         table = self._table(split, self.image_column, self.label_column)
-        pictures = [np.asarray(picture) for picture in table[self.image_column]]
+        stacked = self._stacked([np.asarray(picture) for picture in table[self.image_column]])
+        labels = np.asarray(table[self.label_column])
+        if labels.dtype.kind not in "iu" or labels.min(initial=0) < 0:
+            raise UsageError(f"{self.data}: column {self.label_column} holds no labels, which are integers from 0")
+        return stacked, labels.astype(np.int64)
+
+    def _stacked(self, pictures: list[NDArray[Any]]) -> NDArray[Any]:
         shapes = sorted({picture.shape for picture in pictures})
-        if len(shapes) != 1:
+        if len(shapes) > 1:
             raise UsageError(f"{self.data}: images of different shapes, e.g. {shapes[0]} and {shapes[-1]}; resize them")
-        labels = np.asarray(table[self.label_column], dtype=np.int64)
-        stacked = np.stack(pictures)
+        stacked = np.stack(pictures) if pictures else np.empty(0)
+        where = f"{self.data}: column {self.image_column} holds"
+        if stacked.ndim not in (3, 4) or stacked.dtype.kind not in "uif":
+            raise UsageError(f"{where} {stacked.dtype} of shape {stacked.shape[1:]}, no images")
         if not self.keeps_bytes:
-            return stacked, labels
-        if stacked.dtype.kind not in "ui" or stacked.min() < 0 or stacked.max() > 255:
-            raise UsageError(
-                f"{self.data}: column {self.image_column} holds {stacked.dtype}, no images of 8-bit pixels"
-            )
-        return stacked.astype(np.uint8), labels
+            return stacked
+        if stacked.dtype.kind == "f" or stacked.min() < 0 or stacked.max() > 255:
+            raise UsageError(f"{where} {stacked.dtype}, no images of 8-bit pixels")
+        return stacked.astype(np.uint8)
 
     def _table(self, split: str, *columns: str) -> Any:
         splits = _load_dataset(self.data, self.folder())

@@ -33,6 +33,7 @@ from harness.tasks.prepared import (
     load_activations,
     load_split,
     pretraining_folder,
+    refusing_damage,
     save_activations,
     source_of,
 )
@@ -201,10 +202,8 @@ def _start_of(task: ImageTask) -> Mapping[str, Tensor] | None:
     folder = pretraining_folder(task)
     if folder is None:
         return None
-    try:
+    with refusing_damage(folder / _WEIGHTS_FILE):
         weights = load_file(folder / _WEIGHTS_FILE)
-    except SafetensorError as error:
-        raise EnvironmentLacksError(f"{folder}: damaged ({error}); delete the folder and run again") from error
     head = head_of(task) + "."
     is_head_foreign = source_of(task) == "letters"
     return {name: tensor for name, tensor in weights.items() if not (is_head_foreign and name.startswith(head))}

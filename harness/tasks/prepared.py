@@ -4,17 +4,19 @@ Free of torch. A task is data and settings; the functions here take it as an arg
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
+from safetensors import SafetensorError
 
 from harness.core.errors import EnvironmentLacksError
 from harness.core.types import Examples, Float32, Int64
-from harness.sources import data_digest, file_digest, source_digest
+from harness.sources import data_digest, file_digest, module_digest, source_digest
 from harness.tasks.cache import cached_folder, make_once
 from harness.tasks.settings import Input, Partition, Pretraining, Source, Trained
 
@@ -127,7 +129,7 @@ def activations_folder(task: ImageTask, seed: int) -> Path:
     weights = {"seed": seed} if task.init == "random" else {"pretrained": _pretraining_key(task)}
     # All that only train in the last so many blocks share what stands in front of them.
     in_front = "head" if task.train.kind == "head" else task.train.blocks
-    key = {"data": task.data_key(), "model": task.model, "in_front_of": in_front, "head": task.head}
+    key = {"data": task.data_key(), "model": _model_key(task), "in_front_of": in_front, "head": task.head}
     seen = None if task.input is None else asdict(task.input)
     return cached_folder("activations", {**key, **weights, "input": seen, "code": source_digest()})
 
@@ -154,10 +156,15 @@ def pretraining_folder(task: ImageTask) -> Path | None:
 def _pretraining_key(task: ImageTask) -> dict[str, Any]:
     settings = asdict(task.pretraining) | {"source": source_of(task)}
     if source_of(task) not in MADE_ELSEWHERE:
-        return {"data": task.data_key(), "model": task.model, "pretraining": settings}
+        return {"data": task.data_key(), "model": _model_key(task), "pretraining": settings}
     checkpoint = settings.pop("checkpoint")
     content = None if checkpoint is None else file_digest(checkpoint)
-    return {"model": task.model, "head": task.head, "source": settings["source"], "checkpoint": content}
+    return {"model": _model_key(task), "head": task.head, "source": settings["source"], "checkpoint": content}
+
+
+def _model_key(task: ImageTask) -> Any:
+    """What the model follows from: its name, and the source of a module that is not the harness's own."""
+    return [task.model, module_digest(task.model)] if ":" in task.model else task.model
 
 
 def has_fixed_part(task: ImageTask, augment: str) -> bool:
@@ -172,7 +179,9 @@ def has_fixed_part(task: ImageTask, augment: str) -> bool:
 
 def read_record(folder: Path) -> dict[str, Any]:
     """How the pre-trained model in `folder` was made: settings, scores before and after, what the meter said."""
-    record: dict[str, Any] = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+    path = folder / RECORD_FILE
+    with refusing_damage(path):
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return record
 
 
@@ -210,10 +219,26 @@ def _load_examples(folder: Path, name: str) -> Examples:
 
 
 def _load(path: Path, mmap_mode: Literal["c"] | None = None) -> Any:
-    try:
+    with refusing_damage(path):
         return np.load(path, mmap_mode=mmap_mode)
-    except (ValueError, EOFError) as error:
-        raise EnvironmentLacksError(f"{path}: damaged ({error}); delete the folder and run again") from error
+
+
+@contextmanager
+def refusing_damage(path: Path) -> Iterator[None]:
+    """Errors of reading a file of the cache, as one line; a folder that is not there at all is no damage.
+
+    Raises:
+        EnvironmentLacksError: the file is cut off, no such file, or missing beside others.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        if not path.parent.is_dir():
+            raise
+        raise EnvironmentLacksError(f"{path}: missing; delete the folder and run again") from error
+    except (ValueError, EOFError, SafetensorError) as error:
+        said = str(error).splitlines()[0]
+        raise EnvironmentLacksError(f"{path}: damaged ({said}); delete the folder and run again") from error
 
 
 def _save_partition(folder: Path, task: ImageTask, seed: int) -> None:
