@@ -10,19 +10,21 @@ ifeq ($(strip $(VENV)),)
 bin :=
 python := $(PYTHON)
 installed := active-environment
+extended := active-environment-extended
 else
 bin := $(VENV)/bin/
 python := $(bin)python
 installed := $(VENV)/.installed
+extended := $(VENV)/.extended
 endif
 
-.PHONY: compare test bench active-environment
+.PHONY: compare test bench active-environment active-environment-extended
 .DEFAULT_GOAL := compare
 
 compare: $(installed)
 	$(bin)harness compare quickstart
 
-test: $(installed)
+test: $(extended)
 	$(bin)ruff format --check .
 	$(bin)ruff check .
 	$(bin)mypy
@@ -38,9 +40,16 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(python) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
+# Ray and Flower on top, which only tests need.
+$(VENV)/.extended: $(VENV)/.installed
+	$(python) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,cluster,flower]'
+	touch $@
+
 # The torch that is there, whatever its build, is made a constraint: pip then keeps it or says why it cannot.
-active-environment:
+active-environment: parts := dev
+active-environment-extended: parts := dev,cluster,flower
+active-environment active-environment-extended:
 	pin=$$(mktemp) && \
 	$(python) -c 'import importlib.metadata as m; print("torch==" + m.version("torch"))' > $$pin 2>/dev/null; \
-	$(python) -m pip install --quiet --disable-pip-version-check -c $$pin -e '.[dev]'; \
+	$(python) -m pip install --quiet --disable-pip-version-check -c $$pin -e '.[$(parts)]'; \
 	status=$$?; rm -f $$pin; exit $$status

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from harness.cell import Failure
     from harness.pooling import ComputeCosts
-    from harness.runner import Event
+    from harness.runner import Engine, Event
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,16 @@ def plan_cells(spec: BenchmarkSpec) -> list[PlannedCell]:
     return [PlannedCell(names[number % len(names)], cell, cell_id(cell)) for number, cell in enumerate(expand(spec))]
 
 
-def run(spec: BenchmarkSpec, folder: Path, jobs: int, on_event: "Callable[[Event], None]") -> "dict[str, Failure]":
+def run(
+    spec: BenchmarkSpec, folder: Path, engine: "Engine", on_event: "Callable[[Event], None]"
+) -> "dict[str, Failure]":
     """Run the cells of `spec` that `folder` does not have yet.
+
+    Args:
+        spec: what to run.
+        folder: the results folder.
+        engine: where cells run.
+        on_event: told what happens.
 
     Returns:
         The failures by cell id; empty when all cells are finished.
@@ -74,7 +82,7 @@ def run(spec: BenchmarkSpec, folder: Path, jobs: int, on_event: "Callable[[Event
         write_text(folder / "spec.yaml", dump_spec(_with_own_series(spec, folder)))
         store.write_index([IndexEntry(cell.method, cell.cell.seed, cell.cell_id) for cell in planned])
         try:
-            return runner.run_missing(missing, store, spec.meter, jobs, on_event)
+            return engine(missing, store, spec.meter, on_event)
         finally:
             store.write_pretraining(_pretraining_records(planned))
 

@@ -8,7 +8,7 @@ import functools
 import multiprocessing
 import os
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -95,8 +95,26 @@ def run_cell(cell: Cell, cell_id: str, root: Path, meter: str, n_threads: int = 
     return None
 
 
-def write_cell(cell: Cell, cell_id: str, folder: Path, meter: EnergyMeter, host: Host, n_threads: int = 1) -> None:
-    """Run `cell` and leave its finished ledger in `folder`: no shared disk, no store, no other state needed."""
+def write_cell(
+    cell: Cell,
+    cell_id: str,
+    folder: Path,
+    meter: EnergyMeter,
+    host: Host,
+    n_threads: int = 1,
+    after_round: Callable[[], None] = lambda: None,
+) -> None:
+    """Run `cell` and leave its finished ledger in `folder`: no shared disk, no store, no other state needed.
+
+    Args:
+        cell: what to run.
+        cell_id: its content address.
+        folder: exists and is empty.
+        meter: measures the whole cell.
+        host: this machine.
+        n_threads: clients of a round that train at a time.
+        after_round: called when the line of a round is written.
+    """
     facts = Facts()
     writer = LedgerWriter(folder, facts)
     try:
@@ -106,6 +124,7 @@ def write_cell(cell: Cell, cell_id: str, folder: Path, meter: EnergyMeter, host:
             def on_round(round: int) -> None:
                 writer.append(round, cpu_seconds_of_process() - start)
                 _stop_if_orphaned()
+                after_round()
 
             channel = run_once(cell, facts, on_round, folder, n_threads)
             with Stopwatch(facts).window(facts.scores[-1].round, "codec_timing"):

@@ -5,7 +5,7 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,6 +14,8 @@ from harness.core.errors import CellsFailedError, EnvironmentLacksError, Harness
 
 if TYPE_CHECKING:
     from harness.cell import Failure
+    from harness.runner import Engine
+    from harness.spec import BenchmarkSpec
 
 app = typer.Typer(
     name="harness",
@@ -39,6 +41,23 @@ Priceable = Annotated[
 Out = Annotated[Path | None, typer.Option("--out", help="Results folder; the default is results/<name>.")]
 Jobs = Annotated[
     int | None, typer.Option("--jobs", "-j", min=1, help="Cells at a time; the default is one for each core.")
+]
+EngineName = Annotated[
+    Literal["local", "ray"], typer.Option("--engine", help="Where cells run: this machine's processes, or Ray.")
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        help="Ray cluster to run on: auto, HOST:PORT or ray://HOST:PORT; by default Ray is started here for the run.",
+    ),
+]
+SharedMeter = Annotated[
+    bool,
+    typer.Option(
+        "--shared-meter",
+        help="With Ray: let cells run beside each other under a meter that sees the whole machine.",
+    ),
 ]
 Radio = Annotated[
     list[str],
@@ -112,6 +131,9 @@ def compare(
     bench: Bench,
     out: Out = None,
     jobs: Jobs = None,
+    engine: EngineName = "local",
+    address: Address = None,
+    shared_meter: SharedMeter = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Run nothing; show what `plan` shows.")] = False,
 ) -> None:
     """Run what is missing of a benchmark, price it, and write the report."""
@@ -120,16 +142,16 @@ def compare(
         return
     from harness import benchmark
     from harness.progress import ProgressView, progress_console
-    from harness.runner import default_jobs
     from harness.specfile import find_benchmark, load_spec
     from harness.store import Store
     from harness.summary import print_summary
 
     spec = load_spec(find_benchmark(bench))
+    runs = _engine(engine, address, shared_meter, jobs, spec)
     folder = out or Path("results") / spec.name
     planned = benchmark.plan_cells(spec)
     with ProgressView(planned, Store(folder), progress_console()) as view:
-        failures = benchmark.run(spec, folder, jobs or default_jobs(), view.on_event)
+        failures = benchmark.run(spec, folder, runs, view.on_event)
     if len(failures) < len({cell.cell_id for cell in planned}):
         priced = benchmark.price(folder)
         written = benchmark.render(benchmark.write_tables(priced, folder), folder)
@@ -137,6 +159,18 @@ def compare(
         typer.echo("\n" + "\n".join(f"wrote {path}" for path in written))
     if failures:
         _raise_failures(failures)
+
+
+def _engine(name: str, address: str | None, is_forced: bool, jobs: int | None, spec: "BenchmarkSpec") -> "Engine":
+    from harness.runner import LocalEngine, default_jobs
+
+    if name == "ray":
+        from harness.ray_engine import RayEngine
+
+        return RayEngine(address, spec.resources.cpus, spec.resources.gpus, jobs, is_forced)
+    if address is not None or is_forced:
+        raise UsageError(f"{'--address' if address is not None else '--shared-meter'} needs --engine ray")
+    return LocalEngine(jobs or default_jobs())
 
 
 @app.command()

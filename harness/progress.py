@@ -120,7 +120,7 @@ class ProgressView:
         n_done = len(self._already) + len(self._done)
         parts = [f"{n_done}/{len(self._names)} cells", f"{time.monotonic() - self._started:.0f} s"]
         if (spent := self._joules()) is not None:
-            parts.append(f"{spent:.0f} J so far on this host ({next(iter(self._readings.values())).method})")
+            parts.append(f"{spent:.0f} J so far ({next(iter(self._readings.values())).method})")
         return Group(table, Text(" · ".join(parts + ([] if cells or not self._stage else [self._stage])), style="dim"))
 
     def _joules(self) -> float | None:

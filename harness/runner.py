@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing import get_context, resource_tracker
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pebble import ProcessExpired, ProcessPool
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from harness.probe import Probe
 
 _TICK_S = 0.25
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""What libraries size their thread pools by; each worker computes on one thread."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,32 @@ class Event:
     kind: str
     cell_id: str = ""
     failure: Failure | None = None
+
+
+class Engine(Protocol):
+    """Where cells run: processes of this machine, or a cluster."""
+
+    def __call__(
+        self, missing: Mapping[str, Cell], store: Store, meter: str, on_event: Callable[[Event], None]
+    ) -> dict[str, Failure]:
+        """Run cells; see `run_missing`."""
+
+
+@dataclass(frozen=True)
+class LocalEngine:
+    """Worker processes of this machine.
+
+    Attributes:
+        jobs: cells at a time, at least 1.
+    """
+
+    jobs: int
+
+    def __call__(
+        self, missing: Mapping[str, Cell], store: Store, meter: str, on_event: Callable[[Event], None]
+    ) -> dict[str, Failure]:
+        """Run cells; see `run_missing`."""
+        return run_missing(missing, store, meter, self.jobs, on_event)
 
 
 def default_jobs() -> int:
@@ -62,7 +89,7 @@ def prepare(cells: Iterable[Cell]) -> None:
         UsageError: the data cannot be partitioned as asked.
         EnvironmentLacksError: the data or the cache is not usable.
     """
-    for task, seeds in _distinct_tasks(cells):
+    for task, seeds in distinct_tasks(cells):
         try:
             registry.build("task", task).prepare(seeds)
         except OSError as error:
@@ -119,7 +146,8 @@ def probe(cells: Sequence[Cell], meter: str, jobs: int) -> "list[Probe | Failure
         return [failures.get(key) or _outcome(probes[key]) for key in numbered]
 
 
-def _distinct_tasks(cells: Iterable[Cell]) -> list[tuple[Mapping[str, Any], list[int]]]:
+def distinct_tasks(cells: Iterable[Cell]) -> list[tuple[Mapping[str, Any], list[int]]]:
+    """The tasks of `cells`, each once, with the seeds that they are run at."""
     tasks: dict[str, tuple[Mapping[str, Any], list[int]]] = {}
     for cell in cells:
         _, seeds = tasks.setdefault(str(cell.task), (cell.task, []))
@@ -205,8 +233,8 @@ def _outcome(future: "Future[Any]") -> Any:
 @contextmanager
 def _workers(jobs: int, meter: str) -> Iterator[ProcessPool]:
     # Libraries size their thread pools when they are imported, so the variables must be there before a worker starts.
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     jobs = effective_jobs(meter, jobs)
     with _deaf_children():
         pool = ProcessPool(max_workers=jobs, initializer=start_worker, initargs=[meter], context=get_context("spawn"))

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, AllowInfNan, Field, Strict, ValidationInfo, field_validator
 
 from harness import registry
 from harness.core.protocols import Task
@@ -57,6 +57,18 @@ class Record(Part):
         yield from repeated(rounds, ("updates_at",), rounds)
 
 
+class Resources(Part):
+    """What one cell asks of a cluster. No part of a cell: where it runs changes no fact.
+
+    Attributes:
+        cpus: CPUs, above 0; a cell computes on one thread.
+        gpus: GPUs, at least 0.
+    """
+
+    cpus: Annotated[float, *positive(1024)] = 1.0
+    gpus: Annotated[float, Strict(), AllowInfNan(False), AfterValidator(ranged(0, 1024))] = 0.0
+
+
 class Contrast(Part):
     """A comparison that is named before it is run: ``(sum over plus - sum over minus) / per``, seed by seed.
 
@@ -101,6 +113,7 @@ class BenchmarkSpec(Part):
         reference: name of the method that others are compared with; by default the first.
         seeds: evaluation seeds; a number n in the file stands for 0 to n - 1.
         meter: how energy is measured on this machine.
+        resources: what one cell asks of a cluster.
         record: what is kept of the updates themselves.
         contrasts: comparisons that are named before they are run.
         scenarios: what facts are priced under.
@@ -113,6 +126,7 @@ class BenchmarkSpec(Part):
     reference: str = Field(default_factory=lambda given: given["methods"][0].name if given.get("methods") else "")
     seeds: tuple[Annotated[int, *whole(0, 2**32 - 1)], ...]
     meter: Annotated[str, AfterValidator(_meter)] = "codecarbon"
+    resources: Resources = Field(default_factory=Resources)
     record: Record = Field(default_factory=Record)
     contrasts: tuple[Contrast, ...] = ()
     scenarios: Scenarios

@@ -13,7 +13,7 @@ from harness import cell as cell_module
 from harness.benchmark import PlannedCell, plan_cells
 from harness.cell import Failure
 from harness.core.errors import EnvironmentLacksError, UsageError
-from harness.runner import Event, prepare, run_missing
+from harness.runner import Event, LocalEngine, prepare, run_missing
 from harness.spec import BenchmarkSpec
 from harness.store import Store
 from harness.tasks import image_problem
@@ -89,7 +89,7 @@ def test_pretraining_is_done_once_for_all_cells_and_kept_with_the_results(
 
     def kinds(folder: Path) -> list[str]:
         events: list[Event] = []
-        assert benchmark.run(spec, folder, 1, events.append) == {}
+        assert benchmark.run(spec, folder, LocalEngine(1), events.append) == {}
         return [event.kind for event in events]
 
     assert kinds(tmp_path / "results").count("pretraining") == 1
@@ -149,7 +149,7 @@ def no_processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, obj
 
     class Pool:
         def __init__(self, **settings: object) -> None:
-            made.append(settings | {name: os.environ.get(name) for name in runner._THREAD_VARIABLES})
+            made.append(settings | {name: os.environ.get(name) for name in runner.THREAD_VARIABLES})
 
         active = True
 
@@ -168,7 +168,7 @@ def test_workers_are_limited_to_one_thread_and_the_caller_is_not(monkeypatch: py
     with no_processes(monkeypatch) as made, runner._workers(2, "cpu_time"):
         pass
     assert made[0]["max_workers"] == 2
-    assert [made[0][name] for name in runner._THREAD_VARIABLES] == ["1", "1", "1"]
+    assert [made[0][name] for name in runner.THREAD_VARIABLES] == ["1", "1", "1"]
     assert os.environ["OMP_NUM_THREADS"] == "7" and "MKL_NUM_THREADS" not in os.environ
 
 

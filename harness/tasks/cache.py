@@ -5,11 +5,14 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from platformdirs import user_cache_dir
+
+_NOTES: list[list[Path]] = []
 
 
 def cache_root() -> Path:
@@ -33,6 +36,8 @@ def make_once(folder: Path, make: Callable[[Path], None]) -> Path:
 
     Appears by one rename, so that a killed or parallel maker never leaves half an entry.
     """
+    for note in _NOTES:
+        note.append(folder)
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -47,3 +52,14 @@ def make_once(folder: Path, make: Callable[[Path], None]) -> Path:
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return folder
+
+
+@contextmanager
+def noted() -> Iterator[list[Path]]:
+    """The folders that `make_once` is asked for in the body of a ``with``, there already or not."""
+    folders: list[Path] = []
+    _NOTES.append(folders)
+    try:
+        yield folders
+    finally:
+        _NOTES.remove(folders)

@@ -1,0 +1,209 @@
+"""A cell on a node of a Ray cluster: a plain spec and references to data in, the files of a ledger out.
+
+Everything here runs in a Ray worker. A node needs the package and its dependencies, and neither the results folder nor
+the data sets. Rounds are told while they are done, so that what a lost node has spent is known.
+"""
+
+import functools
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from harness import registry
+from harness.cell import Failure, describe_failure, start_worker, worker_host, worker_meter, write_cell
+from harness.core.errors import UsageError
+from harness.core.protocols import EnergyMeter
+from harness.ledger import ROUNDS_FILE
+from harness.meters.cpu_time import Window
+from harness.plan import Cell
+from harness.shipment import Files, Shipment, code_digest, read_files, unpack
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all cells of a run share.
+
+    Attributes:
+        meter: kind of the meter.
+        shipment: data and pre-trained models.
+        alone: machines on which one cell runs at a time, as `NodeView.machine` names them.
+        is_forced: whether a meter of the whole machine may see cells beside its own.
+    """
+
+    meter: str
+    shipment: Shipment
+    alone: frozenset[str] = frozenset()
+    is_forced: bool = False
+
+
+@dataclass(frozen=True)
+class NodeView:
+    """What a node says of itself.
+
+    Attributes:
+        machine: digest of its host name; nodes of one machine say the same.
+        code: see `harness.shipment.code_digest`.
+        is_whole_machine: whether its meter sees every process of the machine.
+    """
+
+    machine: str
+    code: str
+    is_whole_machine: bool
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished cell.
+
+    Attributes:
+        attempt: the try that finished, as its lines named it.
+        files: the files of its ledger.
+    """
+
+    attempt: str
+    files: Files
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a running cell has written of one or more rounds.
+
+    Attributes:
+        cell_id: the cell.
+        attempt: tells its tries apart.
+        text: whole lines of JSON, see `harness.ledger.LedgerWriter`.
+    """
+
+    cell_id: str
+    attempt: str
+    text: str
+
+
+class Lines:
+    """An actor that keeps lines of running cells until the driver takes them."""
+
+    def __init__(self) -> None:
+        """Hold nothing."""
+        self._lines: list[Line] = []
+
+    def add(self, line: Line) -> None:
+        """Keep a line."""
+        self._lines.append(line)
+
+    def take(self) -> list[Line]:
+        """The lines that came in since the last call."""
+        lines, self._lines = self._lines, []
+        return lines
+
+
+def view(meter: str) -> NodeView:
+    """This node, before any cell runs on it."""
+    return NodeView(worker_host().machine, code_digest(), registry.build("meter", meter).is_whole_machine())
+
+
+def run(cell: Cell, cell_id: str, job: Job, lines: Any) -> Finished | Failure:
+    """Run `cell` here.
+
+    Args:
+        cell: what to run.
+        cell_id: its content address.
+        job: meter and data.
+        lines: the actor that takes lines.
+
+    Returns:
+        The files of its ledger, or why it failed: errors of a cell are told, not raised, so that Ray runs again only
+        what a lost node or a killed worker took with it.
+    """
+    try:
+        meter = _start(job)
+        with tempfile.TemporaryDirectory(prefix="harness-cell-") as name:
+            folder, attempt = Path(name), uuid.uuid4().hex
+            teller = _Teller(folder / ROUNDS_FILE, lines, cell_id, attempt)
+            write_cell(cell, cell_id, folder, meter, worker_host(), teller.tell)
+            return Finished(attempt, read_files(folder))
+    except Exception as error:
+        return describe_failure(error)
+
+
+def pretrain(task: Mapping[str, Any], job: Job) -> Files | Failure:
+    """Pre-train the model of `task` here. Returns the files of its folder, or why it failed."""
+    try:
+        meter = _start(job)
+        part = registry.build("task", task)
+        part.pretrain(meter)
+        return read_files(part.pretraining_folder())
+    except Exception as error:
+        return describe_failure(error)
+
+
+def _start(job: Job) -> EnergyMeter:
+    """Get data and worker ready. Returns the meter.
+
+    Raises:
+        EnvironmentLacksError: the code here is not that of the driver.
+        UsageError: the meter would see other cells, and the run was not told that it may.
+    """
+    import ray
+
+    unpack(job.shipment, ray.get)
+    _start_worker_once(job.meter)
+    meter = worker_meter(job.meter)
+    if not meter.is_whole_machine() or worker_host().machine in job.alone:
+        return meter
+    if not job.is_forced:
+        raise UsageError("this machine joined the cluster later, and its meter would see the cells beside; run again")
+    return SharedMeter(meter)
+
+
+@functools.cache
+def _start_worker_once(meter: str) -> None:
+    start_worker(meter)
+
+
+@dataclass(frozen=True)
+class SharedMeter:
+    """A meter of the whole machine with leave to see other cells beside its own; its scope says so.
+
+    Attributes:
+        meter: what measures.
+    """
+
+    kind: ClassVar[str] = "shared"
+
+    meter: EnergyMeter
+
+    def warm_up(self) -> None:
+        """As the meter."""
+        self.meter.warm_up()
+
+    def is_whole_machine(self) -> bool:
+        """It is."""
+        return True
+
+    @contextmanager
+    def window(self) -> Iterator[Window]:
+        """Measure the body of a ``with``."""
+        window = Window()
+        with self.meter.window() as own:
+            yield window
+        window.close(replace(own.reading, scope=f"{own.reading.scope}, other cells included"))
+
+
+class _Teller:
+    """Sends the lines of a running cell to the actor as they are written."""
+
+    def __init__(self, path: Path, lines: Any, cell_id: str, attempt: str) -> None:
+        self._path, self._lines, self._cell_id, self._attempt = path, lines, cell_id, attempt
+        self._told = 0
+
+    def tell(self) -> None:
+        with self._path.open("rb") as file:
+            file.seek(self._told)
+            text = file.read()
+        self._told += len(text)
+        # Nobody waits for the answer: a driver that does not hear of a round still gets the cell.
+        self._lines.add.remote(Line(self._cell_id, self._attempt, text.decode()))

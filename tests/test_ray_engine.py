@@ -1,0 +1,228 @@
+"""Cells on Ray, as far as it needs no cluster: what is refused, what is shipped, and what a node does with it."""
+
+import builtins
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness import ray_node, shipment
+from harness.cell import Failure, worker_host
+from harness.cli import run as run_command
+from harness.core.errors import EnvironmentLacksError, UsageError
+from harness.meters.cpu_time import CpuTimeMeter
+from harness.plan import cell_id
+from harness.ray_engine import RayEngine, _Run
+from harness.ray_node import Finished, Job, Line, Lines, NodeView, SharedMeter
+from harness.shipment import Shipment, code_digest, pack, read_files, unpack, write_files
+from harness.spec import BenchmarkSpec, Resources
+from harness.store import Store
+from harness.tasks import hub, prepared
+from harness.tasks.mnist import Mnist
+from tests.runs import BOTH_WAYS, FP32, planned, tiny, write_spec
+
+
+class Called:
+    """In place of an actor: `add.remote` calls."""
+
+    def __init__(self) -> None:
+        self.lines = Lines()
+        self.add = self
+
+    def remote(self, line: Line) -> None:
+        self.lines.add(line)
+
+
+@contextmanager
+def without(module: str) -> Iterator[None]:
+    """A machine on which a module is not installed."""
+    original = builtins.__import__
+
+    def refuse(name: str, *args: Any, **settings: Any) -> Any:
+        if name.partition(".")[0] == module:
+            raise ModuleNotFoundError(f"No module named {module!r}")
+        return original(name, *args, **settings)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, module, None)
+        patch.setattr(builtins, "__import__", refuse)
+        yield
+
+
+def test_without_the_extra_one_line_says_what_installs_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bench = write_spec(tiny(), tmp_path)
+    with without("ray"):
+        assert run_command(["compare", str(bench), "--engine", "ray", "--out", str(tmp_path / "results")]) == 5
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("error: --engine ray needs the extra cluster (")
+    assert said.endswith("install it with: pip install 'quantfl-harness[cluster]'")
+
+
+@pytest.mark.parametrize("option", [["--address", "auto"], ["--shared-meter"]])
+def test_what_only_ray_has_is_refused_without_it(
+    option: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(["compare", str(write_spec(tiny(), tmp_path)), *option]) == 2
+    assert capsys.readouterr().err == f"error: {option[0]} needs --engine ray\n"
+
+
+def test_resources_are_of_the_spec_and_of_no_cell() -> None:
+    large = tiny() | {"resources": {"cpus": 4}}
+    assert planned(tiny()) == planned(large)
+    assert BenchmarkSpec.model_validate(large).resources == Resources(cpus=4, gpus=0)
+
+
+def test_a_node_returns_the_files_of_a_ledger_and_tells_its_rounds(tmp_path: Path) -> None:
+    (cell,) = planned(tiny([BOTH_WAYS]))
+    actor = Called()
+    done = ray_node.run(cell.cell, cell.cell_id, Job("cpu_time", Shipment(code_digest())), actor)
+    assert isinstance(done, Finished)
+    assert {"status.json", "transfers.parquet", "scores.parquet"} <= set(done.files)
+    lines = actor.lines.take()
+    assert [line.text.count("\n") for line in lines] == [1, 1, 1, 1]
+    assert b"".join(line.text.encode() for line in lines) == done.files["rounds.jsonl"].tobytes()
+    assert {(line.cell_id, line.attempt) for line in lines} == {(cell.cell_id, done.attempt)}
+    assert actor.lines.take() == []
+
+
+def test_a_cell_that_fails_on_a_node_is_a_failure_and_no_exception() -> None:
+    (cell,) = planned(tiny())
+    broken = replace(cell.cell, task={**cell.cell.task, "clients": 0})
+    failed = ray_node.run(broken, cell.cell_id, Job("cpu_time", Shipment(code_digest())), Called())
+    assert isinstance(failed, Failure) and failed.error == "task.clients: must be 1 to 450 (got 0)"
+
+
+def test_a_node_with_other_code_runs_nothing() -> None:
+    (cell,) = planned(tiny())
+    failed = ray_node.run(cell.cell, cell.cell_id, Job("cpu_time", Shipment("other")), Called())
+    assert isinstance(failed, Failure) and failed.is_environment
+    assert failed.error.startswith("this node has another version of the harness")
+
+
+def test_prepared_data_is_shipped_once_and_only_to_who_lacks_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = [cell.cell for cell in planned(tiny([FP32, BOTH_WAYS], seeds=[0, 1]))]
+    sent: list[Any] = []
+    fetched: list[Any] = []
+
+    def send(files: Any) -> int:
+        sent.append(files)
+        return len(sent) - 1
+
+    def fetch(reference: int) -> Any:
+        fetched.append(reference)
+        return sent[reference]
+
+    shipped = pack(cells, send)
+    assert sorted(name.partition("-")[0] for name in shipped.folders) == ["data", "partition", "partition"]
+    here = {cell_id(cell): cell for cell in cells}
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "node"))
+    unpack(shipped, fetch)
+    unpack(shipped, fetch)
+    assert fetched == [0, 1, 2]
+    job = Job("cpu_time", shipped)
+    assert all(isinstance(ray_node.run(cell, key, job, Called()), Finished) for key, cell in here.items())
+
+
+def test_a_node_without_the_data_set_finds_what_was_prepared_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names of prepared folders depend on the digest of a data set, which is shipped in its place."""
+    (tmp_path / "mnist").mkdir()
+    (tmp_path / "mnist" / "train.parquet").write_bytes(b"the data")
+    monkeypatch.setenv("HARNESS_DATA", str(tmp_path))
+    monkeypatch.setattr(shipment, "prepare", lambda cells: None)
+    (cell,) = planned(tiny())
+    task = {"kind": "mnist", "model": "cnn", "clients": 90}
+    wanted = prepared._data_folder(Mnist()).name
+    shipped = pack([replace(cell.cell, task=task)], lambda files: None)
+    assert shipped.data_sets == {"mnist": hub.folder_digest(tmp_path / "mnist")}
+    monkeypatch.setenv("HARNESS_DATA", str(tmp_path / "nothing"))
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    unpack(shipped, lambda reference: {})
+    assert prepared._data_folder(Mnist()).name == wanted
+
+
+def test_files_survive_the_way(tmp_path: Path) -> None:
+    write_files(tmp_path, {"a.txt": np.frombuffer(b"one", np.uint8), "deep/b": np.zeros(0, np.uint8)})
+    assert {name: content.tobytes() for name, content in read_files(tmp_path).items()} == {
+        "a.txt": b"one",
+        "deep/b": b"",
+    }
+
+
+class Counting(CpuTimeMeter):
+    """Sees the whole machine."""
+
+    def is_whole_machine(self) -> bool:
+        return True
+
+
+def test_a_shared_meter_says_so_in_its_scope() -> None:
+    with SharedMeter(Counting()).window() as window:
+        pass
+    assert window.reading.scope == "this process and its children, other cells included"
+
+
+@pytest.mark.parametrize(
+    ("alone", "is_forced", "is_run"), [(True, False, True), (False, True, True), (False, False, False)]
+)
+def test_a_whole_machine_meter_runs_alone_or_with_leave(
+    alone: bool, is_forced: bool, is_run: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_node, "worker_meter", lambda kind: Counting())
+    (cell,) = planned(tiny())
+    machines = frozenset({worker_host().machine} if alone else ())
+    job = Job("cpu_time", Shipment(code_digest()), machines, is_forced)
+    assert isinstance(ray_node.run(cell.cell, cell.cell_id, job, Called()), Finished) is is_run
+
+
+class Nodes:
+    """In place of Ray: nodes that answer at once."""
+
+    def __init__(self, *nodes: tuple[float, NodeView]) -> None:
+        self._views = {str(place) * 16: view for place, (_, view) in enumerate(nodes)}
+        self._cpus = [cpus for cpus, _ in nodes]
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [
+            {"NodeID": key, "Alive": True, "Resources": {"CPU": cpus}}
+            for key, cpus in zip(self._views, self._cpus, strict=True)
+        ]
+
+    def look(self, key: str) -> NodeView:
+        return self._views[key]
+
+
+def examined(engine: RayEngine, nodes: Sequence[tuple[float, NodeView]], monkeypatch: pytest.MonkeyPatch) -> Any:
+    ray = Nodes(*nodes)
+    monkeypatch.setattr(_Run, "_look", lambda run, key: ray.look(key))
+    monkeypatch.setattr(_Run, "_outcome", lambda run, reference: reference)
+    return _Run(engine, ray, Store(Path("none")), "codecarbon", lambda event: None)._examined()  # type: ignore[arg-type]
+
+
+def node(machine: str, counts: bool = False, code: str | None = None) -> NodeView:
+    return NodeView(machine, code_digest() if code is None else code, counts)
+
+
+def test_cells_beside_each_other_under_a_counter_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two nodes of one machine are one machine; one CPU for each cell, or all for one, makes the difference."""
+    two_nodes = [(1, node("a", counts=True)), (1, node("a", counts=True)), (8, node("b"))]
+    with pytest.raises(UsageError, match="sees the whole machine on 1 of the cluster's machines, where up to 2 cells"):
+        examined(RayEngine("x"), two_nodes, monkeypatch)
+    assert examined(RayEngine("x", is_forced=True), two_nodes, monkeypatch) == {"b"}
+    assert examined(RayEngine("x", jobs=1), two_nodes, monkeypatch) == {"a", "b"}
+    assert examined(RayEngine("x", cpus=4), [(4, node("a", counts=True))], monkeypatch) == {"a"}
+
+
+def test_a_cluster_that_cannot_run_the_cells_is_told_before_any_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(EnvironmentLacksError, match="no node of the Ray cluster has 16 CPUs and 1 GPUs"):
+        examined(RayEngine("x", cpus=16, gpus=1), [(4, node("a"))], monkeypatch)
+    with pytest.raises(EnvironmentLacksError, match="node 00000000 of the Ray cluster has another version"):
+        examined(RayEngine("x"), [(4, node("a", code="older"))], monkeypatch)
