@@ -76,7 +76,7 @@ def run_rounds(
         if arrived:
             with watch.window(round, "aggregate"):
                 weights = shares[list(arrived)]
-                model, state = _aggregate(rule, layout, model, list(arrived.values()), weights, state, lr_scale)
+                model, state = aggregate(rule, layout, model, list(arrived.values()), weights, state, lr_scale)
         course.finish(facts.transfers[before:])
         recorder.finish(round, course.is_over)
         _score(problem, model, round, schedule.splits_due(round, course.is_over), facts)
@@ -106,7 +106,7 @@ def _update(trained: Float32, received: Float32, n_trained: int) -> Float32:
     return np.concatenate([trained[:n_trained] - received[:n_trained], trained[n_trained:]])
 
 
-def _aggregate(
+def aggregate(
     rule: ServerRule,
     layout: Layout,
     model: Float32,

@@ -1,6 +1,5 @@
 """Cells on Ray, as far as it needs no cluster: what is refused, what is shipped, and what a node does with it."""
 
-import builtins
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -41,16 +40,10 @@ class Called:
 @contextmanager
 def without(module: str) -> Iterator[None]:
     """A machine on which a module is not installed."""
-    original = builtins.__import__
-
-    def refuse(name: str, *args: Any, **settings: Any) -> Any:
-        if name.partition(".")[0] == module:
-            raise ModuleNotFoundError(f"No module named {module!r}")
-        return original(name, *args, **settings)
-
+    known = [name for name in sys.modules if name.startswith(f"{module}.")]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, module, None)
-        patch.setattr(builtins, "__import__", refuse)
+        for name in (module, *known):
+            patch.setitem(sys.modules, name, None)
         yield
 
 
