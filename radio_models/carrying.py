@@ -58,7 +58,7 @@ def carried(payload_bytes: Int64, direction: Direction, link: Link) -> Carriage:
     >>> taken.seconds, taken.uplink_mbit, taken.downlink_mbit
     (array([2.]), array([16.]), array([0.]))
     """
-    packets = packetise(payload_bytes, link.transport)
+    packets = packetise(payload_bytes, link.transport, direction)
     mbit_per_byte = BITS_PER_BYTE / BITS_PER_MBIT / (1 - link.retransmission_share)
     forward_mbit, reverse_mbit = packets.forward_bytes * mbit_per_byte, packets.reverse_bytes * mbit_per_byte
     rates = link.rate_up_mbps, link.rate_down_mbps

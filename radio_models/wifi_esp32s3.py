@@ -78,7 +78,7 @@ class WifiEsp32S3:
 
     def carry(self, payload_bytes: Int64, direction: Direction) -> Carriage:
         """Seconds of sending and receiving at the rate of the physical layer, and of listening around them."""
-        packets = packetise(payload_bytes, self.transport)
+        packets = packetise(payload_bytes, self.transport, direction)
         mbit_per_byte = BITS_PER_BYTE / BITS_PER_MBIT / (1 - self.retransmission_share)
         ways = packets.forward_bytes * mbit_per_byte, packets.reverse_bytes * mbit_per_byte
         uplink_mbit, downlink_mbit = ways if direction == "uplink" else ways[::-1]

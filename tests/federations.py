@@ -1,20 +1,23 @@
 """Real Flower federations on loopback: a SuperLink, SuperNodes behind counting proxies, and the app in `flower_app`."""
 
 import os
+import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import psutil
+
+from harness.core.types import Direction
 from tests.runs import REPOSITORY
-from tests.sockets import Wire, proxy
+from tests.sockets import Exchange, Wire, proxy
 
 _SCRIPTS = Path(sys.executable).parent
 
@@ -132,6 +135,77 @@ def _says(log: Path, text: str) -> bool:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    """End a process with all that it started, whatever session that is in."""
+    with suppress(psutil.NoSuchProcess):
+        parent = psutil.Process(process.pid)
+        for each in [*parent.children(recursive=True), parent]:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
     process.wait()
+
+
+@dataclass(frozen=True)
+class Framing:
+    """What stands around payloads on the sockets of all nodes, bytes of TCP streams.
+
+    Attributes:
+        n_messages: messages in each direction.
+        totals: by what exchanges are for: how many, bytes of requests, bytes of answers; payloads left out.
+    """
+
+    n_messages: int
+    totals: Mapping[str, tuple[int, int, int]]
+
+    def per_message(self, direction: Direction) -> tuple[float, float, float]:
+        """Exchanges, bytes beside the payload on its way, and bytes against its way."""
+        n_exchanges, up, down = (count / self.n_messages for count in self.totals[direction])
+        return (n_exchanges, up, down) if direction == "uplink" else (n_exchanges, down, up)
+
+    def __str__(self) -> str:
+        lines = [f"{'':10} {'exchanges':>9} {'requests B':>10} {'answers B':>10}   payloads left out"]
+        lines += [f"{name:10} {count:9} {up:10} {down:10}" for name, (count, up, down) in sorted(self.totals.items())]
+        for way in get_args(Direction):
+            lines.append(
+                "a message {}: {:.2f} exchanges, {:.0f} B with it, {:.0f} B against it".format(
+                    way, *self.per_message(way)
+                )
+            )
+        return "\n".join(lines)
+
+
+def framing(wires: Sequence[Wire]) -> Framing:
+    """Account for every byte of every exchange."""
+    totals: dict[str, list[int]] = {}
+    n_messages = 0
+    for wire in wires:
+        for exchange in wire.exchanges():
+            sent, received = chunks(exchange.request), chunks(exchange.response)
+            n_messages += len(sent)
+            total = totals.setdefault(_purpose(exchange), [0, 0, 0])
+            total[0] += 1
+            total[1] += len(exchange.request) - sum(map(len, sent))
+            total[2] += len(exchange.response) - sum(map(len, received))
+    return Framing(n_messages, {name: (count, up, down) for name, (count, up, down) in totals.items()})
+
+
+def chunks(stream: bytes) -> list[bytes]:
+    """The data of arrays in a stream, each as the app gave it to Flower."""
+    return [
+        stream[found.end() : found.end() + int(found.group(1))]
+        for found in re.finditer(rb"ArrayChunk  (\d+)\0", stream)
+    ]
+
+
+def _purpose(exchange: Exchange) -> str:
+    call = exchange.path.rpartition("/")[2]
+    if call == "pull-messages":
+        body = exchange.response.partition(b"\r\n\r\n")[2]
+        return "downlink" if b"train" in body else "polling"
+    known = {
+        "pull-object": "downlink",
+        "confirm-message-received": "downlink",
+        "push-messages": "uplink",
+        "push-object": "uplink",
+        "send-node-heartbeat": "polling",
+    }
+    return known.get(call, "once")

@@ -70,16 +70,37 @@ def test_a_coap_payload_past_4096_blocks_takes_three_bytes_of_option_value() -> 
     assert after[1] - before[1] == 36 + 2 + 3
 
 
+def test_a_flower_message_is_a_row_of_http_exchanges_that_differs_by_direction() -> None:
+    """20,000 B down: with 325 B of its answer's head 15 segments of 1448 B, and 8 more answers: 23, and 12 bare ACKs.
+
+    Forward 20,000 + 2930 + 23 x 52 B; back 9 requests of 8270 B together and 12 acknowledgements: 8270 + 21 x 52 B.
+    """
+    found = packetise(np.array([20_000]), "flower", "downlink")
+    assert (found.forward_bytes, found.reverse_bytes) == (20_000 + 2930 + 23 * 52, 8270 + 21 * 52)
+    assert (found.n_packets, found.n_reverse_packets) == (23, 21)
+    # Up, 1112 B of the head of its request: 15 and 7 more, 11 acknowledgements; back 8 answers of 1520 B together.
+    assert packets(20_000, "flower") == (20_000 + 8900 + 22 * 52, 1520 + 19 * 52, 22, 19)
+
+
 def test_without_a_transport_the_payload_goes_alone() -> None:
     assert packets(12_345, "none") == (12_345, 0, 1, 0)
 
 
 @pytest.mark.parametrize(
     ("transport", "forward", "back"),
-    [("none", 0, 0), ("tcp", 52, 52), ("tls", 74, 52), ("udp", 28, 0), ("coap", 36, 36), ("coaps", 65, 65)],
+    [
+        ("none", 0, 0),
+        ("tcp", 52, 52),
+        ("tls", 74, 52),
+        ("udp", 28, 0),
+        ("coap", 36, 36),
+        ("coaps", 65, 65),
+        ("flower", 9316, 2144),
+    ],
 )
 def test_an_empty_payload_still_takes_one_packet(transport: str, forward: int, back: int) -> None:
-    assert packets(0, transport)[:3] == (forward, back, 1)
+    n_packets = 8 if transport == "flower" else 1
+    assert packets(0, transport)[:3] == (forward, back, n_packets)
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -115,7 +136,9 @@ def test_the_payload_is_not_changed() -> None:
 def test_what_makes_no_sense_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"^payload_bytes must be at least 0, got -1$"):
         packetise(np.array([5, -1]), "tcp")
-    with pytest.raises(ValueError, match=r"^transport must be one of none, tcp, tls, udp, coap, coaps, got 'quic'$"):
+    with pytest.raises(
+        ValueError, match=r"^transport must be one of none, tcp, tls, udp, coap, coaps, flower, got 'quic'$"
+    ):
         packetise(np.array([5]), "quic")
 
 
@@ -123,4 +146,5 @@ def test_what_makes_no_sense_is_refused_by_name() -> None:
 def test_sizes_of_standards_are_points_with_a_source(transport: str) -> None:
     rows = inputs(transport)
     assert bool(rows) == (transport != "none")
-    assert all(row.low == row.typical == row.high and row.source.startswith("rfc") for row in rows)
+    standards = [row for row in rows if row.source != "flwr1_41"]
+    assert all(row.low == row.typical == row.high and row.source.startswith("rfc") for row in standards)
