@@ -1,6 +1,7 @@
-# make compare   set up .venv and run the quickstart benchmark
-# make test      set up .venv and run tests, linters, type checks and import contracts
-# make bench     time all codecs, and other projects' where they are installed, and pricing; some minutes
+# make compare        set up .venv and run the quickstart benchmark
+# make test           set up .venv and run tests, linters, type checks and import contracts
+# make bench          time all codecs, and other projects' where they are installed, and pricing; some minutes
+# make bench-beyond   time engines side by side, and plan to report at 10,000 cells and 100,000 clients; half an hour
 # With VENV= (empty) the active environment is used instead; its torch is never replaced.
 
 VENV ?= .venv
@@ -18,7 +19,7 @@ installed := $(VENV)/.installed
 extended := $(VENV)/.extended
 endif
 
-.PHONY: compare test bench active-environment active-environment-extended
+.PHONY: compare test bench bench-beyond active-environment active-environment-extended
 .DEFAULT_GOAL := compare
 
 compare: $(installed)
@@ -34,6 +35,11 @@ test: $(extended)
 bench: $(installed)
 	$(python) -W ignore -m tests.benchmarks.codec_speed
 	$(python) -W ignore -m tests.benchmarks.pricing_speed
+
+bench-beyond: $(extended)
+	$(python) -W ignore -m tests.benchmarks.engines
+	$(python) -W ignore -m tests.benchmarks.flower_wire
+	$(python) -W ignore -m tests.benchmarks.scale
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

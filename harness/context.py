@@ -117,6 +117,8 @@ def _testbed(
     readings = list({cell.result.cell_id: cell.result.ledger.reading for cell in priced}.values())
     joules = [reading.cpu_j for reading in readings if reading.cpu_j is not None]
     is_known = bool(readings) and len(joules) == len(readings)
+    # No rate holds for an attempt where machines differ: on which one it ran is not recorded.
+    has_one_rate = is_known and len({cell.result.ledger.host.machine for cell in priced}) == 1
     cpu_s = sum(reading.cpu_seconds for reading in readings)
     # Where nobody took the time of whole runs, it is not known of attempts either.
     attempts_cpu_s = math.nan if math.isnan(cpu_s) else sum(attempt.cpu_seconds for attempt in attempts)
@@ -124,7 +126,7 @@ def _testbed(
         "cells_j": sum(joules) if is_known else None,
         "cells_cpu_s": cpu_s,
         # A killed attempt has no reading: its CPU seconds are charged at the mean rate of the finished cells.
-        "attempts_j": attempts_cpu_s * sum(joules) / cpu_s if is_known else None,
+        "attempts_j": attempts_cpu_s * sum(joules) / cpu_s if has_one_rate or (is_known and not attempts) else None,
         "attempts_cpu_s": attempts_cpu_s,
         "n_attempts": len(attempts),
         "pretraining": [

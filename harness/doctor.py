@@ -36,7 +36,17 @@ class Check:
 
 def examine() -> list[Check]:
     """All checks, in the order in which they matter; takes a few seconds."""
-    checks: list[Callable[[], Iterator[Check]]] = [_python, _torch, _cores, _memory, _disk, _cpu_energy, _gpu, _data]
+    checks: list[Callable[[], Iterator[Check]]] = [
+        _python,
+        _torch,
+        _cores,
+        _memory,
+        _disk,
+        _cpu_energy,
+        _gpu,
+        _data,
+        _extras,
+    ]
     return [found for check in checks for found in check()]
 
 
@@ -126,3 +136,12 @@ def _data() -> Iterator[Check]:
     else:
         remedy = "put parquet files in a folder mnist and set HARNESS_DATA to the folder above it"
         yield Check("data, mnist", "note", "no folder; would be loaded from the hub on first use", remedy)
+
+
+def _extras() -> Iterator[Check]:
+    for package, extra, use in (("ray", "cluster", "cells on Ray"), ("flwr", "flower", "codecs in Flower apps")):
+        try:
+            yield Check(f"extra {extra}", "ok", f"{package} {version(package)}: {use}")
+        except PackageNotFoundError:
+            remedy = f"for {use}: pip install 'quantfl-harness[{extra}]'"
+            yield Check(f"extra {extra}", "ok", f"{package} is not installed; optional", remedy)

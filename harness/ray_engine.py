@@ -8,6 +8,7 @@ progress is shown, and lost tries count in the footprint of the benchmark.
 
 import logging
 import os
+import socket
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -30,6 +31,7 @@ from harness.tasks.cache import cache_root, make_once
 
 _TICK_S = 0.25
 _TRIES_AFTER_LOSS = 3
+_CONNECT_S = 10.0
 _LOCAL_STORE_BYTES = 100_000_000
 """Ray's object store where driver and workers share the cache: it carries ledgers only."""
 
@@ -66,6 +68,7 @@ class RayEngine:
         if not missing:
             return {}
         ray = require("ray", "cluster", "--engine ray")
+        _check_reachable(self.address)
         on_event(Event("starting"))
         with self._connected(ray):
             return _Run(self, ray, store, meter, on_event).all(missing)
@@ -105,6 +108,24 @@ class RayEngine:
             worker.print_to_stdstream = printer
             os.environ.clear()
             os.environ.update(before)
+
+
+def _check_reachable(address: str | None) -> None:
+    """Refuse an address at which nobody listens: Ray itself waits for minutes.
+
+    Raises:
+        UsageError: it is no address.
+        EnvironmentLacksError: nobody listens there.
+    """
+    if address in (None, "auto", "local"):
+        return
+    host, _, port = str(address).removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        raise UsageError(f"--address {address}: no address; auto, HOST:PORT or ray://HOST:PORT is needed")
+    try:
+        socket.create_connection((host, int(port)), _CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        raise EnvironmentLacksError(f"no Ray cluster at {address}: {error}") from error
 
 
 @dataclass

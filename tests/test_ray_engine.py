@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from harness import ray_node, shipment
+from harness import context, ray_node, shipment
 from harness.cell import Failure, worker_host
 from harness.cli import run as run_command
 from harness.core.errors import EnvironmentLacksError, UsageError
@@ -20,9 +21,10 @@ from harness.ray_engine import RayEngine, _Run
 from harness.ray_node import Finished, Job, Line, Lines, NodeView, SharedMeter
 from harness.shipment import Shipment, code_digest, pack, read_files, unpack, write_files
 from harness.spec import BenchmarkSpec, Resources
-from harness.store import Store
+from harness.store import Attempt, Store
 from harness.tasks import hub, prepared
 from harness.tasks.mnist import Mnist
+from tests.ledgers import make_ledger
 from tests.runs import BOTH_WAYS, FP32, planned, tiny, write_spec
 
 
@@ -62,6 +64,25 @@ def test_what_only_ray_has_is_refused_without_it(
 ) -> None:
     assert run_command(["compare", str(write_spec(tiny(), tmp_path)), *option]) == 2
     assert capsys.readouterr().err == f"error: {option[0]} needs --engine ray\n"
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(
+    ("address", "code", "said"),
+    [
+        ("127.0.0.1:9", 5, "no Ray cluster at 127.0.0.1:9: "),
+        ("ray://somewhere", 2, "--address ray://somewhere: no address; "),
+    ],
+)
+def test_an_address_at_which_nobody_answers_is_told_at_once(
+    address: str, code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("ray")
+    bench = str(write_spec(tiny(), tmp_path))
+    assert (
+        run_command(["compare", bench, "--engine", "ray", "--address", address, "--out", str(tmp_path / "out")]) == code
+    )
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"error: {said}")
 
 
 def test_resources_are_of_the_spec_and_of_no_cell() -> None:
@@ -219,3 +240,21 @@ def test_a_cluster_that_cannot_run_the_cells_is_told_before_any_is_begun(monkeyp
         examined(RayEngine("x", cpus=16, gpus=1), [(4, node("a"))], monkeypatch)
     with pytest.raises(EnvironmentLacksError, match="node 00000000 of the Ray cluster has another version"):
         examined(RayEngine("x"), [(4, node("a", code="older"))], monkeypatch)
+
+
+def test_tries_are_not_charged_at_a_rate_of_several_machines() -> None:
+    """Joules of an attempt are its CPU seconds at the rate of the finished cells: 4 J for 1 s, on one machine only."""
+    attempt = Attempt("x", "killed", "", 1, cpu_seconds=2.0)
+
+    def spent(*machines: str) -> Any:
+        ledgers = [make_ledger() for _ in machines]
+        cells = [
+            SimpleNamespace(
+                result=SimpleNamespace(cell_id=name, ledger=replace(ledger, host=replace(ledger.host, machine=name)))
+            )
+            for name, ledger in zip(machines, ledgers, strict=True)
+        ]
+        return context._testbed(cells, [attempt], [])["attempts_j"]  # type: ignore[arg-type]
+
+    assert spent("a") == 8.0
+    assert spent("a", "b") is None

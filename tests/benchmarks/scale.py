@@ -2,9 +2,9 @@
 
 ``python -m tests.benchmarks.scale [--cells N] [--clients N]`` prints one table; by default 10,000 cells and 100,000
 clients. Cells are generated: of each of twenty methods one is run on the tiny digits task, and its ledger stands for
-its other seeds too. The cell with many clients is invented: every client takes part once, 1,000 in a round, and all were
-given the model before. Every step runs in a process of its own; CPU seconds and peak memory are that process's, and
-``steps`` is what grew since a tenth of the size: 10 is linear.
+its other seeds too. The cell with many clients is invented: every client takes part once, 1,000 in a round, and all
+were given the model before. Every step runs in a process of its own, whose CPU seconds and peak memory these are,
+imports included. Beside them stands how they grew since a tenth of the size; x10 is linear.
 """
 
 import argparse
@@ -119,10 +119,6 @@ def plan(folder: Path) -> None:
     assert all(store.is_finished(cell.cell_id) for cell in benchmark.plan_cells(spec))
 
 
-def price(folder: Path) -> None:
-    benchmark.price(folder)
-
-
 def tables(folder: Path) -> None:
     benchmark.write_tables(benchmark.price(folder), folder)
 
@@ -141,7 +137,7 @@ def measured(make: Callable[[int, Path], None], size: int) -> dict[str, Taken]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         taken = {"write ledgers": alone(make, size, folder)}
-        for title, step in (("plan", plan), ("price", price), ("price and write tables", tables), ("report", report)):
+        for title, step in (("plan", plan), ("price and write tables", tables), ("report", report)):
             taken[title] = alone(step, folder)
         taken["on disk"] = Taken(0.0, sum(path.stat().st_size for path in folder.glob("cells/**/*")) / 1e6)
     return taken
@@ -153,17 +149,16 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=10_000)
     parser.add_argument("--clients", type=int, default=100_000)
     options = parser.parse_args()
-    table = Table("what", "step", "CPU s", "peak MB", "CPU s at a tenth", "grew", title="Scale")
+    table = Table("what", "step", "CPU s", "grew", "peak MB", "grew", title="Scale")
     for name, make, size in (("cells", many_cells, options.cells), ("clients", many_clients, options.clients)):
         if not size:
             continue
         small, large = measured(make, size // 10), measured(make, size)
         for step, taken in large.items():
             before = small[step]
-            grew = f"x{taken.cpu_s / before.cpu_s:.1f}" if before.cpu_s else ""
-            table.add_row(
-                f"{size:,} {name}", step, f"{taken.cpu_s:.1f}", f"{taken.peak_mb:.0f}", f"{before.cpu_s:.1f}", grew
-            )
+            cells = ("", "") if step == "on disk" else (f"{taken.cpu_s:.1f}", f"x{taken.cpu_s / before.cpu_s:.1f}")
+            memory = f"{taken.peak_mb:.0f}", f"x{taken.peak_mb / before.peak_mb:.1f}"
+            table.add_row(f"{size:,} {name}", step, *cells, *memory)
     Console(width=110).print(table)
 
 

@@ -28,7 +28,7 @@ from tests.faults import fault
 from tests.runs import BOTH_WAYS, FP32, PoolHere, digests, tiny, write_spec
 
 COMMANDS = sorted(typer.main.get_command(cli.app).commands)
-HEAVY = ("torch", "pandas", "scipy", "matplotlib", "datasets", "sklearn", "codecarbon")
+HEAVY = ("torch", "pandas", "scipy", "matplotlib", "datasets", "sklearn", "codecarbon", "ray", "flwr")
 
 
 @pytest.fixture
