@@ -91,6 +91,8 @@ class RayEngine:
                 "num_cpus": max(1, round((self.jobs or default_jobs()) * self.cpus)),
                 "object_store_memory": _LOCAL_STORE_BYTES,
                 "_node_ip_address": "127.0.0.1",
+                # By default a worker that the kernel's memory ran out under is started again for ever.
+                "_system_config": {"task_oom_retries": _TRIES_AFTER_LOSS},
             }
         worker = ray._private.worker
         printer = worker.print_to_stdstream

@@ -1,8 +1,8 @@
 """Engines side by side: a study of twelve MNIST cells with one job, two jobs, and Ray with two CPUs, in one run.
 
-``python -m tests.benchmarks.engines [--rounds N]`` prints wall seconds of the whole command, start of workers and report
-included, and checks that all engines leave the same facts. Data is prepared before. Beside stands how many of the
-machine's CPUs were busy on average: more than the engine asked for is other work, and makes the row worthless.
+``python -m tests.benchmarks.engines [--rounds N]`` prints wall seconds of the whole command, start of workers and
+report included, and checks that all engines leave the same facts. Data is prepared before. Beside stands how many of
+the machine's CPUs were busy on average: more than the engine asked for is other work, and makes the row worthless.
 """
 
 import argparse
