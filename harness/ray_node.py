@@ -20,6 +20,7 @@ from harness.core.protocols import EnergyMeter
 from harness.ledger import ROUNDS_FILE
 from harness.meters.cpu_time import Window
 from harness.plan import Cell
+from harness.simulation import training_settings
 from harness.shipment import Files, Shipment, code_digest, read_files, unpack
 
 
@@ -123,7 +124,8 @@ def run(cell: Cell, cell_id: str, job: Job, lines: Any) -> Finished | Failure:
         with tempfile.TemporaryDirectory(prefix="harness-cell-") as name:
             folder, attempt = Path(name), uuid.uuid4().hex
             teller = _Teller(folder / ROUNDS_FILE, lines, cell_id, attempt)
-            write_cell(cell, cell_id, folder, meter, worker_host(), teller.tell)
+            registry.build("task", cell.task).compute_activations(cell.seed, training_settings(cell))
+            write_cell(cell, cell_id, folder, meter, worker_host(), after_round=teller.tell)
             return Finished(attempt, read_files(folder))
     except Exception as error:
         return describe_failure(error)
