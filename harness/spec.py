@@ -81,6 +81,7 @@ class Contrast(Part):
         minus: names of as many other methods.
         quantity: what is compared; differences of accuracies, and of the natural logarithms of bits.
         per: what the difference of the sums is divided by, 1 to 10,000.
+        primary: whether it is tested; p values of all that are, are corrected for their number.
     """
 
     name: Name
@@ -88,6 +89,7 @@ class Contrast(Part):
     minus: Annotated[tuple[str, ...], AfterValidator(not_empty)]
     quantity: Literal["validation_accuracy", "test_accuracy", "uplink_bits", "total_bits"] = "validation_accuracy"
     per: Annotated[int, *whole(1, 10_000)] = 1
+    primary: bool = True
 
     @classmethod
     def clashes(cls, values: Mapping[str, Any]) -> Iterator[Clash]:

@@ -187,9 +187,22 @@ def _interval(values: NDArray[np.float64], scale: float, *, is_counted: bool = T
         if not is_counted:
             return Interval(n, estimate, None, None, NO_SPREAD)
         return Interval(n, estimate, estimate, estimate, DETERMINISTIC)
-    quantile = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2))
-    half = quantile * float(values.std(ddof=1)) / math.sqrt(n)
+    half = float(half_width(values))
     return Interval(n, estimate, estimate - half, estimate + half)
+
+
+def half_width(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Half the width of the t interval of the mean.
+
+    How often it covers the mean of normal and of skewed data is simulated by the tests and printed in the README;
+    because of the latter, costs are compared by their logarithms.
+
+    Args:
+        values: shape (..., n): n seeds, at least 2, of each of any number of samples.
+    """
+    n = values.shape[-1]
+    quantile = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2))
+    return np.asarray(quantile * values.std(axis=-1, ddof=1) / math.sqrt(n))
 
 
 def _checked(values: Sequence[float]) -> NDArray[np.float64]:

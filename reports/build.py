@@ -17,7 +17,10 @@ from reports.sections.formulas import formulas
 from reports.sections.headline import headline
 from reports.sections.method import method
 from reports.sections.missing import missing
+from reports.sections.pareto import pareto
+from reports.sections.power import power
 from reports.sections.provenance import provenance
+from reports.sections.reaching import reaching
 from reports.sections.robustness import robustness
 from reports.sections.testbed import testbed
 from reports.sections.timing import timing
@@ -27,7 +30,10 @@ SECTIONS: tuple[Callable[[Tables], Section | None], ...] = (
     headline,
     bits,
     accuracy,
+    pareto,
     contrasts,
+    power,
+    reaching,
     update_statistics,
     deployment,
     timing,

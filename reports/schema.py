@@ -35,8 +35,8 @@ class Tables:
     Attributes:
         cells, trajectories, breakdown, usage, footprint, schedule, boundary, groups, endurance, targets, uncertainty,
             ratios, variance, ranks, break_even, formulas, compute, pairs, methods, budgets, contrasts, shadows,
-            provisioning, statistics, initialisations: data frames with the columns of `TABLES`. Many have no rows
-            where a definition asks for none.
+            provisioning, statistics, initialisations, seeds, pareto: data frames with the columns of `TABLES`. Many
+            have no rows where a definition asks for none.
         context: the content of ``context.json``.
     """
 
@@ -65,6 +65,8 @@ class Tables:
     provisioning: pd.DataFrame
     statistics: pd.DataFrame
     initialisations: pd.DataFrame
+    seeds: pd.DataFrame
+    pareto: pd.DataFrame
     context: Mapping[str, Any]
 
     @cached_property

@@ -40,7 +40,7 @@ def add_extras(folder: Path, provisioning: str = "factory", n_tensors: int = 0) 
     context["spec"]["contrasts"] = named
     context["scenarios"]["provisioning"] = provisioning
     (folder / "context.json").write_text(json.dumps(context), encoding="utf-8")
-    rows = contrasts.contrast_rows(cells, [SimpleNamespace(**entry) for entry in named])
+    rows = contrasts.contrast_rows(cells, [SimpleNamespace(primary=True, **entry) for entry in named])
     coded = cells[cells["method"].isin(names[1:3])]
     _give(folder, names[1:3])
     _write(folder, "contrasts", rows)

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from harness import budgets, statistics
+from harness.pareto import pareto_rows
+from harness.pilot import pilot_rows
 from reports.columns import METHOD_BITS, METHOD_QUANTITIES, TABLES
 
 NAMES = ("fp32", "QuantFL 6-bit", "QuantFL both ways", "EF-SignSGD")
@@ -72,6 +74,9 @@ def write_tables(
     frames["methods"] = _methods(frames["cells"])
     reached = budgets.budget_rows(frames["cells"], frames["trajectories"], names[0])
     frames["budgets"] = pd.DataFrame(reached, columns=list(TABLES["budgets"]))
+    frames["pareto"] = pd.DataFrame(pareto_rows(frames["cells"], frames["breakdown"]), columns=list(TABLES["pareto"]))
+    planned = pilot_rows(frames["cells"], dict.fromkeys(names[1:], names[0]))
+    frames["seeds"] = pd.DataFrame(planned, columns=list(TABLES["seeds"]))
     frames["pairs"] = _pairs(frames["cells"], frames["breakdown"], names, radios)
     for name, frame in frames.items():
         frame.to_csv(folder / f"{name}.csv", index=False)

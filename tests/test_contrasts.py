@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from harness import statistics
-from harness.contrasts import LOGARITHM, NO_SEED, POINTS, contrast_rows
+from harness.contrasts import EXPLORATORY, LOGARITHM, NO_SEED, POINTS, contrast_rows
 
 T_ONE_DEGREE = 12.706204736
 """Quantile 0.975 of Student's t with one degree of freedom."""
@@ -26,8 +26,11 @@ def cells(skip: tuple[tuple[str, int], ...] = ()) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def contrast(plus: str, minus: str, quantity: str = "test_accuracy", per: int = 1) -> SimpleNamespace:
-    return SimpleNamespace(name=f"{plus}-{minus}", plus=tuple(plus), minus=tuple(minus), quantity=quantity, per=per)
+def contrast(
+    plus: str, minus: str, quantity: str = "test_accuracy", per: int = 1, *, primary: bool = True
+) -> SimpleNamespace:
+    sides = {"plus": tuple(plus), "minus": tuple(minus)}
+    return SimpleNamespace(name=f"{plus}-{minus}", **sides, quantity=quantity, per=per, primary=primary)
 
 
 def row(*arguments: Any, frame: pd.DataFrame | None = None, **settings: Any) -> dict[str, Any]:
@@ -75,3 +78,39 @@ def test_they_come_in_the_order_of_the_definition() -> None:
     assert [found["name"] for found in rows] == ["b-a", "a-b"]
     assert rows[0]["estimate"] == pytest.approx(-rows[1]["estimate"])
     assert contrast_rows(cells(), []) == []
+
+
+def many(n_seeds: int) -> pd.DataFrame:
+    rows = [
+        {"method": method, "seed": seed, "test_accuracy": base + 0.001 * (seed % 3) * (method == "a"), "uplink_bits": 1}
+        for method, base in (("a", 0.9), ("b", 0.8), ("c", 0.8))
+        for seed in range(n_seeds)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_primary_contrasts_are_one_family() -> None:
+    """Seven seeds reach 2 / 128; two contrasts double it, which is still below 0.05, and a third is not tested."""
+    named = [contrast("a", "b"), contrast("a", "c"), contrast("c", "a", primary=False)]
+    first, second, third = contrast_rows(many(7), named)
+    for found in (first, second):
+        assert (found["role"], found["verdict"]) == ("primary", "significant")
+        assert (found["sign_flip_p"], found["sign_flip_holm_p"]) == (2 / 128, 4 / 128)
+        assert found["t_p"] < found["t_holm_p"] < 0.05
+    assert (third["role"], third["verdict"], third["t_p"]) == ("secondary", EXPLORATORY, None)
+    assert third["estimate"] == pytest.approx(-second["estimate"])
+
+
+def test_too_few_seeds_get_no_word_of_significance() -> None:
+    (found,) = contrast_rows(many(5), [contrast("a", "b")])
+    assert found["t_p"] < 0.001
+    assert found["verdict"] == "no test: 5 seeds cannot reach p < 0.05, 6 can"
+
+
+def test_a_contrast_without_seeds_still_counts_in_its_family() -> None:
+    finished = contrast_rows(many(7), [contrast("a", "b")])
+    frame = many(7)
+    frame = frame[(frame["method"] != "c") | (frame["seed"] < 0)]
+    with_missing = contrast_rows(frame, [contrast("a", "b"), contrast("a", "c")])
+    assert with_missing[0]["t_holm_p"] == pytest.approx(2 * finished[0]["t_holm_p"])
+    assert with_missing[1]["verdict"].startswith("no test: 0 seeds")

@@ -8,7 +8,7 @@ from typing import Any
 from reports import lookup, phrases
 from reports.document import Block, Bullets, Cell, Column, Paragraph, Section, Table
 from reports.lookup import Estimate
-from reports.numbers import MINUS
+from reports.numbers import MINUS, absent, is_known, significant
 from reports.schema import Tables
 
 _QUANTITIES = {
@@ -17,6 +17,15 @@ _QUANTITIES = {
     "uplink_bits": "uplink bits",
     "total_bits": "total bits",
 }
+
+RULE = (
+    "Contrasts that the definition calls primary, as all are unless it says otherwise, are tested twice: by Student’s "
+    "t test, and by the exact permutation of the signs of the differences, which takes nothing to be normal. P values "
+    "are two-sided, and corrected after Holm for the number of primary contrasts. A contrast is called significant "
+    "only if both corrected values are below 0.05; where so few seeds cannot bring the second there, no such word "
+    "falls."
+)
+"""How contrasts are tested, in words."""
 
 _MANY = 2
 """Methods on a side beyond which they are counted; the definition and `spec.yaml` name them all."""
@@ -32,6 +41,8 @@ class Contrast:
         formula: its methods with their signs.
         unit: ``points``, or ``factor`` for bits.
         estimate: in `unit`, over the seeds that all its methods have.
+        tests: p values of the t test and of the permutation of signs, each with the one after Holm.
+        verdict: what they say.
     """
 
     name: str
@@ -39,6 +50,8 @@ class Contrast:
     formula: str
     unit: str
     estimate: Estimate
+    tests: tuple[Cell, Cell]
+    verdict: str
 
     @property
     def cell(self) -> Cell:
@@ -55,7 +68,7 @@ def contrasts(tables: Tables) -> Section | None:
         "The comparisons that the definition names, which is for its author to do before anything is run; every other "
         "comparison in this report is exploratory. Seed by seed, the methods are added and subtracted as shown. "
         "Intervals are 95 % t intervals over the seeds that all methods of a contrast have finished, not corrected for "
-        "the number of contrasts."
+        f"the number of contrasts. {RULE}"
     )
     blocks: list[Block] = [Paragraph(text), Bullets(tuple(map(sentence, found)))]
     table = contrast_table(tables)
@@ -74,6 +87,9 @@ def contrast_table(tables: Tables) -> Table | None:
         Column("n", "Seeds"),
         Column("estimate", "Estimate", phrases.CONFIDENCE),
         Column("unit", "Unit", is_number=False),
+        Column("t_p", "p, t test", "after Holm below"),
+        Column("sign_flip_p", "p, signs", "after Holm below"),
+        Column("verdict", "Verdict", is_number=False),
     )
     rows = tuple(
         (
@@ -83,6 +99,8 @@ def contrast_table(tables: Tables) -> Table | None:
             Cell(str(contrast.estimate.n), value=float(contrast.estimate.n)),
             contrast.cell,
             Cell(contrast.unit),
+            *contrast.tests,
+            Cell(contrast.verdict),
         )
         for contrast in found
     )
@@ -104,6 +122,8 @@ def named_contrasts(tables: Tables) -> list[Contrast]:
             formulas.get(str(row["name"]), "not recorded"),
             "points" if row["unit"] == "points" else "factor",
             _estimate(row),
+            (_p_cell(row, "t"), _p_cell(row, "sign_flip")),
+            str(row["verdict"]),
         )
         for row in lookup.records(tables.contrasts)
     ]
@@ -127,6 +147,23 @@ def _estimate(row: Mapping[str, Any]) -> Estimate:
         return found
     value, low, high = (None if end is None else math.exp(end) for end in (found.value, found.low, found.high))
     return Estimate(found.n, value, low, high, found.note)
+
+
+def _p_cell(row: Mapping[str, Any], test: str) -> Cell:
+    """The p value of a test, with the corrected one below it."""
+    p, corrected = (row[f"{test}{which}_p"] for which in ("", "_holm"))
+    if not is_known(p):
+        return absent("no test")
+    return Cell(p_text(p), p_text(corrected) if is_known(corrected) else "", float(p))
+
+
+def p_text(p: float) -> str:
+    """A p value with two digits; small ones are not told apart.
+
+    >>> p_text(0.0312), p_text(0.000012), p_text(1.0)
+    ('0.031', '< 0.001', '1')
+    """
+    return "1" if p == 1 else significant(p, 2) if p >= 0.001 else "< 0.001"
 
 
 def _formula(entry: Mapping[str, Any]) -> str:
