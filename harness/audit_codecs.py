@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness import registry
-from harness.core.errors import SpecError, UsageError
+from harness.core.errors import EnvironmentLacksError, SpecError, UsageError
 from harness.core.protocols import Codec
 from harness.problems import shown
 from harness.yaml12 import dump_yaml, read_yaml
@@ -57,7 +57,7 @@ def all_codecs() -> tuple[list[Named], list[str]]:
     for name in registry.choices("codec"):
         try:
             named = Named(name, registry.build("codec", name))
-        except UsageError:
+        except (UsageError, EnvironmentLacksError):
             without.append(name)
             continue
         found.setdefault(named.settings, named)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import registry
+from harness import part_files, registry
 from harness.accounting import account
 from harness.assumed import assumptions_of
 from harness.core.errors import UsageError
@@ -15,10 +15,11 @@ from harness.open_folder import OPEN_FILE, is_open
 from harness.plan import Cell, cell_id, expand
 from harness.scenarios import CustomGrid, Scenarios
 from harness.spec import BenchmarkSpec
-from harness.specfile import dump_spec, load_spec
+from harness.specfile import load_spec
 from harness.store import Attempt, IndexEntry, Store
 from harness.study import Study, compared_with, study_of
 from harness.values import slug
+from harness.yaml12 import dump_yaml
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,12 +80,17 @@ def run(
         # A definition that cannot run must not replace the index of one that did.
         on_event(runner.Event("preparing"))
         runner.prepare(missing.values())
-        write_text(folder / "spec.yaml", dump_spec(_with_own_series(spec, folder)))
+        write_text(folder / "spec.yaml", _own_definition(spec, folder))
         store.write_index([IndexEntry(cell.method, cell.cell.seed, cell.cell_id) for cell in planned])
         try:
             return engine(missing, store, spec.meter, on_event)
         finally:
             store.write_pretraining(_pretraining_records(planned))
+
+
+def _own_definition(spec: BenchmarkSpec, folder: Path) -> str:
+    """The resolved definition, with copies in a results folder of all files that it names."""
+    return dump_yaml(part_files.with_copies(_with_own_series(spec, folder).resolved(), folder))
 
 
 def _with_own_series(spec: BenchmarkSpec, folder: Path) -> BenchmarkSpec:
@@ -269,6 +275,7 @@ def write_tables(priced: Priced, folder: Path) -> Path:
 
 def render(tables: Path, folder: Path) -> list[Path]:
     """Write the reports of a tables folder into `folder`. Returns what was written: files, and the figures' folder."""
+    from harness.extra_sections import extra_sections
     from reports.bibliography import write_bibtex
     from reports.build import report_of
     from reports.figure_files import write_figures
@@ -280,7 +287,7 @@ def render(tables: Path, folder: Path) -> list[Path]:
     from reports.schema import read_tables
 
     read = read_tables(tables)
-    report = report_of(read)
+    report = report_of(read, extra_sections(read.context))
     names = ("report.md", "report.html", "report.tex", "numbers.tex", "references.bib")
     sheet, page, paper, numbers, sources = (folder / name for name in names)
     write_markdown(report, sheet)

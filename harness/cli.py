@@ -280,7 +280,7 @@ def list_parts(
         str | None,
         typer.Argument(
             help="benchmarks, codecs, radios, tasks, servers, meters, devices, batteries, supplies, formulas, "
-            "verdicts or grids.",
+            "verdicts, sections or grids.",
             autocompletion=completion.lists,
         ),
     ] = None,

@@ -8,15 +8,24 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness import carbon, devices, registry, specfile, supply
-from harness.core.errors import UsageError
+from harness import carbon, devices, plugins, registry, specfile, supply
+from harness.core.errors import EnvironmentLacksError, UsageError
 from harness.problems import did_you_mean
 from harness.schema import attribute_texts
 from radio_models import published, verdicts
 
 _TABLES = {"codecs": "codec", "radios": "radio", "tasks": "task", "servers": "server", "meters": "meter"}
-LISTS = ("benchmarks", *_TABLES, "devices", "batteries", "supplies", "formulas", "verdicts", "grids")
+LISTS = ("benchmarks", *_TABLES, "devices", "batteries", "supplies", "formulas", "verdicts", "sections", "grids")
 """What can be listed."""
+
+
+def _section_rows() -> Iterable[tuple[str, ...]]:
+    from reports.build import SECTIONS
+
+    for section in SECTIONS:
+        yield section.__name__, _first_line(section)
+    for plugin in plugins.accepted("section").values():
+        yield plugin.name, _told(plugin)
 
 
 _PLAIN: Mapping[str, Callable[[], Iterable[tuple[str, ...]]]] = {
@@ -26,6 +35,7 @@ _PLAIN: Mapping[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     "supplies": lambda: ((name, supply.supply(name).title) for name in supply.names()),
     "formulas": lambda: ((each.kind, each.title, each.form) for each in published.formulas()),
     "verdicts": lambda: ((each.kind, each.title, each.why_not) for each in verdicts.verdicts()),
+    "sections": _section_rows,
     "grids": lambda: (
         (code, place.name, f"{place.g_per_kwh:g} gCO2e/kWh", str(place.year))
         for code, place in sorted(carbon.table().items())
@@ -55,6 +65,8 @@ def print_list(what: str | None, name: str | None = None) -> None:
         for row in rows(each):
             table.add_row(*map(Text, row))
         console.print(table)
+        for line in _refused(each):
+            console.print(Text(line, style="yellow"))
 
 
 def names(what: str) -> list[str]:
@@ -67,8 +79,27 @@ def rows(what: str) -> Sequence[tuple[str, ...]]:
     if what in _PLAIN:
         return list(_PLAIN[what]())
     table = _TABLES[what]
-    parts = [(name, _first_line(registry.load(table, name))) for name in registry.names(table)]
-    return [*parts, *((name, _preset_line(table, name)) for name in registry.PRESETS.get(table, ()))]
+    ours = [(name, _first_line(registry.load(table, name))) for name in registry.TABLES[table]]
+    presets = [(name, _preset_line(table, name)) for name in registry.PRESETS.get(table, ())]
+    others = plugins.accepted(table, registry.taken(table)).values()
+    return [*ours, *presets, *((plugin.name, _told(plugin)) for plugin in others)]
+
+
+def _told(plugin: plugins.Plugin) -> str:
+    """What a plug-in is, or why it cannot be loaded, and where it comes from."""
+    try:
+        found = plugin.load() if plugin.table == "section" else registry.load(plugin.table, plugin.name)
+    except EnvironmentLacksError as error:
+        return str(error)
+    return f"{_first_line(found)} (from {plugin.package})"
+
+
+def _refused(what: str) -> list[str]:
+    """Lines about plug-ins that would be in a list but for their name."""
+    if what == "sections":
+        return plugins.refused("section")
+    table = _TABLES.get(what)
+    return [] if table is None else plugins.refused(table, registry.taken(table))
 
 
 def _print_part(console: Console, what: str, name: str) -> None:
@@ -105,5 +136,5 @@ def _table(title: str) -> Table:
     return Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2))
 
 
-def _first_line(part: type[object]) -> str:
+def _first_line(part: object) -> str:
     return (inspect.getdoc(part) or "").partition("\n")[0]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from harness import registry
+from harness import plugins, registry
 from harness.core.protocols import Task
 from harness.sources import file_digest, module_digest, source_digest
 from harness.spec import BenchmarkSpec
@@ -48,13 +48,16 @@ def expand(spec: BenchmarkSpec) -> tuple[Cell, ...]:
 
 def cell_id(cell: Cell) -> str:
     """16 hexadecimal digits that change with every setting of the cell, its data and the source left of the ledger."""
-    content = {**asdict(cell), "data": _data_key(_canonical(cell.task)), "source": source_digest()}
+    settings = asdict(cell)
+    content = {**settings, "data": _data_key(_canonical(cell.task)), "source": source_digest()}
     model = str(cell.task.get("model", ""))
     if ":" in model:
         content["model"] = module_digest(model)
     checkpoint = cell.task.get("pretraining", {}).get("checkpoint")
     if checkpoint:
         content["checkpoint"] = file_digest(checkpoint)
+    if others := plugins.sources(settings):
+        content["plugins"] = others
     return hashlib.sha256(_canonical(content).encode()).hexdigest()[:16]
 
 

@@ -1,7 +1,8 @@
 """Names of parts and where they live: literal tables, loaded only when asked for.
 
 A part is a frozen dataclass whose fields are its YAML settings and whose ``kind`` is its name. To add one, write the
-class and add its line here.
+class and add its line here; parts of other packages come by entry points (`harness.plugins`), and those of a file that
+a definition names by its path (`harness.part_files`).
 """
 
 import dataclasses
@@ -12,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from harness import part_files, plugins
 from harness.core.errors import EnvironmentLacksError, UsageError
 from harness.core.protocols import Codec, EnergyMeter, RadioModel, ServerRule, Task
 from harness.problems import choice, rejection, retold, shown
@@ -87,9 +89,19 @@ _TABLE_OF_PROTOCOL: Mapping[object, str] = {
 }
 
 
+_PROTOCOL_OF_TABLE: Mapping[str, type[Any]] = {
+    table: typing.cast(type[Any], protocol) for protocol, table in _TABLE_OF_PROTOCOL.items()
+}
+
+
 def names(table: str) -> list[str]:
-    """The names in a table, in its order. Nothing is imported."""
-    return list(TABLES[table])
+    """The names in a table, in its order, then those of plug-ins. Nothing is imported."""
+    return [*TABLES[table], *plugins.accepted(table, taken(table))]
+
+
+def taken(table: str) -> tuple[str, ...]:
+    """The names in a table that the harness has itself, presets among them: no plug-in may have them."""
+    return (*TABLES[table], *PRESETS.get(table, ()))
 
 
 def choices(table: str) -> list[str]:
@@ -109,9 +121,12 @@ def load(table: str, kind: str) -> type[Any]:
         UsageError: there is no such name.
         EnvironmentLacksError: the module needs something that this machine lacks.
     """
-    if kind not in TABLES[table]:
+    if kind in TABLES[table]:
+        return typing.cast(type[Any], _imported(table, kind, TABLES[table][kind]))
+    plugin = plugins.accepted(table, taken(table)).get(kind)
+    if plugin is None:
         raise UsageError(f"{table} {choice(kind, choices(table))}")
-    return typing.cast(type[Any], _imported(table, kind, TABLES[table][kind]))
+    return plugins.checked(plugin, _PROTOCOL_OF_TABLE[table])
 
 
 def build(table: str, mapping: object) -> Any:
@@ -139,6 +154,7 @@ def describe(part: object) -> dict[str, Any]:
         part: a built part, or a dataclass among its settings.
     """
     kind = {"kind": part.kind} if isinstance(getattr(type(part), "kind", None), str) else {}  # type: ignore[attr-defined]
+    kind |= part_files.description(part)
     fields = dataclasses.fields(typing.cast(Any, part))
     return kind | {field.name: _plain(getattr(part, field.name)) for field in fields if field.init}
 
@@ -149,16 +165,21 @@ def validated(table: str, value: object) -> Any:
     Raises:
         ValidationError: with a location relative to `value` for each problem.
     """
-    if dataclasses.is_dataclass(value) and getattr(value, "kind", None) in TABLES[table]:
+    if dataclasses.is_dataclass(value) and (
+        part_files.origin_of(value) or getattr(value, "kind", None) in names(table)
+    ):
         return value
+    value = part_files.as_mapping(value) if table == "meter" else value
     settings = {"kind": value} if isinstance(value, str) else value
     if not isinstance(settings, Mapping):
         text = f"{shown(value)} is no {table}; a name or a mapping is needed, e.g. {{kind: {names(table)[0]}}}"
         raise rejection(table, [((), text)])
+    if part_files.is_file_part(settings):
+        return _from_file(table, settings)
     if "kind" not in settings:
         raise rejection(table, [(("kind",), f"missing; one of {', '.join(choices(table))}")])
     kind = settings["kind"]
-    if not isinstance(kind, str) or kind not in choices(table):
+    if not isinstance(kind, str) or not (kind in taken(table) or kind in names(table)):
         raise rejection(table, [((() if isinstance(value, str) else ("kind",)), choice(kind, choices(table)))])
     rest = {key: entry for key, entry in settings.items() if key != "kind"}
     if kind in PRESETS.get(table, ()):
@@ -173,6 +194,15 @@ def constructed(cls: type[Any], value: object) -> Any:
         ValidationError: see `harness.settings.construct`.
     """
     return construct(cls, value, _validated_as)
+
+
+def _from_file(table: str, settings: Mapping[str, Any]) -> Any:
+    try:
+        part = part_files.loaded(settings, _PROTOCOL_OF_TABLE[table], taken(table))
+    except (UsageError, EnvironmentLacksError) as error:
+        raise rejection(table, [(("file",), str(error))]) from error
+    rest = {key: entry for key, entry in settings.items() if key not in part_files.KEYS}
+    return construct(part, rest, _validated_as)
 
 
 def _imported(table: str, name: str, path: str) -> Any:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pebble import ProcessExpired, ProcessPool
 
-from harness import registry
+from harness import part_files, registry
 from harness.cell import Failure, compute_activations, describe_failure, run_cell, run_pretraining, start_worker
 from harness.core.errors import EnvironmentLacksError
 from harness.plan import Cell
@@ -232,6 +232,7 @@ def _outcome(future: "Future[Any]") -> Any:
 
 @contextmanager
 def _workers(jobs: int, meter: str) -> Iterator[ProcessPool]:
+    part_files.keep()
     # Libraries size their thread pools when they are imported, so the variables must be there before a worker starts.
     before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))

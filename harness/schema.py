@@ -3,6 +3,7 @@
 Ranges and rules between settings are left to ``harness validate``, which tells them better.
 """
 
+import contextlib
 import dataclasses
 import inspect
 import re
@@ -13,7 +14,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from harness import carbon, devices, registry
+from harness import carbon, devices, plugins, registry
+from harness.core.errors import EnvironmentLacksError
 from harness.core.protocols import Codec, RadioModel, ServerRule, Task
 from harness.scenarios import CustomGrid
 from harness.spec import BenchmarkSpec
@@ -35,7 +37,9 @@ def spec_schema() -> dict[str, Any]:
     properties["seeds"] = {
         "anyOf": [{"type": "integer", "minimum": 1}, {"type": "array", "items": {"type": "integer"}}]
     }
-    properties["meter"] = {"enum": registry.names("meter")}
+    properties["meter"] = {
+        "anyOf": [{"enum": registry.names("meter")}, {"type": "string", "pattern": r"\.py:"}, _FROM_FILE]
+    }
     scenarios = properties["scenarios"]["properties"]
     scenarios["device"] = {"enum": devices.names()}
     codes = {"type": "string", "examples": sorted(carbon.table())[:3], "pattern": "^[A-Za-z]{2,3}$"}
@@ -52,7 +56,7 @@ def spec_schema() -> dict[str, Any]:
 
 def _any_of_table(table: str) -> dict[str, Any]:
     parts = []
-    for name in registry.names(table):
+    for name in _loadable(table):
         schema = _mapping(registry.load(table, name))
         schema["properties"] = {"kind": {"const": name}, **schema["properties"]}
         schema["required"] = ["kind", *schema["required"]]
@@ -60,7 +64,28 @@ def _any_of_table(table: str) -> dict[str, Any]:
     for name in registry.PRESETS.get(table, ()):
         schema = _mapping(registry.load(table, registry.preset(table, name)["kind"]))
         parts.append(schema | {"properties": {"kind": {"const": name}, **schema["properties"]}, "required": ["kind"]})
-    return {"anyOf": [{"enum": registry.choices(table)}, *parts]}
+    return {"anyOf": [{"enum": registry.choices(table)}, *parts, _FROM_FILE]}
+
+
+_FROM_FILE = {
+    "type": "object",
+    "description": "A class in a Python file, relative to the definition, and its settings.",
+    "properties": {
+        "file": {"type": "string", "description": "path of the file, relative to the definition"},
+        "class": {"type": "string", "description": "name of the class"},
+    },
+    "required": ["file", "class"],
+}
+
+
+def _loadable(table: str) -> list[str]:
+    """The names of a table but for plug-ins that cannot be loaded."""
+    found = list(registry.TABLES[table])
+    for plugin in plugins.accepted(table, registry.taken(table)).values():
+        with contextlib.suppress(EnvironmentLacksError):
+            registry.load(table, plugin.name)
+            found.append(plugin.name)
+    return found
 
 
 def _mapping(cls: type[Any]) -> dict[str, Any]:

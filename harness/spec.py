@@ -8,13 +8,23 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AllowInfNan, Field, Strict, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    AllowInfNan,
+    Field,
+    PlainValidator,
+    Strict,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from harness import registry
+from harness import part_files, registry
+from harness.core.errors import EnvironmentLacksError, UsageError
 from harness.core.protocols import Task
 from harness.methods import Federation, Method, federation_with, override_clashes
 from harness.part import Part, entry_at, is_count, listed, repeated
-from harness.problems import Clash, choice, problem, ranged, shown
+from harness.problems import Clash, choice, problem, ranged, rejection, shown
 from harness.scenarios import Scenarios
 from harness.values import Name, not_empty, part, positive, slug, whole
 
@@ -28,10 +38,35 @@ def _spec_name(value: str) -> str:
     return value
 
 
-def _meter(value: str) -> str:
-    if value not in registry.names("meter"):
-        raise problem(choice(value, registry.names("meter")))
-    return value
+def _meter(value: object) -> str:
+    """A meter in one word: its name, or where it stands in a file."""
+    named = part_files.as_mapping(value)
+    if not isinstance(named, str) and not part_files.is_file_part(named):
+        raise problem(f"{shown(value)} is no meter; a name or a file is needed, e.g. {{file: mine.py, class: Mine}}")
+    origin = part_files.origin_of(registry.validated("meter", named))
+    return part_files.short_form(origin) if origin else str(value)
+
+
+class FileSection(Part):
+    """A section of reports from a file: a function from the tables to a section, as in `reports.build`.
+
+    Attributes:
+        file: Python file, relative to the definition.
+        function: name of the function.
+        digest: the first digits of the SHA-256 of the file; written by us.
+    """
+
+    file: str
+    function: str
+    digest: str | None = None
+
+    @model_validator(mode="after")
+    def _is_there(self) -> "FileSection":
+        try:
+            _, origin = part_files.function_in(self.file, self.function, self.digest)
+        except (UsageError, EnvironmentLacksError) as error:
+            raise rejection("FileSection", [(("file",), str(error))]) from error
+        return self.model_copy(update={"file": origin.file, "digest": origin.digest})
 
 
 class Record(Part):
@@ -118,6 +153,7 @@ class BenchmarkSpec(Part):
         resources: what one cell asks of a cluster.
         record: what is kept of the updates themselves.
         contrasts: comparisons that are named before they are run.
+        sections: further sections of the report, from files.
         scenarios: what facts are priced under.
     """
 
@@ -127,10 +163,11 @@ class BenchmarkSpec(Part):
     methods: Annotated[tuple[Method, ...], AfterValidator(not_empty)]
     reference: str = Field(default_factory=lambda given: given["methods"][0].name if given.get("methods") else "")
     seeds: tuple[Annotated[int, *whole(0, 2**32 - 1)], ...]
-    meter: Annotated[str, AfterValidator(_meter)] = "codecarbon"
+    meter: Annotated[str, PlainValidator(_meter)] = "codecarbon"
     resources: Resources = Field(default_factory=Resources)
     record: Record = Field(default_factory=Record)
     contrasts: tuple[Contrast, ...] = ()
+    sections: tuple[FileSection, ...] = ()
     scenarios: Scenarios
 
     def resolved(self) -> dict[str, Any]:

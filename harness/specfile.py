@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.core.errors import Problem, SpecError, UsageError
+from harness.part_files import anchored
 from harness.problems import did_you_mean, retold
 from harness.scenarios import FOLDER
 from harness.spec import BenchmarkSpec
@@ -53,7 +54,7 @@ def parse_spec(text: str, file_name: str = "spec", folder: Path = Path()) -> Ben
         what = "a spec is a mapping with name, task, federation, methods, seeds and scenarios"
         raise SpecError(file_name, document.problems or [Problem(line, column, "", what)])
     try:
-        spec = BenchmarkSpec.model_validate(document.value, context={FOLDER: folder})
+        spec = BenchmarkSpec.model_validate(anchored(document.value, folder), context={FOLDER: folder})
     except ValidationError as error:
         raise SpecError(file_name, _located(error, document)) from None
     if document.problems:

@@ -1,6 +1,6 @@
 """From a folder of tables to the neutral document."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from reports.document import Report, Section
@@ -60,10 +60,17 @@ def build_report(tables_folder: Path) -> Report:
     return report_of(read_tables(tables_folder))
 
 
-def report_of(tables: Tables) -> Report:
-    """What tables that are read already say."""
+def report_of(tables: Tables, others: Sequence[Callable[[Tables], Section | None]] = ()) -> Report:
+    """What tables that are read already say.
+
+    Args:
+        tables: what is reported.
+        others: sections that are not ours; they stand behind the results, before what is on this host.
+    """
+    place = SECTIONS.index(testbed)
+    chosen = (*SECTIONS[:place], *others, *SECTIONS[place:])
     return Report(
         title=str(tables.context["name"]),
         subtitle="Federated learning in bits, joules, grams and accuracy",
-        sections=tuple(built for section in SECTIONS if (built := section(tables))),
+        sections=tuple(built for section in chosen if (built := section(tables))),
     )

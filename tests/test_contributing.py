@@ -126,6 +126,7 @@ def passed(output: str) -> int:
         ),
         ("A task", ["harness/tasks/biopsies.py", "harness/registry.py", "harness/data/references.bib"]),
         ("A report section", ["reports/sections/seeds.py", "reports/build.py", "reports/build.py"]),
+        ("A part of another package", ["mean_only.py"]),
     ],
 )
 def test_an_example_is_one_file_and_lines_in_tables(title: str, paths: list[str]) -> None:
@@ -136,9 +137,9 @@ def test_an_example_is_one_file_and_lines_in_tables(title: str, paths: list[str]
 
 
 def test_every_block_of_code_is_run() -> None:
-    # What is left are commands, the drawing of the arrows, and the methods that the codec's test runs.
+    # What is left are commands, the drawing of the arrows, an entry point, and what two definitions say.
     assert len(edits_of(TEXT)) == sum(TEXT.count(f"```{kind}\n") for kind in ("python", "csv", "bibtex"))
-    assert TEXT.count("```yaml\n") == 1
+    assert (TEXT.count("```yaml\n"), TEXT.count("```toml\n")) == (2, 1)
 
 
 def test_the_text_names_what_exists() -> None:
@@ -322,3 +323,55 @@ def test_what_was_added_is_listed_and_in_the_schema(run: Run) -> None:
     assert {"truncated", "umts_2009", "biopsies"} <= set(
         re.findall(r'"const": "(\w+)"', run("-m", "harness", "schema"))
     )
+
+
+ANOTHER = section("A part of another package")
+
+
+def test_the_part_of_another_package_is_listed_and_trains(run: Run, copy: Path, tmp_path: Path) -> None:
+    """Installed, as far as Python can tell: its module and its metadata lie in a folder of the path."""
+    metadata = tmp_path / "mean_only-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: mean-only\nVersion: 1.0\n")
+    found = re.search(r"```toml\n\[project.entry-points.\"(.*?)\"\]\n(.*?) = \"(.*?)\"\n```", ANOTHER)
+    assert found
+    (metadata / "entry_points.txt").write_text(f"[{found[1]}]\n{found[2]} = {found[3]}\n")
+    printed = run(
+        "-c",
+        f"""
+import sys
+from pathlib import Path
+sys.path.insert(0, {str(tmp_path)!r})
+from harness.listing import rows
+from harness.store import Store
+from tests.runs import planned, run_here, tiny
+
+print(dict(rows("codecs"))["mean_only"])
+(cell,) = planned(tiny([{{"name": "mean", "uplink": {{"kind": "mean_only", "factor": 0.5}}}}]))
+assert run_here(cell, Path("another")) is None
+sent = Store(Path("another")).ledger(cell.cell_id).transfers
+print(*set(sent[sent["direction"] == "uplink"]["payload_bytes"]))
+""",
+    )
+    listed, n_bytes = printed.splitlines()
+    assert listed == "The mean of all entries, times a factor. (from mean-only 1.0)"
+    assert n_bytes == "16", "a frame of 12 bytes and a float32"
+
+
+def test_the_definition_that_names_files_runs_with_them(run: Run, copy: Path) -> None:
+    methods = re.search(r"```yaml\n(.*?)```", ANOTHER, re.DOTALL)
+    assert methods
+    section = next(edit.content for edit in edits_of(TEXT) if edit.path == "reports/sections/seeds.py")
+    (copy / "my_section.py").write_text(section.replace("def seeds(", "def my_section("), encoding="utf-8")
+    named = methods[1]
+    rest = """name: files
+task: {kind: digits, clients: 90}
+federation: {rounds: 2, cohort: 2, lr: 0.1}
+seeds: 1
+meter: cpu_time
+scenarios: {radios: [lte], grids: [NOR]}
+"""
+    (copy / "files.yaml").write_text(rest + named, encoding="utf-8")
+    run("-m", "harness", "compare", "files.yaml", "--out", "files")
+    assert "Seed by seed" in (copy / "files" / "report.md").read_text(encoding="utf-8")
+    assert "mean_only" in (copy / "files" / "spec.yaml").read_text(encoding="utf-8")
