@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from harness import __version__, completion
+from harness import __version__, cli_results, completion
 from harness.core.errors import CellsFailedError, EnvironmentLacksError, HarnessError, UsageError
 
 if TYPE_CHECKING:
@@ -340,6 +340,9 @@ def schema(
     from harness.schema import spec_schema
 
     typer.echo(json.dumps(ledger_schema() if ledger else spec_schema(), indent=2))
+
+
+cli_results.register(app)
 
 
 def _raise_failures(failures: "Mapping[str, Failure]") -> None:

@@ -97,15 +97,15 @@ def _end(suffix: str) -> str:
 
 def _words(parts: Sequence[str]) -> dict[str, str]:
     """Parts of names as letters, different parts as different letters."""
-    drafts = {part: _spelled(part) for part in parts}
+    drafts = {part: spelled(part) for part in parts}
     counts = Counter(drafts.values())
     return {part: word if word and counts[word] == 1 else word + _letters(part) for part, word in drafts.items()}
 
 
-def _spelled(text: str) -> str:
+def spelled(text: str) -> str:
     """A name in letters, words capitalised, digits spelled, everything else left out.
 
-    >>> _spelled("QuantFL 6-bit"), _spelled("lte_2021")
+    >>> spelled("QuantFL 6-bit"), spelled("lte_2021")
     ('QuantFLSixBit', 'LteTwoZeroTwoOne')
     """
     flat = unicodedata.normalize("NFKD", text)

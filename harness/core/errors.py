@@ -51,6 +51,12 @@ class CellsFailedError(HarnessError):
     exit_code = 3
 
 
+class CheckMissedError(HarnessError):
+    """What was asked to be checked does not hold: a ``--check``, or a paper that says something else."""
+
+    exit_code = 4
+
+
 class EnvironmentLacksError(HarnessError):
     """The machine lacks what the spec demands: data, disk space, write permission, a package."""
 
