@@ -80,7 +80,7 @@ def run(
         # A definition that cannot run must not replace the index of one that did.
         on_event(runner.Event("preparing"))
         runner.prepare(missing.values())
-        write_text(folder / "spec.yaml", _own_definition(spec, folder))
+        write_text(folder / "spec.yaml", own_definition(spec, folder))
         store.write_index([IndexEntry(cell.method, cell.cell.seed, cell.cell_id) for cell in planned])
         try:
             return engine(missing, store, spec.meter, on_event)
@@ -88,7 +88,7 @@ def run(
             store.write_pretraining(_pretraining_records(planned))
 
 
-def _own_definition(spec: BenchmarkSpec, folder: Path) -> str:
+def own_definition(spec: BenchmarkSpec, folder: Path) -> str:
     """The resolved definition, with copies in a results folder of all files that it names."""
     return dump_yaml(part_files.with_copies(_with_own_series(spec, folder).resolved(), folder))
 

@@ -12,7 +12,7 @@ Results = Annotated[Path, typer.Argument(help="A results folder, e.g. results/qu
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to the command line."""
-    for command in (verify,):
+    for command in (verify, merge):
         app.command()(command)
 
 
@@ -34,3 +34,20 @@ def verify(
         n = len(found.findings)
         raise CheckMissedError(f"{paper}: {n} place{'s' if n != 1 else ''} not as in {source} ({looked_at})")
     typer.echo(f"{paper}: as in {source}; looked at {looked_at}")
+
+
+def merge(
+    sources: Annotated[list[Path], typer.Argument(help="Results folders of one benchmark, two or more.")],
+    out: Annotated[Path, typer.Option("--out", help="New folder for the joined results.")],
+) -> None:
+    """Join results folders of one benchmark: other methods, other seeds, other machines."""
+    from harness.merge import merge as joined
+
+    made = joined(sources, out)
+    typer.echo(
+        f"wrote {out}: {made.n_cells} finished cells, {made.n_shared} of them in several folders with the same facts; "
+        f"{made.n_missing} missing"
+    )
+    if made.n_machines > 1:
+        typer.echo(f"{made.n_machines} machines: seconds and joules are pooled and compared within each of them only")
+    typer.echo(f"next: harness report {out}")

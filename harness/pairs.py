@@ -23,6 +23,8 @@ BITS = (
 )
 """Columns of ``cells.csv`` that are compared as ratios."""
 
+OTHER_MACHINES = "no seed at which both ran on one machine"
+
 _SCORES = ("test_accuracy", "validation_accuracy")
 _ROUND_COMPONENTS = ("uplink", "downlink")
 _RADIO_COMPONENTS = ("provisioning", *_ROUND_COMPONENTS)
@@ -41,6 +43,7 @@ def pair_rows(
     """
     facts = cells.set_index(["method", "seed"])
     joules = _energy_by_cell(breakdown)
+    machines = facts.get("machine")
     saved = (shadows["sent_bits"] - shadows["shadow_bits"]).groupby(
         [shadows[column] for column in ("coding", "method", "seed")]
     ).sum()  # fmt: skip
@@ -53,7 +56,7 @@ def pair_rows(
         rows += _shadow_pair_rows(pairing, saved, facts["total_bits"])
         rows += [pairing.row(name, "ratio", statistics.paired_ratio, facts[name]) for name in BITS]
         rows += [pairing.row(name, "difference", statistics.paired_difference, facts[name]) for name in _SCORES]
-        rows += _energy_pair_rows(pairing, joules, facts["total_bits"])
+        rows += _energy_pair_rows(pairing, _Pairing(method, other, _on_one_machine(pairing, machines)), joules, facts)
     return rows
 
 
@@ -79,7 +82,9 @@ class _Pairing:
         radio: str = "",
         grid: str = "",
     ) -> dict[str, Any]:
-        """One row of the table; without an estimate where a value is not known."""
+        """One row of the table; without an estimate where a value is not known, or no seed is left."""
+        if not self.seeds:
+            return self.row_of(quantity, kind, Interval(0, None, None, None, OTHER_MACHINES), radio, grid)
         ours, theirs = self.values(column)
         sums = [our + their for our, their in zip(ours, theirs, strict=True)]
         interval = statistics.unknown(sums) if any(map(math.isnan, sums)) else compare(ours, theirs)
@@ -129,20 +134,32 @@ def _energy_by_cell(breakdown: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def _on_one_machine(pairing: _Pairing, machines: "pd.Series[Any] | None") -> list[int]:
+    """Seeds whose two cells ran on one machine: joules of computing rest on its seconds, and are not compared else."""
+    if machines is None:
+        return pairing.seeds
+    pairs = {seed: (machines[pairing.method, seed], machines[pairing.reference, seed]) for seed in pairing.seeds}
+    return [seed for seed, (ours, theirs) in pairs.items() if ours == theirs]
+
+
 def _energy_pair_rows(
-    pairing: _Pairing, joules: pd.DataFrame, total_bits: "pd.Series[Any]"
+    pairing: _Pairing, computed: _Pairing, joules: pd.DataFrame, facts: pd.DataFrame
 ) -> Iterable[dict[str, Any]]:
+    """Joules and grams; where computing is in them, over the seeds of `computed`."""
     seen: set[str] = set()
     for scenario, rows in joules.groupby(level=["radio", "grid"], sort=False):
         radio, grid = map(str, scenario)
         here = rows.droplevel(["radio", "grid"])
-        yield pairing.row("carbon_g", "ratio", statistics.paired_ratio, here["carbon_g"], radio, grid)
+        yield computed.row("carbon_g", "ratio", statistics.paired_ratio, here["carbon_g"], radio, grid)
         if radio in seen:
             continue
         # Joules are the same on every grid.
         seen.add(radio)
-        for quantity in ("radio_energy_j", "device_energy_j", "deployment_energy_j"):
-            yield pairing.row(quantity, "ratio", statistics.paired_ratio, here[quantity], radio)
+        yield pairing.row("radio_energy_j", "ratio", statistics.paired_ratio, here["radio_energy_j"], radio)
+        for quantity in ("device_energy_j", "deployment_energy_j"):
+            yield computed.row(quantity, "ratio", statistics.paired_ratio, here[quantity], radio)
         # Joules and bits of the rounds: what clients were given before round 1 is in neither.
-        interval = statistics.pass_through(*pairing.values(here["round_energy_j"]), *pairing.values(total_bits))
+        interval = statistics.pass_through(
+            *pairing.values(here["round_energy_j"]), *pairing.values(facts["total_bits"])
+        )
         yield pairing.row_of("pass_through", "ratio", interval, radio)
