@@ -68,7 +68,7 @@ def run(
         UsageError: the data cannot be partitioned as asked, or `folder` is somebody else's.
         EnvironmentLacksError: the data, the cache or the disk is not usable, so no cell can run.
     """
-    from harness import runner
+    from harness import calibration, runner
 
     store = Store(folder)
     store.check_folder()
@@ -86,6 +86,7 @@ def run(
             return engine(missing, store, spec.meter, on_event)
         finally:
             store.write_pretraining(_pretraining_records(planned))
+            calibration.copy_from_cache(store.machines(), spec.meter, folder)
 
 
 def own_definition(spec: BenchmarkSpec, folder: Path) -> str:
@@ -166,6 +167,7 @@ def price(
 
     if is_open_source(source):
         return _price_open(source, change, reference)
+    from harness import calibration
     from harness.pooling import pool
 
     spec, store = open_results(source)
@@ -187,7 +189,8 @@ def price(
     runs = [_Run(entry.method, ledgers[entry.cell_id]) for entry in index if entry.cell_id in ledgers]
     tries = [attempt for of_cell in attempts.values() for attempt in of_cell]
     costs = pool(list(ledgers.values()))
-    return _priced(study, runs, change(spec.scenarios), costs, _Beside(unfinished, tries, store.pretraining()))
+    beside = _Beside(unfinished, tries, store.pretraining(), calibration.kept(source))
+    return _priced(study, runs, change(spec.scenarios), costs, beside)
 
 
 def _price_open(source: Path, change: Callable[[Scenarios], Scenarios], reference: str | None) -> Priced:
@@ -215,11 +218,12 @@ class _Run:
 
 @dataclass(frozen=True)
 class _Beside:
-    """What stands beside the finished runs: see `harness.context.describe`."""
+    """What stands beside the finished runs: see `harness.context.describe`; and calibrations of the machines."""
 
     unfinished: Mapping[tuple[str, int], str]
     attempts: Sequence[Attempt] = ()
     pretraining: Sequence[Mapping[str, Any]] = ()
+    calibrations: Sequence[Mapping[str, Any]] = ()
 
 
 def _priced(
@@ -235,8 +239,8 @@ def _priced(
     }
     priced = [PricedCell(run.method, results[run.ledger.cell_id], run.facts) for run in runs]
     described = context.describe(study, pricing, priced, beside.unfinished, beside.attempts, beside.pretraining)
-    frames = tabulate(priced, study.references, costs, study.reference, study.contrasts)
-    return Priced(frames, described)
+    frames = tabulate(priced, study.references, costs, study.reference, study.contrasts, beside.calibrations)
+    return Priced(frames, described | {"calibrations": [dict(each) for each in beside.calibrations]})
 
 
 def report_folder(source: Path, out: Path | None) -> Path:

@@ -12,7 +12,7 @@ Results = Annotated[Path, typer.Argument(help="A results folder, e.g. results/qu
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to the command line."""
-    for command in (verify, merge):
+    for command in (verify, merge, calibrate):
         app.command()(command)
 
 
@@ -51,3 +51,28 @@ def merge(
     if made.n_machines > 1:
         typer.echo(f"{made.n_machines} machines: seconds and joules are pooled and compared within each of them only")
     typer.echo(f"next: harness report {out}")
+
+
+def calibrate(
+    source: Annotated[
+        Path | None, typer.Argument(help="A results folder to keep it in as well, and whose meter to use.")
+    ] = None,
+    meter: Annotated[str | None, typer.Option("--meter", help="Meter; the default is that of the folder.")] = None,
+    repeats: Annotated[int, typer.Option("--repeats", min=3, max=1000, help="Repeats of the same work.")] = 5,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.05, max=3600, help="About how long each works.")] = 2.0,
+) -> None:
+    """Measure how far repeats of the same work lie apart on this machine; reports grey what lies below."""
+    from harness import calibration
+    from harness.benchmark import open_results
+    from harness.progress import progress_console
+    from harness.summary import print_calibration
+    from harness.tasks.cache import cache_root
+
+    kind = meter or (open_results(source)[0].meter if source else "codecarbon")
+    with progress_console().status("calibrating") as status:
+        found = calibration.calibrate(
+            kind, repeats, seconds, lambda done: status.update(f"calibrating: {done} of {repeats} repeats")
+        )
+    print_calibration(found)
+    for folder in (cache_root(), *([source] if source else [])):
+        typer.echo(f"wrote {calibration.keep(found, folder)}")

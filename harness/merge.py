@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.benchmark import open_results, own_definition, plan_cells
+from harness.calibration import FOLDER as CALIBRATION
 from harness.core.errors import UsageError
 from harness.ledger import write_json, write_text
 from harness.open_folder import OPEN_FILE, is_open
@@ -202,6 +203,9 @@ def _write(spec: BenchmarkSpec, sources: Sequence[_Source], cells: Mapping[tuple
         entries = [IndexEntry(method, seed, cell.cell_id) for (method, seed), cell in _in_order(spec, cells)]
         Store(draft).write_index(entries)
         _write_pretraining(sources, draft)
+        for folder in (source.folder / CALIBRATION for source in reversed(sources)):
+            if folder.is_dir():  # of two that measured one machine, the first is kept
+                shutil.copytree(folder, draft / CALIBRATION, dirs_exist_ok=True)
         if out.is_dir():
             out.rmdir()
         draft.rename(out)

@@ -232,20 +232,31 @@ def _outcome(future: "Future[Any]") -> Any:
 
 @contextmanager
 def _workers(jobs: int, meter: str) -> Iterator[ProcessPool]:
+    jobs = effective_jobs(meter, jobs)
+    with worker_environment():
+        with _deaf_children():
+            pool = ProcessPool(
+                max_workers=jobs, initializer=start_worker, initargs=[meter], context=get_context("spawn")
+            )
+            pool.active  # noqa: B018 - asking starts the workers
+        try:
+            yield pool
+        finally:
+            # On the way out of Ctrl-C there is no waiting for cells; on the ordinary way there is none left.
+            pool.stop()
+            pool.join()
+
+
+@contextmanager
+def worker_environment() -> Iterator[None]:
+    """What workers need that are started in the body: files of definitions in the cache, one thread each."""
     part_files.keep()
     # Libraries size their thread pools when they are imported, so the variables must be there before a worker starts.
     before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
-    jobs = effective_jobs(meter, jobs)
-    with _deaf_children():
-        pool = ProcessPool(max_workers=jobs, initializer=start_worker, initargs=[meter], context=get_context("spawn"))
-        pool.active  # noqa: B018 - asking starts the workers
     try:
-        yield pool
+        yield
     finally:
-        # On the way out of Ctrl-C there is no waiting for cells; on the ordinary way there is none left.
-        pool.stop()
-        pool.join()
         for name, value in before.items():
             if value is None:
                 del os.environ[name]

@@ -141,6 +141,11 @@ class Store:
         """What the meter said of a finished cell."""
         return EnergyReading(**read_status(self._ledger_folder(cell_id))["reading"])
 
+    def machines(self) -> list[str]:
+        """Machines that the finished cells of the index ran on, each once."""
+        finished = (entry.cell_id for entry in self.index() if self.is_finished(entry.cell_id))
+        return list(dict.fromkeys(str(read_status(self._ledger_folder(key))["host"]["machine"]) for key in finished))
+
     def claim(self, cell_id: str) -> Path:
         """A new, empty attempt folder for the cell, its status ``running``."""
         attempts = self.root / "cells" / cell_id / "attempts"

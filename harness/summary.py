@@ -12,6 +12,7 @@ from rich.text import Text
 from harness.benchmark import Priced
 from harness.doctor import Check
 from harness.forecast import Forecast
+from harness.noise import WITHIN
 from reports import numbers
 from reports.numbers import signed
 
@@ -193,3 +194,29 @@ def print_checks(checks: Sequence[Check]) -> bool:
             table.add_row("", "", Text(f"-> {check.remedy}", style="dim"))
     console.print(table)
     return any(check.state == "problem" for check in checks)
+
+
+def print_calibration(found: Mapping[str, Any]) -> None:
+    """What a calibration measured, and what follows for comparisons."""
+    console = Console(highlight=False)
+    runs = found["runs"]
+    mean_s = sum(run["cpu_seconds"] for run in runs) / len(runs)
+    console.print(f"{len(runs)} repeats of the same work, {mean_s:.2f} CPU seconds each, meter: {found['meter']}")
+    names = {
+        "cpu_s_spread": "CPU seconds",
+        "wall_s_spread": "wall seconds",
+        "joules_spread": "joules",
+        "j_per_cpu_s_spread": "joules per CPU second",
+    }
+    for key, name in names.items():
+        spread = found[key]
+        told = "not measured: this meter gives no joules" if spread is None else f"{100 * spread:.1f} %"
+        console.print(f"  spread of {name}: {told}")
+    idle = (
+        "not measured" if found["idle_w"] is None else f"{found['idle_w']:.2f} W ({found['method']}, {found['scope']})"
+    )
+    console.print(f"  a worker that sleeps: {idle}")
+    floor = WITHIN * found["cpu_s_spread"]
+    console.print(
+        f"Methods whose CPU seconds differ by less than {100 * floor:.1f} % are not told apart on this machine."
+    )

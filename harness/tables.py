@@ -16,6 +16,7 @@ from harness import (
     contrasts,
     deployment_rows,
     formulas,
+    noise,
     pairs,
     pareto,
     pilot,
@@ -74,6 +75,7 @@ def tabulate(
     costs: ComputeCosts | None = None,
     reference: str = "",
     named: Sequence[contrasts.Contrast] = (),
+    calibrations: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, pd.DataFrame]:
     """All tables, by name.
 
@@ -84,6 +86,7 @@ def tabulate(
         reference: the method whose bits budgets are shares of; without it, or where runs end at a budget of bits,
             that table is empty.
         named: the contrasts that the definition names.
+        calibrations: what was measured of the machines.
     """
     cells = _frame(priced, lambda cell: [_cell_row(cell)])
     trajectories = _frame(priced, _trajectory_rows, _TRAJECTORY_COLUMNS)
@@ -95,6 +98,7 @@ def tabulate(
     measured = _statistics(priced)
     has_courses = _is_validated(trajectories) and not any(map(_has_budget, priced))
     reached = budgets.budget_rows(cells, trajectories, reference) if has_courses else []
+    computed = pd.DataFrame(_compute_rows(priced, costs), columns=_COMPUTE_COLUMNS)
     inits = update_statistics.init_pairs(measured, [cell.result.ledger for cell in priced])
     return {
         "cells": cells,
@@ -109,7 +113,8 @@ def tabulate(
         "methods": pd.DataFrame(_method_rows(cells), columns=_METHODS_COLUMNS),
         "pairs": pd.DataFrame(pairs.pair_rows(cells, breakdown, coded, references), columns=pairs.COLUMNS),
         "footprint": footprint,
-        "compute": pd.DataFrame(_compute_rows(priced, costs), columns=_COMPUTE_COLUMNS),
+        "compute": computed,
+        "noise": pd.DataFrame(noise.noise_rows(cells, computed, reference, calibrations), columns=noise.COLUMNS),
         "budgets": pd.DataFrame(reached, columns=budgets.COLUMNS),
         "contrasts": pd.DataFrame(contrasts.contrast_rows(cells, named), columns=contrasts.COLUMNS),
         "seeds": pd.DataFrame(pilot.pilot_rows(cells, references), columns=pilot.COLUMNS),

@@ -35,8 +35,8 @@ class Tables:
     Attributes:
         cells, trajectories, breakdown, usage, footprint, schedule, boundary, groups, endurance, targets, uncertainty,
             ratios, variance, ranks, break_even, formulas, compute, pairs, methods, budgets, contrasts, shadows,
-            provisioning, statistics, initialisations, seeds, pareto: data frames with the columns of `TABLES`. Many
-            have no rows where a definition asks for none.
+            provisioning, statistics, initialisations, seeds, pareto, noise: data frames with the columns of `TABLES`.
+            Many have no rows where a definition asks for none.
         context: the content of ``context.json``.
     """
 
@@ -67,6 +67,7 @@ class Tables:
     initialisations: pd.DataFrame
     seeds: pd.DataFrame
     pareto: pd.DataFrame
+    noise: pd.DataFrame
     context: Mapping[str, Any]
 
     @cached_property

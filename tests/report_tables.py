@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from harness import budgets, statistics
+from harness.noise import noise_rows
 from harness.pareto import pareto_rows
 from harness.pilot import pilot_rows
 from reports.columns import METHOD_BITS, METHOD_QUANTITIES, TABLES
@@ -77,6 +78,8 @@ def write_tables(
     frames["pareto"] = pd.DataFrame(pareto_rows(frames["cells"], frames["breakdown"]), columns=list(TABLES["pareto"]))
     planned = pilot_rows(frames["cells"], dict.fromkeys(names[1:], names[0]))
     frames["seeds"] = pd.DataFrame(planned, columns=list(TABLES["seeds"]))
+    noise = noise_rows(frames["cells"], frames["compute"], names[0], ())
+    frames["noise"] = pd.DataFrame(noise, columns=list(TABLES["noise"]))
     frames["pairs"] = _pairs(frames["cells"], frames["breakdown"], names, radios)
     for name, frame in frames.items():
         frame.to_csv(folder / f"{name}.csv", index=False)

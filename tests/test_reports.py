@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from harness.core.errors import EnvironmentLacksError, UsageError
+from harness.noise import noise_rows
 from reports import figures, lookup
 from reports.build import SECTIONS, build_report, report_of
 from reports.columns import METHOD_QUANTITIES, PAIR_QUANTITIES, TABLES
@@ -417,6 +418,8 @@ def test_raw_totals_inside_the_scatter_are_grey_and_the_scatter_is_said(folder: 
     cells.to_csv(tmp_path / "cells.csv", index=False)
 
     def tones() -> dict[str, str]:
+        rows = noise_rows(cells, compute, "fp32", ())
+        pd.DataFrame(rows, columns=list(TABLES["noise"])).to_csv(tmp_path / "noise.csv", index=False)
         found = table(build_report(tmp_path), "testbed_cells")
         at = [column.key for column in found.columns].index("cpu_s")
         return {row[0].text: row[at].tone for row in found.rows}
@@ -424,7 +427,7 @@ def test_raw_totals_inside_the_scatter_are_grey_and_the_scatter_is_said(folder: 
     assert tones() == {"fp32": "plain", "QuantFL 6-bit": "muted", "QuantFL both ways": "plain", "EF-SignSGD": "plain"}
     report = build_report(tmp_path)
     assert "twice the scatter between cells of equal work (8 %," in table(report, "testbed_cells").notes[0]
-    assert "*11.5*" in render_markdown(report)
+    assert "*11.5" in render_markdown(report)
     assert '<td class="muted number"><span class="value">11.5</span>' in render_html(report)
     compute["spread_share"] = None
     compute.to_csv(tmp_path / "compute.csv", index=False)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
@@ -18,8 +19,6 @@ WHY_POOLED = (
 )
 STEP = "optimiser step"
 
-_WITHIN = 2.0
-"""Times the scatter that two cells of equal work may be apart."""
 _DIGITS = 3
 
 
@@ -56,44 +55,62 @@ def scatter(tables: Tables) -> float | None:
     return float(known.max()) if len(known) else None
 
 
-def scatter_note(tables: Tables) -> str:
-    """What grey numbers of a table on this host mean."""
+BELOW = "below the noise floor"
+"""What stands below a number that differs from that of the reference by no more than noise."""
+
+
+def floor_note(tables: Tables) -> str:
+    """What grey numbers of a table on this host mean, and how the floor was found."""
     share = scatter(tables)
-    rule = "Grey (in plain text: slanted) is what differs from the reference by less than"
-    if share is None:
-        return f"{rule} scatter explains; with one cell of each work the scatter is not known, so every number is grey."
-    return (
-        f"{rule} twice the scatter between cells of equal work ({fixed(100 * share, 0)} %, the standard deviation of "
-        "the CPU time of an optimiser step): such a difference means nothing."
-    )
+    rule = f"Grey (in plain text: slanted), marked “{BELOW}” and never best, is what differs from the reference by less"
+    if share is None and not _calibrations(tables):
+        return (
+            f"{rule} than scatter explains; with one cell of each work and no calibration the scatter is not known, so "
+            "every number is grey: `harness calibrate` measures it."
+        )
+    parts = []
+    if share is not None:
+        parts.append(
+            f"twice the scatter between cells of equal work ({fixed(100 * share, 0)} %, the standard deviation of the "
+            "CPU time of an optimiser step)"
+        )
+    for found in _calibrations(tables):
+        spread = 100 * float(found["cpu_s_spread"])
+        parts.append(
+            f"twice that between {len(found['runs'])} repeats of the same work ({fixed(spread, 1)} % of CPU seconds)"
+        )
+    return f"{rule} than {', or '.join(parts)}: such a difference means nothing."
 
 
-def scatter_of(tables: Tables, column: str) -> float | None:
-    """Scatter of a column of ``cells.csv`` between the seeds of one method, as a share; None with one seed."""
-    groups = tables.cells.groupby("method")[column]
-    shares = (groups.std(ddof=1) / groups.mean()).dropna()
-    return float(shares.max()) if len(shares) else None
+def _calibrations(tables: Tables) -> list[Mapping[str, Any]]:
+    return lookup.mappings(tables.context.get("calibrations"))
 
 
-def greyed(
-    tables: Tables, rows: Sequence[tuple[Cell, ...]], shares: Mapping[int, float | None]
+def machines(tables: Tables) -> list[str]:
+    """Machines that cells ran on, in their order: what was measured on two is never in one mean."""
+    return list(dict.fromkeys(map(str, tables.cells["machine"])))
+
+
+def marked(
+    tables: Tables, rows: Sequence[tuple[Cell, ...]], machine: str, quantities: Mapping[int, str]
 ) -> tuple[tuple[Cell, ...], ...]:
-    """Rows of raw totals, one per method, with grey cells where the difference from the reference is scatter.
+    """Rows of measured totals of one machine, one per method, with grey cells where a difference is noise.
 
     Args:
-        tables: for the reference.
+        tables: with ``noise``.
         rows: the first cell of each names its method.
-        shares: scatter of each column that holds raw totals, by its position; None where it is not known.
+        machine: whose cells they are of.
+        quantities: the quantity of each column that holds measured totals, by its position.
     """
+    noise = tables.noise[tables.noise["machine"] == machine]
+    above = {(row["method"], row["quantity"]) for row in lookup.records(noise) if row["is_above"] == 1}
     reference = lookup.reference(tables)
-    base = next((row for row in rows if row[0].text == reference), None)
 
     def toned(row: tuple[Cell, ...], at: int) -> Cell:
         cell = row[at]
-        if at not in shares or row is base or cell.value is None:
+        is_clear = at not in quantities or row[0].text == reference or cell.value is None
+        if is_clear or (row[0].text, quantities[at]) in above:
             return cell
-        beside, share = base[at].value if base else None, shares[at]
-        is_scatter = beside is None or share is None or abs(cell.value - beside) <= _WITHIN * share * abs(beside)
-        return replace(cell, tone="muted") if is_scatter else cell
+        return replace(cell, tone="muted", detail=BELOW)
 
     return tuple(tuple(toned(row, at) for at in range(len(row))) for row in rows)

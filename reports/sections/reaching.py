@@ -92,6 +92,8 @@ def _change(own: pd.DataFrame, of_reference: "pd.Series[float]") -> Cell:
         base = of_reference.get(seed)
         if base is None or (not is_known(base) and not is_known(bits)):
             return absent("not known")
+        if base == 0:
+            return absent("reference reached it before round 1")
         ratios.append(0.0 if not is_known(base) else bits / base if is_known(bits) else inf)
     middle = median(ratios)
     if middle in (0.0, inf):

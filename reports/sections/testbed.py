@@ -9,7 +9,7 @@ from reports.columns import meaning
 from reports.document import Block, Bullets, Cell, Column, Paragraph, Section, Table
 from reports.numbers import ESTIMATE_DIGITS, absent, is_known, percent, scale, significant, with_unit
 from reports.schema import Tables
-from reports.sections.compute import compute_table, greyed, scatter, scatter_note, scatter_of
+from reports.sections.compute import BELOW, compute_table, floor_note, machines, marked
 
 _MOST_OTHER = 0.15
 _LEAST_COVERAGE = 0.95
@@ -113,31 +113,44 @@ def _cells(tables: Tables) -> Table:
         Column("coverage", "Coverage", "least", "higher"),
         Column("other", "Other", "share of CPU time", "lower"),
     )
-    rows = []
-    for name in lookup.methods(tables):
-        cells = tables.cells[tables.cells["method"] == name]
-        if cells.empty:
-            rows.append((Cell(name), *[absent(phrases.NOT_FINISHED)] * (len(columns) - 1)))
-            continue
-        is_complete = bool(cells["testbed_cpu_j"].notna().all())
-        joules = float(cells["testbed_cpu_j"].mean()) if is_complete else None
-        rows.append(
-            (
-                Cell(name),
-                Cell(str(len(cells)), value=float(len(cells))),
-                _number(cells["cpu_s"].mean(), _SECONDS_DIGITS),
-                _number(cells["wall_s"].mean(), _SECONDS_DIGITS),
-                _number(None if joules is None else joules / factor, ESTIMATE_DIGITS),
-                Cell(phrases.listing(sorted({phrases.class_words(e) for e in cells["testbed_evidence"]}))),
-                Cell(phrases.listing(sorted({s or "not measured" for s in cells["testbed_scope"]}))),
-                _share(cells["coverage_share"].min()),
-                _share(cells["other_share"].mean()),
-            )
-        )
-    share = scatter(tables)
-    raw = {at: share for at, column in enumerate(columns) if column.key in ("cpu_s", "wall_s", "cpu_j")}
-    notes = (f"Raw cell totals are diagnostics. {scatter_note(tables)}",)
-    return Table("testbed_cells", "Cells on this host", columns, greyed(tables, rows, raw), notes)
+    rows: list[tuple[Cell, ...]] = []
+    groups: list[str] = []
+    for machine in machines(tables):
+        here = tables.cells[tables.cells["machine"] == machine]
+        own = [_cell_row(name, here[here["method"] == name], factor, len(columns)) for name in lookup.methods(tables)]
+        raw = {at: _TOTALS[column.key] for at, column in enumerate(columns) if column.key in _TOTALS}
+        rows += marked(tables, own, machine, raw)
+        groups += _group(tables, machine) * len(own)
+    notes = (f"Raw cell totals are diagnostics. {floor_note(tables)}",)
+    return Table("testbed_cells", "Cells on this host", columns, tuple(rows), notes, tuple(groups))
+
+
+_TOTALS = {"cpu_s": "cpu_s", "wall_s": "wall_s", "cpu_j": "testbed_cpu_j"}
+"""Columns of measured totals, with their quantity in ``noise.csv``."""
+
+
+def _group(tables: Tables, machine: str) -> list[str]:
+    """The heading of the rows of a machine, where there are several."""
+    return [f"Machine {machine}"] if len(machines(tables)) > 1 else []
+
+
+def _cell_row(name: str, cells: pd.DataFrame, factor: float, n_columns: int) -> tuple[Cell, ...]:
+    """The totals of a method's cells on one machine."""
+    if cells.empty:
+        return (Cell(name), *[absent(phrases.NOT_FINISHED)] * (n_columns - 1))
+    is_complete = bool(cells["testbed_cpu_j"].notna().all())
+    joules = float(cells["testbed_cpu_j"].mean()) if is_complete else None
+    return (
+        Cell(name),
+        Cell(str(len(cells)), value=float(len(cells))),
+        _number(cells["cpu_s"].mean(), _SECONDS_DIGITS),
+        _number(cells["wall_s"].mean(), _SECONDS_DIGITS),
+        _number(None if joules is None else joules / factor, ESTIMATE_DIGITS),
+        Cell(phrases.listing(sorted({phrases.class_words(e) for e in cells["testbed_evidence"]}))),
+        Cell(phrases.listing(sorted({s or "not measured" for s in cells["testbed_scope"]}))),
+        _share(cells["coverage_share"].min()),
+        _share(cells["other_share"].mean()),
+    )
 
 
 def _phases(tables: Tables) -> Table:
@@ -145,20 +158,25 @@ def _phases(tables: Tables) -> Table:
         Column("method", "Method", is_number=False),
         *(Column(key, meaning(key).label, "CPU s, mean", "lower") for key in _PHASES),
     )
-    rows = []
-    for name in lookup.methods(tables):
-        cells = tables.cells[tables.cells["method"] == name]
-        numbers = [_number(cells[key].mean(), _SECONDS_DIGITS, phrases.NOT_FINISHED) for key in _PHASES]
-        rows.append((Cell(name), *numbers))
+    rows: list[tuple[Cell, ...]] = []
+    groups: list[str] = []
+    for machine in machines(tables):
+        here, own = tables.cells[tables.cells["machine"] == machine], []
+        for name in lookup.methods(tables):
+            cells = here[here["method"] == name]
+            numbers = [_number(cells[key].mean(), _SECONDS_DIGITS, phrases.NOT_FINISHED) for key in _PHASES]
+            own.append((Cell(name), *numbers))
+        rows += marked(tables, own, machine, dict(enumerate(_PHASES, start=1)))
+        groups += _group(tables, machine) * len(own)
     notes = (
         "Evaluation and codec timing (repeat-and-divide) are work of the benchmark, not of a deployment, and are left "
         "out of every headline.",
-        "Grey (in plain text: slanted) is what differs from the reference by less than twice the scatter of its phase "
-        "between the seeds of one method: such a difference means nothing.",
+        f"Grey (in plain text: slanted), marked “{BELOW}” and never best, is what differs from the reference by less "
+        "than twice the scatter of its phase between the seeds of one method, or that of a calibration where that is "
+        "larger: such a difference means nothing.",
     )
-    raw = {at: scatter_of(tables, key) for at, key in enumerate(_PHASES, start=1)}
     title = "CPU seconds of a cell by phase, on this host"
-    return Table("testbed_phases", title, columns, greyed(tables, rows, raw), notes)
+    return Table("testbed_phases", title, columns, tuple(rows), notes, tuple(groups))
 
 
 def _number(value: float | None, digits: int, missing: str = "not measured") -> Cell:
