@@ -12,7 +12,7 @@ Results = Annotated[Path, typer.Argument(help="A results folder, e.g. results/qu
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to the command line."""
-    for command in (verify, merge, calibrate):
+    for command in (show, verify, merge, calibrate):
         app.command()(command)
 
 
@@ -76,3 +76,20 @@ def calibrate(
     print_calibration(found)
     for folder in (cache_root(), *([source] if source else [])):
         typer.echo(f"wrote {calibration.keep(found, folder)}")
+
+
+def show(
+    source: Results,
+    cell: Annotated[
+        str | None,
+        typer.Argument(help="METHOD/SEED or the beginning of a cell's id; without it, all cells are listed."),
+    ] = None,
+) -> None:
+    """Show everything about one cell: state, tries, bytes, scores, energy with its scope, digest."""
+    from harness.one_cell import cells_of, find_cell
+    from harness.summary import print_cell, print_cells
+
+    if cell is None:
+        print_cells(cells_of(source))
+    else:
+        print_cell(find_cell(source, cell))

@@ -29,7 +29,7 @@ def results(folder: Path, methods: Sequence[Mapping[str, Any]] = (FP32,), **chan
     spec = BenchmarkSpec.model_validate(tiny(methods, **changes))
     spec.task.prepare(spec.seeds)
     planned = plan_cells(spec)
-    for cell in planned:
+    for cell in {cell.cell_id: cell for cell in planned}.values():
         assert run_here(cell, folder) is None
     write_text(folder / "spec.yaml", dump_spec(spec))
     Store(folder).write_index([IndexEntry(cell.method, cell.cell.seed, cell.cell_id) for cell in planned])
