@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from harness import __version__, cli_results, completion
-from harness.core.errors import CellsFailedError, EnvironmentLacksError, HarnessError, UsageError
+from harness.core.errors import CellsFailedError, CheckMissedError, EnvironmentLacksError, HarnessError, UsageError
 
 if TYPE_CHECKING:
     from harness.cell import Failure
@@ -135,30 +135,46 @@ def compare(
     address: Address = None,
     shared_meter: SharedMeter = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Run nothing; show what `plan` shows.")] = False,
+    until_interval: Annotated[
+        str | None,
+        typer.Option(
+            "--until-interval",
+            help="Add seeds until intervals have this half-width, e.g. 0.5%: points of accuracy, per cent of bits.",
+        ),
+    ] = None,
+    max_seeds: Annotated[
+        int, typer.Option("--max-seeds", min=2, max=1000, help="Seeds at which --until-interval gives up.")
+    ] = 20,
+    check: Annotated[
+        list[str], typer.Option("--check", help="What must hold, e.g. 'uplink_ratio >= 5'; may be repeated.")
+    ] = [],  # noqa: B006
 ) -> None:
     """Run what is missing of a benchmark, price it, and write the report."""
     if dry_run:
         plan(bench, out, jobs)
         return
     from harness import benchmark
-    from harness.progress import ProgressView, progress_console
+    from harness.checks import missed, parse_checks
+    from harness.running import run_until
     from harness.specfile import find_benchmark, load_spec
-    from harness.store import Store
     from harness.summary import print_summary
 
     spec = load_spec(find_benchmark(bench))
     runs = _engine(engine, address, shared_meter, jobs, spec)
     folder = out or Path("results") / spec.name
-    planned = benchmark.plan_cells(spec)
-    with ProgressView(planned, Store(folder), progress_console()) as view:
-        failures = benchmark.run(spec, folder, runs, view.on_event)
-    if len(failures) < len({cell.cell_id for cell in planned}):
+    checks = parse_checks(check, spec)
+    ran = run_until(spec, folder, runs, until_interval, max_seeds)
+    not_held = ran.not_held
+    if len(ran.failures) < ran.n_cells:
         priced = benchmark.price(folder)
         written = benchmark.render(benchmark.write_tables(priced, folder), folder)
         print_summary(priced)
         typer.echo("\n" + "\n".join(f"wrote {path}" for path in written))
-    if failures:
-        _raise_failures(failures)
+        not_held += missed(checks, priced.frames)
+    if ran.failures:
+        _raise_failures(ran.failures)
+    if not_held:
+        raise CheckMissedError("\n".join(["not as asked for:", *not_held]))
 
 
 def _engine(name: str, address: str | None, is_forced: bool, jobs: int | None, spec: "BenchmarkSpec") -> "Engine":

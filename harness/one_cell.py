@@ -150,18 +150,18 @@ def _settings(value: Any) -> str:
 
 def round_rows(ledger: Ledger) -> Iterator[tuple[str, ...]]:
     """Rounds of a cell: number, bits down and up in it, and what was scored after it."""
-    bits = ledger.transfers.pivot_table("payload_bytes", "round", "direction", "sum", fill_value=0) * 8
+    bits: dict[tuple[int, str], int] = {}
+    for sent in ledger.transfers.itertuples(index=False):
+        key = int(sent.round), str(sent.direction)  # type: ignore[arg-type]
+        bits[key] = bits.get(key, 0) + bits_from_bytes(int(sent.payload_bytes))  # type: ignore[arg-type]
     scores: dict[int, list[str]] = {}
     for row in ledger.scores.itertuples(index=False):
         text = f"{row.value:.4f}" if row.metric != "accuracy" else f"{row.value:.2%}"
-        scores.setdefault(int(row.round), []).append(f"{row.split} {row.metric} {text}")
-    every = sorted({*map(int, bits.index), *scores})
+        scores.setdefault(int(row.round), []).append(f"{row.split} {row.metric} {text}")  # type: ignore[arg-type]
+    every = sorted({*(number for number, _ in bits), *scores})
     step = -(-len(every) // _SHOWN_ROUNDS)
-    chosen = {*every[::step], *every[-1:], *list(scores)[-1:]}
+    chosen = {*every[::step], *every[-1:], *list(scores)[-1:]} if every else set()
     for number in every:
         if number in chosen:
-            ways = [
-                f"{int(bits.loc[number].get(way, 0)):,}" if number in bits.index else "0"
-                for way in ("downlink", "uplink")
-            ]
+            ways = (f"{bits.get((number, way), 0):,}" for way in ("downlink", "uplink"))
             yield str(number), *ways, ", ".join(scores.get(number, []))

@@ -1,7 +1,7 @@
 """Every method beside its reference, seed by seed: the rows of ``pairs.csv``."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,17 @@ def pair_rows(
         rows += [pairing.row(name, "difference", statistics.paired_difference, facts[name]) for name in _SCORES]
         rows += _energy_pair_rows(pairing, _Pairing(method, other, _on_one_machine(pairing, machines)), joules, facts)
     return rows
+
+
+def score_intervals(
+    cells: pd.DataFrame, references: Mapping[str, str], quantity: str
+) -> Iterator[tuple[str, Interval]]:
+    """The paired difference of a score of every method, over the seeds that it and its reference both have."""
+    facts = cells.set_index(["method", "seed"])[quantity]
+    for method, other in references.items():
+        seeds = sorted({seed for name, seed in facts.index if name == method and (other, seed) in facts.index})
+        ours, theirs = _Pairing(method, other, seeds).values(facts)
+        yield method, statistics.paired_difference(ours, theirs)
 
 
 @dataclass(frozen=True)

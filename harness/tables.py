@@ -88,7 +88,7 @@ def tabulate(
         named: the contrasts that the definition names.
         calibrations: what was measured of the machines.
     """
-    cells = _frame(priced, lambda cell: [_cell_row(cell)])
+    cells = _frame(priced, lambda cell: [cell_row(cell.key, cell.ledger)])
     trajectories = _frame(priced, _trajectory_rows, _TRAJECTORY_COLUMNS)
     breakdown, footprint = (
         _deployed(priced, deployment_rows.breakdown_rows),
@@ -190,15 +190,16 @@ _TRAJECTORY_COLUMNS = [
 _COMPUTE_COLUMNS = ["method", "operation", "machine", "n_cells", "cpu_s", "spread_share"]
 
 
-def _cell_row(cell: PricedCell) -> dict[str, Any]:
-    ledger, reading = cell.ledger, cell.ledger.reading
+def cell_row(key: Mapping[str, Any], ledger: Ledger) -> dict[str, Any]:
+    """The row of ``cells.csv`` about a finished cell, whose `key` has its id, method and seed."""
+    reading = ledger.reading
     is_round = ledger.transfers["round"] > 0
     transfers, given = ledger.transfers[is_round], ledger.transfers[~is_round]
     sent = transfers.groupby("direction")["payload_bytes"].sum().reindex(_DIRECTIONS, fill_value=0) * BITS_PER_BYTE
     phases = _phase_seconds(ledger)
     other_cpu_s = reading.cpu_seconds - sum(phases.values())
     return {
-        **cell.key,
+        **key,
         "init": ledger.cell["method"]["init"],
         "rounds": int(transfers["round"].max()),
         "clients_seen": int(transfers["client"].nunique()),
@@ -347,7 +348,6 @@ def _compute_rows(priced: Sequence[PricedCell], costs: ComputeCosts | None) -> l
 
 def _one_ledger_each(priced: Sequence[PricedCell]) -> dict[tuple[str, str], Ledger]:
     """The first cell of every method on every machine."""
-    ledgers: dict[tuple[str, str], Ledger] = {}
-    for cell in priced:
-        ledgers.setdefault((cell.method, cell.result.ledger.host.machine), cell.result.ledger)
-    return ledgers
+    ledgers = [(cell.method, cell.result.ledger) for cell in priced]
+    first = {(method, ledger.host.machine): ledger for method, ledger in reversed(ledgers)}
+    return {(method, ledger.host.machine): first[method, ledger.host.machine] for method, ledger in ledgers}
