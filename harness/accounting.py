@@ -5,7 +5,7 @@ coefficients (see `harness.terms`). Which optional parts are in a total is an as
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
@@ -19,6 +19,7 @@ from harness.devices import battery_of
 from harness.draws import link_inputs
 from harness.embodied import Rule
 from harness.ledger import Ledger
+from harness.network import pue
 from harness.party import Party, computing_terms, late_terms, parties_of, radio_terms
 from harness.pooling import ComputeCosts
 from harness.terms import NOTHING, Bounds, Component, Factor, Term
@@ -43,6 +44,7 @@ class Assumptions:
         round_limit_s: a round that keeps a client on the link for longer is infeasible.
         embodied: rule by which the manufacture of devices is allocated.
         target_accuracy: validation accuracy whose time and cost are told; None takes the reference's.
+        pue: power usage effectiveness of the server's data centre.
         draws: Monte-Carlo draws.
         draw_seed: seed of them.
     """
@@ -56,6 +58,7 @@ class Assumptions:
     round_limit_s: float = 86_400.0
     embodied: Rule = "excluded"
     target_accuracy: float | None = None
+    pue: Coefficient = field(default_factory=pue)
     draws: int = 10_000
     draw_seed: int = 0
 
@@ -69,7 +72,7 @@ class Assumptions:
         rows += [row for group in groups for row in group.radio.inputs()]
         rows += link_inputs()
         rows += [row for group in groups for row in group.supply.inputs()]
-        rows += boundary.inputs(groups)
+        rows += boundary.inputs(groups, self.pue)
         return tuple({row.name: row for row in rows}.values())
 
 
@@ -175,7 +178,7 @@ def deploy(ledger: Ledger, turns: Turns, assumptions: Assumptions, deployment: D
         deployment: who its clients are.
     """
     parties = parties_of(ledger, turns, deployment)
-    busy_s, schedule = _schedule(ledger, turns, parties, assumptions)
+    busy_s, schedule = timed(ledger, turns, parties, assumptions)
     terms: list[Term] = []
     late: list[Term] = []
     extras: dict[Extra, tuple[Term, ...]] = dict.fromkeys(get_args(Extra), ())
@@ -188,7 +191,7 @@ def deploy(ledger: Ledger, turns: Turns, assumptions: Assumptions, deployment: D
         late += late_terms(party, turns, ledger, sent["uplink"], prices, schedule.n_rounds)
         found = boundary.extra_terms(party, ledger, turns, usage, prices, schedule, assumptions.cast)
         extras = {key: extras[key] + found.get(key, ()) for key in extras}
-    extras["server"] = boundary.server_terms(schedule)
+    extras["server"] = boundary.server_terms(schedule, assumptions.pue)
     return DeploymentResult(
         deployment=deployment,
         terms=tuple(terms),
@@ -214,7 +217,7 @@ def scaled_terms(
         scale: above 0.
     """
     parties = parties_of(ledger, turns, deployment, scale)
-    _, schedule = _schedule(ledger, turns, parties, assumptions)
+    _, schedule = timed(ledger, turns, parties, assumptions)
     terms: list[Term] = []
     for party in parties:
         sent = transfers_in_time(turns, party.chosen, party.carriages, party.compute_s, schedule)
@@ -224,9 +227,7 @@ def scaled_terms(
     return tuple(terms)
 
 
-def _schedule(
-    ledger: Ledger, turns: Turns, parties: Sequence[Party], assumptions: Assumptions
-) -> tuple[Float64, Schedule]:
+def timed(ledger: Ledger, turns: Turns, parties: Sequence[Party], assumptions: Assumptions) -> tuple[Float64, Schedule]:
     """Seconds that each turn takes, and when rounds happen."""
     busy_s = np.zeros(len(turns.client))
     for party in parties:

@@ -12,6 +12,7 @@ from harness.carbon import Grid, grid
 from harness.core.errors import UsageError
 from harness.deployment import Deployment, Group, deployment_of
 from harness.devices import device
+from harness.network import pue
 from harness.problems import did_you_mean, retold
 from harness.scenarios import CustomGrid, Fleet, Scenarios, plain_grid
 from harness.supply import supply
@@ -41,6 +42,7 @@ def assumptions_of(scenarios: Scenarios) -> Assumptions:
         round_limit_s=scenarios.round_limit_s,
         embodied=scenarios.embodied,
         target_accuracy=scenarios.target_accuracy,
+        pue=pue(scenarios.pue),
         draws=scenarios.uncertainty.draws,
         draw_seed=scenarios.uncertainty.seed,
     )

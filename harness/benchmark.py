@@ -1,5 +1,6 @@
 """What the commands do, one function each: the arrows from a spec to a report, in order."""
 
+import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -141,10 +142,12 @@ class Priced:
     Attributes:
         frames: the tables, by name.
         context: everything that is not in a table.
+        what_if: computes what a page needs to price the runs anew; only a report asks for it.
     """
 
     frames: "Mapping[str, pd.DataFrame]"
     context: Mapping[str, Any]
+    what_if: Callable[[], dict[str, Any]]
 
 
 def price(
@@ -231,6 +234,7 @@ def _priced(
 ) -> Priced:
     from harness import context
     from harness.tables import PricedCell, tabulate
+    from harness.what_if import what_if
 
     pricing = assumptions_of(scenarios)
     # Methods with equal settings share a cell, which is priced once.
@@ -240,7 +244,8 @@ def _priced(
     priced = [PricedCell(run.method, results[run.ledger.cell_id], run.facts) for run in runs]
     described = context.describe(study, pricing, priced, beside.unfinished, beside.attempts, beside.pretraining)
     frames = tabulate(priced, study.references, costs, study.reference, study.contrasts, beside.calibrations)
-    return Priced(frames, described | {"calibrations": [dict(each) for each in beside.calibrations]})
+    described |= {"calibrations": [dict(each) for each in beside.calibrations]}
+    return Priced(frames, described, lambda: what_if(priced, pricing, study.references, costs))
 
 
 def report_folder(source: Path, out: Path | None) -> Path:
@@ -272,6 +277,7 @@ def write_tables(priced: Priced, folder: Path) -> Path:
     for name, frame in priced.frames.items():
         frame.to_csv(draft / f"{name}.csv", index=False)
     write_json(draft / "context.json", priced.context)
+    write_text(draft / "what_if.json", json.dumps(priced.what_if(), ensure_ascii=False, separators=(",", ":")) + "\n")
     shutil.rmtree(tables, ignore_errors=True)
     draft.rename(tables)
     return tables

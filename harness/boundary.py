@@ -5,15 +5,16 @@ anyway; marginal ones are what it takes on top. The two are never added.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
 
-from harness.core.types import PRICES, Coefficient, Float64
+from harness.core.types import PRICES, Coefficient, Float64, Int64
 from harness.deployment import Group
 from harness.ledger import Ledger
-from harness.network import Mode, network, pue, server_w
+from harness.network import Mode, network, server_w
 from harness.party import Party
 from harness.terms import Component, Factor, Term
 from harness.timeline import Schedule, Turns
@@ -22,17 +23,20 @@ from harness.usage import CARRIED, Usage, awake_s, by_round
 Extra = Literal["provisioning", "standby", "network_average", "network_marginal", "server"]
 """Optional parts of a total. At most one of the two of the network is in it."""
 
+Cast = Literal["unicast", "multicast"]
+"""Whether a network carries what many clients receive alike once for each, or once."""
+
 MODE_OF: Mapping[Extra, Mode] = {"network_average": "average", "network_marginal": "marginal"}
 
 _MBIT = ("uplink_mbit", "downlink_mbit")
 _LINK_SECONDS = ("uplink_s", "downlink_s", "wait_s")
 
 
-def inputs(groups: Iterable[Group]) -> list[Coefficient]:
-    """The table rows that the network and the server rest on."""
+def inputs(groups: Iterable[Group], pue: Coefficient) -> list[Coefficient]:
+    """The rows that the network and the server rest on; `pue` is that of the server's data centre."""
     kinds = dict.fromkeys(group.radio.access for group in groups)
     sides = [network(kind, mode) for kind in kinds for mode in get_args(Mode)]
-    return [*(row for side in sides for row in side.inputs()), server_w(), pue()]
+    return [*(row for side in sides for row in side.inputs()), server_w(), pue]
 
 
 def extra_terms(
@@ -42,13 +46,13 @@ def extra_terms(
     usage: Usage,
     prices: Mapping[str, Factor],
     schedule: Schedule,
-    cast: Literal["unicast", "multicast"],
+    cast: Cast,
 ) -> dict[Extra, tuple[Term, ...]]:
     """The terms of the optional parts of one group, all but the server's."""
-    mbit = _network_mbit(party, ledger, usage, schedule.n_rounds, cast)
+    mbit = network_mbit(party, ledger, usage, schedule.n_rounds, cast)
     found: dict[Extra, tuple[Term, ...]] = {
-        "provisioning": tuple(_provisioning(party, ledger, prices, schedule.n_rounds)),
-        "standby": tuple(_standby(party, turns, usage, prices, schedule)),
+        "provisioning": tuple(provisioning_terms(party, ledger, prices, schedule.n_rounds)),
+        "standby": tuple(standby_terms(party, turns, usage, prices, schedule)),
     }
     for key, mode in MODE_OF.items():
         side = network(party.group.radio.access, mode)
@@ -60,12 +64,12 @@ def extra_terms(
     return found
 
 
-def server_terms(schedule: Schedule) -> tuple[Term, ...]:
+def server_terms(schedule: Schedule, pue: Coefficient) -> tuple[Term, ...]:
     """The server, while rounds run; it belongs to no group and is counted with the first."""
-    return (Term("server", 0, "round_s", schedule.round_s, (Factor(server_w()), Factor(pue()))),)
+    return (Term("server", 0, "round_s", schedule.round_s, (Factor(server_w()), Factor(pue))),)
 
 
-def _provisioning(party: Party, ledger: Ledger, prices: Mapping[str, Factor], n_rounds: int) -> Iterable[Term]:
+def provisioning_terms(party: Party, ledger: Ledger, prices: Mapping[str, Factor], n_rounds: int) -> Iterable[Term]:
     """What clients were given before round 1, as if each had fetched it over the air in a session of its own."""
     given = ledger.transfers[ledger.transfers["round"] == 0]
     n_bytes = given.groupby("client")["payload_bytes"].sum()
@@ -81,7 +85,7 @@ def _provisioning(party: Party, ledger: Ledger, prices: Mapping[str, Factor], n_
         yield Term("provisioning", party.number, name, amounts, (prices[PRICES[name]],), party.n_clients)
 
 
-def _standby(
+def standby_terms(
     party: Party, turns: Turns, usage: Usage, prices: Mapping[str, Factor], schedule: Schedule
 ) -> Iterable[Term]:
     """Radios at rest, and devices that are awake for their radio or sleep: of every client, asked or not."""
@@ -99,20 +103,24 @@ def _standby(
         yield Term("standby", party.number, name, np.maximum(seconds, 0.0), (price,), party.n_clients)
 
 
-def _network_mbit(
-    party: Party, ledger: Ledger, usage: Usage, n_rounds: int, cast: Literal["unicast", "multicast"]
-) -> Float64:
-    """Megabits that a network carries for one group, by round."""
+def network_mbit(party: Party, ledger: Ledger, usage: Usage, n_rounds: int, cast: Cast) -> Float64:
+    """Megabits that a network carries for one group, by round: float64 of shape (n_rounds + 1,)."""
     mbit = {way: np.sum([usage[way][name] for name in _MBIT], axis=0) for way in usage}
     if cast == "unicast":
         return np.asarray(mbit["downlink"] + mbit["uplink"], dtype=np.float64)
-    sent = ledger.transfers[(ledger.transfers["direction"] == "downlink") & (ledger.transfers["round"] > 0)]
-    sent = sent[party.clients[sent["client"].to_numpy(np.int64)]]
-    once = distinct_payloads(sent)
-    carried = party.group.radio.carry(once["payload_bytes"].to_numpy(np.int64), "downlink")
-    down = by_round(once["round"].to_numpy(np.int64), carried.downlink_mbit, n_rounds)
+    rounds, n_bytes = _sent_once(ledger, party.clients.tobytes())
+    down = by_round(rounds, party.group.radio.carry(n_bytes, "downlink").downlink_mbit, n_rounds)
     # What receivers send back is theirs alone.
     return np.asarray(down + usage["downlink"]["uplink_mbit"] + mbit["uplink"], dtype=np.float64)
+
+
+@lru_cache(maxsize=16)
+def _sent_once(ledger: Ledger, clients: bytes) -> tuple[Int64, Int64]:
+    """Rounds and bytes of the payloads that some clients (a mask, as bytes) receive, each as often as it is sent."""
+    sent = ledger.transfers[(ledger.transfers["direction"] == "downlink") & (ledger.transfers["round"] > 0)]
+    sent = sent[np.frombuffer(clients, dtype=bool)[sent["client"].to_numpy(np.int64)]]
+    once = distinct_payloads(sent)
+    return once["round"].to_numpy(np.int64), once["payload_bytes"].to_numpy(np.int64)
 
 
 def distinct_payloads(downlinks: pd.DataFrame) -> pd.DataFrame:

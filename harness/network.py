@@ -25,7 +25,7 @@ References:
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
@@ -141,9 +141,29 @@ def server_w() -> Coefficient:
     return _table()["server.power_w"]
 
 
-def pue() -> Coefficient:
-    """Power usage effectiveness: joules of the data centre per joule of its servers, at least 1."""
-    return _table()["server.pue"]
+def pue(value: float | None = None) -> Coefficient:
+    """Power usage effectiveness: joules of the data centre per joule of its servers, at least 1.
+
+    Args:
+        value: one of the user's own, a point; None takes the table's.
+
+    >>> pue().typical, pue(1.4).high
+    (1.09, 1.4)
+    """
+    row = _table()["server.pue"]
+    if value is None:
+        return row
+    return replace(
+        row,
+        low=value,
+        typical=value,
+        high=value,
+        source="judgement",
+        locator="set in the definition",
+        basis="judgement",
+        range_basis="point: a value of the user's",
+        is_verified=False,
+    )
 
 
 def _marginal(kind: NetworkKind) -> Network:

@@ -1,7 +1,7 @@
 """The groups of a deployment at work: which clients and turns are theirs, and what carrying and computing take them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import get_args
 
@@ -52,6 +52,11 @@ class Party:
     def busy_s(self) -> Float64:
         """Seconds of each turn from the start of its downlink to the end of its uplink."""
         return self.link_s + self.compute_s
+
+    def on(self, device: Device, ledger: Ledger, turns: Turns) -> "Party":
+        """The same group on another device: what it carries stays, what it computes takes other seconds."""
+        phase_s = {phase: seconds[self.chosen] for phase, seconds in _phases(ledger, turns, device).items()}
+        return replace(self, group=replace(self.group, device=device), phase_s=phase_s)
 
     @property
     def n_clients(self) -> int:

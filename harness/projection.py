@@ -11,6 +11,7 @@ range per kind of work, and each rate that is not a point brings its own. All of
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -67,12 +68,7 @@ def device_seconds(ledger: Ledger, device: Device) -> pd.DataFrame:
     Raises:
         ValueError: a rate of the host or the CPU seconds of a window are needed and not known.
     """
-    windows = ledger.windows
-    at_client = windows[(windows["round"] > 0) & (windows["client"] >= 0) & windows["phase"].isin(CLIENT_PHASES)]
-    step_flops = _step_flops(ledger)
-    if not np.isfinite(at_client["cpu_seconds"].to_numpy(np.float64)).all():
-        raise ValueError(f"cell {ledger.cell_id}: a compute window has no CPU seconds")
-    cpu_s, steps = _by_phase(at_client, "cpu_seconds"), _by_phase(at_client, "n_steps")
+    step_flops, (cpu_s, steps) = _step_flops(ledger), _client_work(ledger)
     return pd.DataFrame(
         {
             phase: _training_s(ledger, device, steps[phase], step_flops, cpu_s[phase])
@@ -128,6 +124,16 @@ def memory_verdict(ledger: Ledger, device: Device) -> str:
 def _size(n_bytes: float) -> str:
     """Bytes as people say them, to three digits."""
     return f"{n_bytes / 1e9:.3g} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.3g} MB"
+
+
+@lru_cache(maxsize=8)
+def _client_work(ledger: Ledger) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """CPU seconds and optimiser steps of clients by (round, client) and phase, once for all devices."""
+    windows = ledger.windows
+    at_client = windows[(windows["round"] > 0) & (windows["client"] >= 0) & windows["phase"].isin(CLIENT_PHASES)]
+    if not np.isfinite(at_client["cpu_seconds"].to_numpy(np.float64)).all():
+        raise ValueError(f"cell {ledger.cell_id}: a compute window has no CPU seconds")
+    return _by_phase(at_client, "cpu_seconds"), _by_phase(at_client, "n_steps")
 
 
 def _by_phase(windows: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -27,13 +27,13 @@ def notes(ledger: Ledger, turns: Turns, parties: Sequence[Party], busy_s: Float6
     for party in parties:
         named = f"{party.group.name}: " if len(parties) > 1 else ""
         found += [_after_mark(named, note) for note in party.group.radio.notes()]
-        found += [f"infeasible: {named}{reason}" for reason in _obstacles(party, turns, round_limit_s)]
+        found += [f"infeasible: {named}{reason}" for reason in obstacles(party, turns, round_limit_s)]
         if party.phase_s:
             found += [f"{named}{note}" for note in projection.notes(ledger, party.group.device)]
             found.append(f"{named}training memory on {party.group.device.title}: {_memory(ledger, party)}")
     if not any(party.phase_s for party in parties):
         found.append("computing is not recorded: its seconds and joules are unknown and in no figure")
-    found += _deadline(ledger, turns, busy_s)
+    found += deadline(ledger, turns, busy_s)
     return list(dict.fromkeys(found))
 
 
@@ -47,7 +47,8 @@ def _after_mark(named: str, note: str) -> str:
     return f"{mark}{colon}{named}{rest}" if named and colon else f"{named}{note}"
 
 
-def _obstacles(party: Party, turns: Turns, round_limit_s: float) -> Iterator[str]:
+def obstacles(party: Party, turns: Turns, round_limit_s: float) -> Iterator[str]:
+    """Why a radio cannot do what a group asks of it; nothing where it can."""
     radio = party.group.radio
     for way in DIRECTIONS:
         largest = int(turns.bytes_of(way)[party.chosen].max(initial=NO_PAYLOAD))
@@ -62,14 +63,15 @@ def _obstacles(party: Party, turns: Turns, round_limit_s: float) -> Iterator[str
         )
 
 
-def _deadline(ledger: Ledger, turns: Turns, busy_s: Float64) -> Iterator[str]:
-    deadline = ledger.cell["federation"].get("deadline")
-    if deadline is None:
+def deadline(ledger: Ledger, turns: Turns, busy_s: Float64) -> Iterator[str]:
+    """How many clients would miss the deadline of a run in a deployment; nothing where it had none."""
+    rule = ledger.cell["federation"].get("deadline")
+    if rule is None:
         return
-    limit_s = float(deadline["round_s"])
+    limit_s = float(rule["round_s"])
     late, here = int(turns.is_late.sum()), int(np.sum(busy_s > limit_s))
     yield (
         f"warning: {late} of {len(busy_s)} client rounds were late by the plain numbers of the definition "
-        f"(deadline {limit_s:g} s, {deadline['uplink_mbps']:g} Mbit/s up, {deadline['downlink_mbps']:g} down); "
+        f"(deadline {limit_s:g} s, {rule['uplink_mbps']:g} Mbit/s up, {rule['downlink_mbps']:g} down); "
         f"with this radio and device it would be {here}, and training would have gone otherwise"
     )

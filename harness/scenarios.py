@@ -203,6 +203,7 @@ class Scenarios(Part):
         standby: whether totals have what radios and devices take while they wait for their next turn.
         network: whether totals have what access network and core take, as ``average`` or ``marginal`` intensity.
         server: whether totals have what the server takes while rounds run.
+        pue: power usage effectiveness of the server's data centre, 1 to 3; by default that of the table.
         cast: whether the network carries what many clients receive alike once for each (``unicast``) or once.
         embodied: the rule by which the manufacture of devices is allocated.
         target_accuracy: validation accuracy, 0 to 1, whose time and cost are told; by default the reference's last,
@@ -222,6 +223,7 @@ class Scenarios(Part):
     standby: Literal["excluded", "included"] = "excluded"
     network: Literal["excluded", "average", "marginal"] = "excluded"
     server: Literal["excluded", "included"] = "excluded"
+    pue: Annotated[float, Strict(), AllowInfNan(False), AfterValidator(ranged(1, 3))] | None = None
     cast: Literal["unicast", "multicast"] = "unicast"
     embodied: Literal["excluded", "calendar", "active"] = "excluded"
     target_accuracy: Annotated[float, *positive(1)] | None = None

@@ -143,7 +143,8 @@ def _pass_through_lines(pairs: pd.DataFrame, priced: Priced) -> list[Text]:
     lines = []
     for radio, rows in pairs[pairs["quantity"] == "pass_through"].groupby("radio", sort=False):
         parts = [
-            f"{method} " + (f"{estimate:.2f}" if numbers.is_known(estimate) else str(note))
+            f"{method} "
+            + (numbers.significant(estimate, numbers.ESTIMATE_DIGITS) if numbers.is_known(estimate) else str(note))
             for method, estimate, note in zip(rows["method"], rows["estimate"], rows["note"], strict=True)
         ]
         lines.append(Text(f"Pass-through on {titles[str(radio)]}: " + " · ".join(parts)))

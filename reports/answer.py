@@ -7,7 +7,7 @@ from reports.numbers import ESTIMATE_DIGITS, NBSP, percent, percent_estimate, sh
 from reports.schema import Tables
 from reports.sections.provisioning import is_charged
 
-_LONGEST_NAME = 60
+LONGEST_NAME = 60
 _MOST_RADIOS = 4
 """Radios that the answer names; the others are under “Deployment”."""
 _LEAST_CHANGE = 5e-4
@@ -30,7 +30,7 @@ def answer(tables: Tables) -> list[Paragraph]:
     method = featured(tables)
     if method is None:
         return [Paragraph(_nothing(tables, reference), role="lead")]
-    names = [shorten(name, _LONGEST_NAME) for name in (method, lookup.reference_of(tables, method))]
+    names = [shorten(name, LONGEST_NAME) for name in (method, lookup.reference_of(tables, method))]
     sentence = f"{names[0]} sent {_bits(tables, method)} than {names[1]}{_accuracy(tables, method)}"
     radios = _radios(tables, method)
     sentence += f"; that {phrases.listing(radios)}." if radios else "."
@@ -45,7 +45,7 @@ def pass_through(tables: Tables) -> Highlights | None:
         return None
     return Highlights(
         "pass_through_first",
-        f"Pass-through of {shorten(method, _LONGEST_NAME)}",
+        f"Pass-through of {shorten(method, LONGEST_NAME)}",
         tuple(_highlight(tables, method, radio) for radio in radios),
         note="Share of device-radio joules saved ÷ share of total bits (unicast) saved. At 1, joules fall as fast as "
         f"bits; at 0, they do not fall. Joules are {phrases.PROJECTED}."

@@ -25,6 +25,7 @@ from reports.sections.robustness import robustness
 from reports.sections.testbed import testbed
 from reports.sections.timing import timing
 from reports.sections.update_statistics import update_statistics
+from reports.what_if import what_if_data
 
 SECTIONS: tuple[Callable[[Tables], Section | None], ...] = (
     headline,
@@ -73,4 +74,5 @@ def report_of(tables: Tables, others: Sequence[Callable[[Tables], Section | None
         title=str(tables.context["name"]),
         subtitle="Federated learning in bits, joules, grams and accuracy",
         sections=tuple(built for section in chosen if (built := section(tables))),
+        what_if=what_if_data(tables),
     )

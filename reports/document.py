@@ -253,11 +253,19 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """A whole report."""
+    """A whole report.
+
+    Attributes:
+        title: name of what it is about.
+        subtitle: what it tells of it.
+        sections: in order.
+        what_if: JSON with which a page that can compute prices the runs anew; empty for a report without.
+    """
 
     title: str
     subtitle: str
     sections: tuple[Section, ...]
+    what_if: str = ""
 
     def figures(self) -> Iterator[Figure]:
         """All figures, in order."""

@@ -1,5 +1,11 @@
-"""A report as one offline HTML page: styles and figures inside, no script, no request."""
+"""A report as one offline HTML page: styles, figures and one script inside, no request.
 
+The script draws the section “What if”; the page says all else without it. Its hash stands in the page's content policy,
+so that nothing else in the page can run, whatever names hold.
+"""
+
+import base64
+import hashlib
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -36,9 +42,16 @@ def render_html(report: Report) -> str:
             lstrip_blocks=True, keep_trailing_newline=True,
         )  # fmt: skip
         environment.filters["clean"] = clean
-        style = (folder / "style.css").read_text(encoding="utf-8")
+        style, script = ((folder / name).read_text(encoding="utf-8") for name in ("style.css", "what_if.js"))
         template = environment.get_template("report.html.j2")
-        return template.render(report=report, drawn=drawn, style=_inline(style))
+        return template.render(
+            report=report,
+            drawn=drawn,
+            style=_inline(style),
+            data=_inline(_script_safe(report.what_if)),
+            script=_inline(script),
+            policy=_policy(script if report.what_if else ""),
+        )
 
 
 def write_html(report: Report, path: Path) -> None:
@@ -48,6 +61,18 @@ def write_html(report: Report, path: Path) -> None:
         EnvironmentLacksError: `path` cannot be written.
     """
     write_text(path, render_html(report))
+
+
+def _policy(script: str) -> str:
+    """The content policy: nothing from anywhere, and no script but ours."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    own = f" script-src 'sha256-{digest}';" if script else ""
+    return f"default-src 'none';{own} style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+
+
+def _script_safe(text: str) -> str:
+    """JSON that cannot end the element it stands in, nor open a comment there."""
+    return text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
 
 
 def _inline(ours: str) -> Markup:

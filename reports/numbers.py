@@ -1,9 +1,14 @@
-"""Numbers as text: units chosen per column, significant digits, signs. Returns plain text with no-break spaces."""
+"""Numbers as text: units chosen per column, significant digits, signs. Returns plain text with no-break spaces.
+
+One rule rounds them all, here, in the terminal and in the page (`templates/what_if.js`, which mirrors this module): a
+number is taken at `HELD_DIGITS` significant digits, which leaves out what the order of a sum did to its last bits, and
+from there is rounded to the digits that are printed, halves away from zero.
+"""
 
 import math
 import unicodedata
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 from reports.document import Cell
 
@@ -15,6 +20,12 @@ FACT_DIGITS = 4
 """Significant digits of counted quantities (bits)."""
 ESTIMATE_DIGITS = 2
 """Significant digits of estimated (E1, E2) and projected (P) quantities; more would claim what is not known."""
+
+HELD_DIGITS = 12
+"""Significant digits that are looked at; what a sum of floats leaves behind them is noise."""
+
+_EXACT = Context(prec=400, rounding=ROUND_HALF_UP)
+"""Wide enough for every float with any number of decimals."""
 
 TABLE_HEADROOM = 10.0
 """Tables of joules keep the smaller unit until the largest value needs five digits."""
@@ -57,12 +68,17 @@ def _safe(character: str) -> str:
 def significant(value: float, digits: int) -> str:
     """`value` with `digits` significant digits and no exponent.
 
-    >>> significant(1234.0, 2), significant(0.2, 2), significant(-0.00123, 2)
-    ('1,200', '0.20', '\u22120.0012')
+    >>> significant(1234.0, 2), significant(0.2, 2), significant(-0.00123, 2), significant(12.5, 2)
+    ('1,200', '0.20', '\u22120.0012', '13')
     """
-    if value == 0:
-        return "0"
-    return format(Decimal(f"{value:.{digits - 1}e}"), ",f").replace("-", MINUS)
+    held = _held(value)
+    if held == 0 or not math.isfinite(value):
+        return format(held, ",f").replace("-", MINUS) if held else "0"
+    for place in (held.adjusted(), held.adjusted() + 1):
+        rounded = held.quantize(Decimal(1).scaleb(place - digits + 1), context=_EXACT)
+        if rounded.adjusted() == place:
+            break  # else it was rounded up to the next power of ten, which has one digit less to show
+    return format(rounded, ",f").replace("-", MINUS)
 
 
 def fixed(value: float, decimals: int) -> str:
@@ -71,10 +87,20 @@ def fixed(value: float, decimals: int) -> str:
     >>> fixed(-0.04, 1), fixed(-0.06, 1)
     ('0.0', '\u22120.1')
     """
-    text = f"{value:,.{decimals}f}"
-    if float(text.replace(",", "")) == 0:
-        text = text.lstrip("-")
-    return text.replace("-", MINUS)
+    held = _held(value)
+    if not held.is_finite():
+        return format(held, ",f").replace("-", MINUS)
+    rounded = held.quantize(Decimal(1).scaleb(-decimals), context=_EXACT)
+    return format(abs(rounded) if rounded == 0 else rounded, ",f").replace("-", MINUS)
+
+
+def _held(value: float) -> Decimal:
+    """A number at `HELD_DIGITS` significant digits.
+
+    >>> _held(0.1 + 0.2)
+    Decimal('0.300000000000')
+    """
+    return Decimal(f"{value:.{HELD_DIGITS - 1}e}")
 
 
 def signed(value: float, decimals: int) -> str:
@@ -116,7 +142,8 @@ def scale(values: Iterable[float | None], base: str, headroom: float = 1.0) -> t
     >>> scale([1.5e6, 3.0], "bit")
     (1000000.0, 'Mbit')
     """
-    largest = max((abs(value) for value in values if is_known(value) and value is not None), default=0.0)
+    known = (abs(value) for value in values if is_known(value) and value is not None)
+    largest = float(_held(max(known, default=0.0)))
     for factor, unit in _STEPS[base]:
         if largest >= headroom * factor:
             return factor, unit

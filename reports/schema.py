@@ -38,6 +38,7 @@ class Tables:
             provisioning, statistics, initialisations, seeds, pareto, noise: data frames with the columns of `TABLES`.
             Many have no rows where a definition asks for none.
         context: the content of ``context.json``.
+        what_if: the content of ``what_if.json``, with which a page prices anew; None where a folder has none.
     """
 
     cells: pd.DataFrame
@@ -69,6 +70,7 @@ class Tables:
     pareto: pd.DataFrame
     noise: pd.DataFrame
     context: Mapping[str, Any]
+    what_if: Mapping[str, Any] | None = None
 
     @cached_property
     def pair_rows(self) -> Rows:
@@ -108,7 +110,9 @@ def read_tables(folder: Path) -> Tables:
         UsageError: a file or a column is missing, a number is no number, or the folder is of another version.
     """
     frames = {name: _read_table(folder / f"{name}.csv", columns) for name, columns in TABLES.items()}
-    return Tables(context=_read_context(folder / "context.json"), **frames)
+    has_more = (folder / "what_if.json").exists()
+    more = _read_mapping(folder / "what_if.json") if has_more else None
+    return Tables(context=_read_context(folder / "context.json"), what_if=more, **frames)
 
 
 def _indexed(frame: pd.DataFrame, keys: tuple[str, ...]) -> Rows:
@@ -142,13 +146,18 @@ def _read_table(path: Path, columns: Mapping[str, Meaning]) -> pd.DataFrame:
     return frame
 
 
-def _read_context(path: Path) -> Mapping[str, Any]:
+def _read_mapping(path: Path) -> Mapping[str, Any]:
     try:
-        context = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"{path.name}: cannot be read ({_first_line(error)})") from error
-    if not isinstance(context, dict):
+    if not isinstance(found, dict):
         raise UsageError(f"{path.name}: holds no mapping; build the tables again")
+    return found
+
+
+def _read_context(path: Path) -> Mapping[str, Any]:
+    context = _read_mapping(path)
     missing = [key for key in CONTEXT_KEYS if key not in context]
     if missing:
         raise UsageError(f"{path.name}: lacks {', '.join(missing)}; build the tables again with this version")

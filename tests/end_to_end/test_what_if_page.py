@@ -1,0 +1,175 @@
+"""What the page prices, against what `harness price` prints: both to the last digit, over drawn choices."""
+
+import random
+import shlex
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from harness import benchmark, deployment_rows, devices, pairs, registry, summary, supply
+from harness.accounting import account
+from harness.assumed import assumptions_of, with_changes
+from harness.cli import app
+from harness.pooling import pool
+from harness.study import study_of
+from harness.tables import PricedCell
+from reports import numbers
+from tests.browser_pages import chromium, open_page, run_study
+
+N_SETTINGS, N_PLACES = 20, 25
+"""Choices of what all radios share, and of a radio and a grid for each."""
+
+Choice = Mapping[str, Any]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run_study(tmp_path_factory.mktemp("study") / "tiny")
+
+
+class Priced:
+    """What `harness price` prints of a study, by the functions that print it, for many radios and grids at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.spec, store = benchmark.open_results(folder)
+        self.index = store.index()
+        self.ledgers = {entry.cell_id: store.ledger(entry.cell_id) for entry in self.index}
+        self.facts = benchmark.price(folder).frames
+        own = [entry.label for entry in self.spec.scenarios.radios]
+        self.radios = [*own, *(name for name in registry.names("radio") if name not in own)]
+
+    def printed(self, settings: Choice, places: list[tuple[str, str]]) -> list[dict[str, Any]]:
+        """For each radio and grid: headings, rows and pass-through as they are printed."""
+        has_grid, options = supply.needs_grid(settings["supply"]), [f"{key}={settings[key]}" for key in SHARED]
+        grids = list(dict.fromkeys(grid for _, grid in places))
+        if not has_grid and (settings["network"], settings["server"]) != ("excluded", "excluded"):
+            assert len(grids) == 1
+            options.append(f"operator_grid={grids[0]}")
+        scenarios = with_changes(
+            self.spec.scenarios, list(dict.fromkeys(r for r, _ in places)), grids if has_grid else [],
+            settings["device"], options,
+        )  # fmt: skip
+        assumptions, costs = assumptions_of(scenarios), pool(list(self.ledgers.values()))
+        results = {key: account(ledger, assumptions, costs) for key, ledger in self.ledgers.items()}
+        cells = [PricedCell(entry.method, results[entry.cell_id]) for entry in self.index]
+        breakdown = pd.DataFrame(
+            [row for cell in cells for row in deployment_rows.breakdown_rows(cell.key, cell.result)]
+        )
+        of_pairs = pd.DataFrame(
+            pairs.pair_rows(self.facts["cells"], breakdown, self.facts["shadows"], study_of(self.spec).references)
+        )
+        found = []
+        for radio, grid in places:
+            here = breakdown[breakdown["radio"] == radio]
+            here = here[here["grid"] == grid] if has_grid else here
+            found.append(_as_page(here, of_pairs[of_pairs["radio"] == radio], radio))
+        return found
+
+
+SHARED = ("supply", "network", "server", "pue", "cast")
+
+
+def _as_page(breakdown: pd.DataFrame, of_pairs: pd.DataFrame, radio: str) -> dict[str, Any]:
+    """What is printed of one radio and grid, in the form that the page gives."""
+    entry = {"name": radio, "title": radio, "is_fleet": False}
+    context = {"device": {"title": "?"}, "scenarios": {"radios": [entry], "provisioning": "factory"}}
+    frames = benchmark.Priced({}, context, dict)
+    table = summary._deployment_table(breakdown, frames, entry)
+    passed = summary._pass_through_lines(of_pairs, frames)[0].plain
+    columns = [list(map(str, column.cells)) for column in table.columns]
+    return {
+        "headings": [str(column.header).split("\n") for column in table.columns[1:]],
+        "rows": {name: cells for name, *cells in zip(*columns, strict=True)},
+        "passed": passed.removeprefix(f"Pass-through on {radio}: ").split(" · "),
+    }
+
+
+_SAID = """choices => choices.map(choice => {
+    const {columns, rows} = window.whatIf(choice);
+    return {columns, rows: rows.map(({name, cells, passThrough}) => [name, cells, passThrough])};
+})"""
+
+
+def test_five_hundred_choices_agree_with_harness_price_to_the_last_digit(browser: Any, study: Path) -> None:
+    draw, priced = random.Random(7), Priced(study)  # noqa: S311
+    choices, expected = [], []
+    for _ in range(N_SETTINGS):
+        settings = {
+            "device": draw.choice(devices.names()),
+            "supply": draw.choice(supply.names()),
+            "network": draw.choice(["excluded", "average", "marginal"]),
+            "server": draw.choice(["excluded", "included"]),
+            "pue": round(draw.uniform(1, 3), 2),
+            "cast": draw.choice(["unicast", "multicast"]),
+        }
+        grids = ["NOR", "DEU", "campus", "FRA", "POL", "IND"]
+        if not supply.needs_grid(settings["supply"]):
+            grids = [draw.choice(["NOR", "DEU", "ZAF"])]
+        places = [(draw.choice(priced.radios), draw.choice(grids)) for _ in range(N_PLACES)]
+        choices += [settings | {"radio": radio, "grid": grid} for radio, grid in places]
+        expected += priced.printed(settings, places)
+    opened = open_page(browser, study / "report.html")
+    said = opened.page.evaluate(_SAID, choices)
+    opened.page.context.close()
+    assert len(said) == len(choices) == 500
+    for choice, page, terminal in zip(choices, said, expected, strict=True):
+        assert [list(column) for column in page["columns"]] == terminal["headings"], choice
+        for name, cells, passed in page["rows"]:
+            assert cells == terminal["rows"][name], (choice, name)
+            if passed != "reference":
+                assert f"{name} {passed}" in terminal["passed"], choice
+
+
+def test_the_command_that_the_page_shows_prints_what_the_page_shows(browser: Any, study: Path) -> None:
+    fragment = (
+        "#what-if?radio=cellar&grid=campus&device=phone&supply=rechargeable&network=average&server=included&pue=1.4"
+    )
+    opened = open_page(browser, study / "report.html", fragment)
+    command = shlex.split(opened.page.locator("[data-place=command]").inner_text())
+    rows = opened.page.locator("#what-if tbody tr").all_inner_texts()
+    opened.page.context.close()
+    assert command[:3] == ["harness", "price", "results/tiny"]
+    done = CliRunner().invoke(app, ["price", str(study), *command[3:]], env={"COLUMNS": "200"})
+    assert done.exit_code == 0, done.output
+    table = done.output.partition("Deployed on")[2]
+    assert len(rows) == 3
+    for row in rows:
+        name, *cells = [line for line in row.replace("\t", "\n").splitlines() if line.strip()]
+        values = [cell for cell in cells if " to " not in cell][:-1]
+        printed = next(line for line in table.splitlines() if line.split()[:1] == [name]).split()[1:]
+        assert printed == values
+
+
+@cache
+def _odd_numbers() -> tuple[float, ...]:
+    draw = random.Random(3)  # noqa: S311
+    ties = [sign * digits / 10**places for digits in range(5, 1000, 10) for places in range(5) for sign in (1, -1)]
+    noise = [0.1 + 0.2, 12.499999999999998, 12.500000000000002, 9.95, 9.9499999999999993, 99.5, 0.0, -0.0, 1e21, 1e-300]
+    drawn = [draw.uniform(-1, 1) * 10 ** draw.randint(-9, 12) for _ in range(5000)]
+    return (*ties, *noise, *drawn, 999.9999999999999, 1000.0, 999999.5, 5e-324, 2.0**-18, 2.0**-20)
+
+
+def test_the_page_rounds_as_python_does(browser: Any, study: Path) -> None:
+    opened = open_page(browser, study / "report.html")
+    script = """values => values.map(value => [2, 3, 4].map(digits => window.whatIf.significant(value, digits))
+        .concat([0, 1, 2].map(decimals => window.whatIf.fixed(value, decimals)))
+        .concat(window.whatIf.scale([value], 'J')[1]))"""
+    said = opened.page.evaluate(script, list(_odd_numbers()))
+    opened.page.context.close()
+    for value, found in zip(_odd_numbers(), said, strict=True):
+        assert found == [
+            *(numbers.significant(value, digits) for digits in (2, 3, 4)),
+            *(numbers.fixed(value, decimals) for decimals in (0, 1, 2)),
+            numbers.scale([value], "J")[1],
+        ], value
