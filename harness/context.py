@@ -8,6 +8,7 @@ from typing import Any
 from harness.accounting import Assumptions
 from harness.carbon import Grid
 from harness.citations import references
+from harness.codec_texts import codec_text
 from harness.deployment import Group
 from harness.embodied import rule_text
 from harness.footprint import places
@@ -69,6 +70,11 @@ def describe(
         "spec": described,
         "reference": study.reference,
         "methods": described["methods"],
+        "codecs": [
+            {"method": str(entry["name"]), **codec_text(entry["uplink"])}
+            for entry in described["methods"]
+            if isinstance(entry.get("uplink"), Mapping)
+        ],
         "task": {**described["task"], **_n_parameters(priced)},
         "federation": described["federation"],
         "scenarios": _scenarios(assumptions, priced),

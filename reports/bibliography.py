@@ -1,5 +1,7 @@
 """The sources that a report cites, as the tables folder gives them, and their BibTeX file."""
 
+import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,38 @@ def citing(tables: Tables, *parts: str) -> tuple[str, ...]:
         parts: what cites, as ``role:kind``, e.g. ``codec:topk``.
     """
     return tuple(dict.fromkeys(key for part in parts for key, cited_by in _entries(tables) if part in cited_by))
+
+
+def in_words(tables: Tables, key: str) -> str:
+    """An entry as one line of text: authors, title, venue, year; the key where the tables do not have it.
+
+    Of LaTeX only what our sources use is read: accents, braces, and escaped signs.
+    """
+    text = next((str(entry["entry"]) for entry in _references(tables) if entry["key"] == key), "")
+    found = {name: _field(text, name) for name in ("author", "title", *_VENUES, "year")}
+    venue = next((found[name] for name in _VENUES if found[name]), "")
+    people = [_family_name(person) for person in found["author"].split(" and ")]
+    authors = f"{people[0]} et al." if len(people) > 2 else " and ".join(people)
+    return ", ".join(filter(None, [authors, found["title"], venue, found["year"]])) or key
+
+
+_VENUES = ("journal", "booktitle", "howpublished", "publisher", "institution")
+_MARKS = {"'": "\u0301", "`": "\u0300", '"': "\u0308", "~": "\u0303", "c": "\u0327", "v": "\u030c", "^": "\u0302"}
+
+
+def _family_name(person: str) -> str:
+    return person.partition(",")[0].strip()
+
+
+def _field(entry: str, name: str) -> str:
+    """A field of an entry as plain text; empty where there is none."""
+    found = re.search(rf"^\s*{name}\s*=\s*[{{\"](.*?)[}}\"],?\s*$", entry, re.MULTILINE)
+    text = found.group(1) if found else ""
+    text = re.sub(r"\\url\{([^}]*)\}", r"\1", text).replace(r"{\o}", "ø")
+    text = re.sub(r"\\(['`\"~^cv])\s*\{?(\w)\}?", lambda mark: mark.group(2) + _MARKS[mark.group(1)], text)
+    return unicodedata.normalize(
+        "NFC", re.sub(r"\\([&%_#$])", r"\1", text).replace("\\,", " ").replace("{", "").replace("}", "")
+    )
 
 
 def citing_role(tables: Tables, role: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from reports.sections.assumptions import assumptions
 from reports.sections.beside import beside
 from reports.sections.bits import bits
 from reports.sections.carbon import carbon
+from reports.sections.cards import cards
 from reports.sections.contrasts import contrasts
 from reports.sections.deployment import deployment
 from reports.sections.fleets import fleets
@@ -45,6 +46,7 @@ SECTIONS: tuple[Callable[[Tables], Section | None], ...] = (
     formulas,
     testbed,
     assumptions,
+    cards,
     method,
     missing,
     provenance,

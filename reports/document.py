@@ -239,7 +239,33 @@ class Listing:
     language: str = "json"
 
 
-Block = Paragraph | Bullets | Highlights | Table | Figure | Listing
+@dataclass(frozen=True)
+class Card:
+    """What is to be known of one thing, on a card.
+
+    Attributes:
+        title: name of the thing.
+        subtitle: what it is, in a sentence; may be empty.
+        mark: a word that sets it apart; may be empty.
+        facts: label and text of each line.
+    """
+
+    title: str
+    subtitle: str
+    mark: str
+    facts: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Cards:
+    """Cards that stand beside each other."""
+
+    kind: ClassVar[str] = "cards"
+    key: str
+    items: tuple[Card, ...]
+
+
+Block = Paragraph | Bullets | Highlights | Table | Figure | Listing | Cards
 
 
 @dataclass(frozen=True)

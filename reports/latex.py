@@ -8,7 +8,20 @@ from collections.abc import Iterator, Sequence
 from math import ceil
 from pathlib import Path
 
-from reports.document import Block, Bullets, Cell, Column, Figure, Highlights, Listing, Paragraph, Report, Table
+from reports.document import (
+    Block,
+    Bullets,
+    Card,
+    Cards,
+    Cell,
+    Column,
+    Figure,
+    Highlights,
+    Listing,
+    Paragraph,
+    Report,
+    Table,
+)
 from reports.figure_files import file_stem
 from reports.files import write_text
 from reports.latex_text import breakable, escape
@@ -58,7 +71,7 @@ def write_latex(report: Report, path: Path) -> None:
     write_text(path, render_latex(report))
 
 
-def _block(block: Block, prefix: str) -> str:
+def _block(block: Block, prefix: str) -> str:  # noqa: PLR0911 - one for each kind
     match block:
         case Paragraph():
             return _paragraph(block)
@@ -70,8 +83,14 @@ def _block(block: Block, prefix: str) -> str:
             return "\n\n".join(_float(part, f"{prefix}-{part.key}") for part in _pages(block))
         case Figure():
             return _figure(block, prefix)
+        case Cards():
+            return "\n".join(rf"\paragraph{{{escape(card.title)}}}" + "\n" + _facts(card) for card in block.items)
         case Listing():
             return f"% Left out: {escape(block.title)}"
+
+
+def _facts(card: Card) -> str:
+    return _itemize([escape(f"{label}: {text}") for label, text in card.facts])
 
 
 def _paragraph(block: Paragraph) -> str:

@@ -3,7 +3,20 @@
 import re
 from pathlib import Path
 
-from reports.document import Block, Bullets, Cell, Column, Figure, Highlights, Listing, Paragraph, Report, Table
+from reports.document import (
+    Block,
+    Bullets,
+    Card,
+    Cards,
+    Cell,
+    Column,
+    Figure,
+    Highlights,
+    Listing,
+    Paragraph,
+    Report,
+    Table,
+)
 from reports.figure_files import file_stem
 from reports.files import write_text
 from reports.numbers import clean
@@ -30,7 +43,7 @@ def write_markdown(report: Report, path: Path) -> None:
     write_text(path, render_markdown(report))
 
 
-def _block(block: Block) -> str:
+def _block(block: Block) -> str:  # noqa: PLR0911 - one for each kind
     match block:
         case Paragraph():
             return _paragraph(block)
@@ -45,6 +58,8 @@ def _block(block: Block) -> str:
             return f"### {_escape(block.title)}\n\n{link}\n\n{_escape(block.caption)}"
         case Listing():
             return _listing(block)
+        case Cards():
+            return "\n\n".join(map(_card, block.items))
 
 
 def _paragraph(block: Paragraph) -> str:
@@ -59,6 +74,12 @@ def _highlights(block: Highlights) -> str:
     ]
     note = f"\n\n{_escape(block.note)}" if block.note else ""
     return f"### {_escape(block.title)}\n\n" + "\n".join(items) + note
+
+
+def _card(card: Card) -> str:
+    head = f"### {_escape(card.title)}" + (f" ({_escape(card.mark)})" if card.mark else "")
+    lines = [head, *([_escape(card.subtitle)] if card.subtitle else [])]
+    return "\n\n".join([*lines, "\n".join(f"- {_escape(label)}: {_escape(text)}" for label, text in card.facts)])
 
 
 def _table(block: Table) -> str:

@@ -53,10 +53,18 @@ def chromium() -> Iterator[Any]:
         running.close()
 
 
-def open_page(browser: Any, file: Path, fragment: str = "", width: int = 1440, scheme: str = "light") -> Opened:
+def open_page(
+    browser: Any,
+    file: Path,
+    fragment: str = "",
+    width: int = 1440,
+    scheme: str = "light",
+    *,
+    bypasses_csp: bool = False,
+) -> Opened:
     """A report from disk; whatever it asks for but itself is refused and written down."""
     context = browser.new_context(
-        viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce", bypass_csp=False
+        viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce", bypass_csp=bypasses_csp
     )
     context.set_offline(True)
     found = Opened(context.new_page())
@@ -72,7 +80,12 @@ def run_study(folder: Path, **changes: Any) -> Path:
     """Three methods at two seeds, trained in this process, with their tables and their page."""
     settings = {
         "seeds": [0, 1],
-        "scenarios": {"radios": ["lte", "wifi", DEEP], "grids": ["NOR", "DEU", CAMPUS], "uncertainty": {"draws": 100}},
+        "scenarios": {
+            "radios": ["lte", "wifi", DEEP],
+            "grids": ["NOR", "DEU", CAMPUS],
+            "uncertainty": {"draws": 100},
+            "round_limit_s": 600,
+        },
     }
     spec = BenchmarkSpec.model_validate(tiny([FP32, BOTH_WAYS, SIGN], **(settings | changes)))
     with pytest.MonkeyPatch.context() as patch:

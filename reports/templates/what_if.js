@@ -9,6 +9,13 @@
   const TYPICAL = 1, NBSP = "\u00a0", MINUS = "\u2212", J_PER_KWH = 3.6e6, SMALLEST_SAVING = 1e-3;
   const PREFIX = "#what-if?";
 
+  const named = names => names.map(name => ({name, title: name === "excluded" ? "not in the totals" : name}));
+  const OFFERED = {
+    radio: data.radios, grid: data.grids, device: data.devices, supply: data.supplies,
+    network: named(["excluded", "average", "marginal"]), server: named(["excluded", "included"]),
+    cast: named(["unicast", "multicast"]),
+  };
+
   /* ---- numbers as text: mirrors reports/numbers.py ---- */
   const HELD_DIGITS = 12, ESTIMATE_DIGITS = 2;
   const STEPS = {
@@ -157,12 +164,15 @@
     if (!change) return "There is no comparison: no method has finished a seed that its reference has finished as well.";
     const bits = choice.cast === "unicast" ? change.bits : change.multicast, {client, operator, hasOwn} = grids(choice);
     const fewer = Math.abs(1 - bits) < 5e-4 ? "as many" : `${percent(Math.abs(1 - bits))} ${bits < 1 ? "fewer" : "more"}`;
-    const place = hasOwn && choice.network === "excluded" && choice.server === "excluded" ? client.title
-      : hasOwn ? `${client.title}, network and server in ${operator.title}` : client.title;
-    const joined = Math.abs(1 - bits) < 5e-4 ? "as" : "than";
-    return `On ${radio.title}, ${data.name_of.short} sent ${fewer} total bits in ${choice.cast} ${joined} ${data.name_of.reference}. ` +
-      `That takes ${changed(change.radio, "device-radio joules")} (pass-through ${change.passThrough}), ` +
-      `${changed(change.all, "joules in total")} and ${changed(change.grams, "CO2e")} (${place}).`;
+    const joined = fewer === "as many" ? "as" : "than", among = key => OFFERED[key].find(({name}) => name === choice[key]);
+    const beyond = [choice.network !== "excluded" && `the network (${choice.network})`,
+      choice.server !== "excluded" && `the server (PUE ${choice.pue})`].filter(Boolean);
+    const place = hasOwn ? beyond.length ? `${client.title}; network and server: ${operator.title}` : client.title
+      : `${among("supply").title.toLowerCase()}, ${client.title}`;
+    return `On ${radio.title} and ${among("device").title}, ${data.name_of.short} sent ${fewer} total bits in ${choice.cast} ` +
+      `${joined} ${data.name_of.reference}. That takes ${changed(change.radio, "device-radio joules")} ` +
+      `(pass-through ${change.passThrough}), ${changed(change.all, "joules in total")}` +
+      `${beyond.length ? ` with ${beyond.join(" and ")}` : ""}, and ${changed(change.grams, "CO2e")} (${place}).`;
   }
 
   function notes(choice) {
@@ -170,6 +180,7 @@
     const marked = [...radio.notes, ...device.notes.map(note => note.replace(": ", `: on ${device.title}, `))];
     const said = marked.map(note => note.startsWith("infeasible: ") ? `Not possible: ${note.slice(12)}.` : `${note}.`);
     if (!radio.is_validated) said.push(`${radio.title} was not compared with a measured whole.`);
+    if (data.left_out.length) said.push(`Not offered here: ${data.left_out.join("; ")}. In the terminal they are.`);
     if (grids(choice).hasOwn) said.push("This supply sees no grid; the grid is that of network and server alone.");
     if (data.runs.every(run => !run.computing[0])) said.push("Computing was not recorded: it is in no figure.");
     return said;
@@ -279,7 +290,7 @@
     const figure = place("scatter").closest("figure");
     figure.hidden = points.length < 2;
     if (figure.hidden) return;
-    const width = matchMedia("(max-width: 40rem)").matches ? 340 : 640, height = width > 400 ? 330 : 280;
+    const width = matchMedia("(max-width: 40rem)").matches ? 340 : 640, height = width > 400 ? 400 : 300;
     const [left, right, top, bottom] = [46, 16, 14, 44], span = Math.max(...points.map(({y}) => y)) - Math.min(...points.map(({y}) => y)) || 1;
     const highX = 1.06 * Math.max(...points.map(({x}) => x)), lowY = Math.min(...points.map(({y}) => y)) - 0.12 * span;
     const highY = Math.max(...points.map(({y}) => y)) + 0.12 * span;
@@ -313,13 +324,6 @@
   }
 
   /* ---- the choice: from the fragment to the page, and from the controls to the fragment ---- */
-  const OFFERED = {
-    radio: data.radios, grid: data.grids, device: data.devices, supply: data.supplies,
-    network: ["excluded", "average", "marginal"].map(name => ({name, title: name === "excluded" ? "none" : name})),
-    server: ["excluded", "included"].map(name => ({name, title: name})),
-    cast: ["unicast", "multicast"].map(name => ({name, title: name})),
-  };
-
   function read(fragment) {
     const choice = {...data.definition}, given = new URLSearchParams(fragment.slice(PREFIX.length));
     for (const [key, value] of given) {
@@ -367,6 +371,13 @@
   addEventListener("hashchange", follow);
   matchMedia("(max-width: 40rem)").addEventListener("change", () => draw(current));
   section.classList.add("live");
-  if (follow()) section.scrollIntoView();
+  if (follow()) section.scrollIntoView({behavior: "instant"});
   else draw(current);
+
+  /* ---- the contents mark the section that is being read ---- */
+  const links = new Map([...document.querySelectorAll("nav a")].map(link => [link.hash.slice(1), link]));
+  const seen = new IntersectionObserver(entries => entries.filter(entry => entry.isIntersecting).forEach(({target}) => {
+    for (const [key, link] of links) key === target.id ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current");
+  }), {rootMargin: "-15% 0px -75% 0px"});
+  document.querySelectorAll("main > section").forEach(each => seen.observe(each));
 })();

@@ -1,5 +1,6 @@
 """What the page prices, against what `harness price` prints: both to the last digit, over drawn choices."""
 
+import importlib.util
 import random
 import shlex
 from collections.abc import Iterator, Mapping
@@ -173,3 +174,127 @@ def test_the_page_rounds_as_python_does(browser: Any, study: Path) -> None:
             *(numbers.fixed(value, decimals) for decimals in (0, 1, 2)),
             numbers.scale([value], "J")[1],
         ], value
+
+
+def _axe() -> str:
+    source = importlib.util.find_spec("axe_playwright_python")
+    assert source is not None and source.origin is not None
+    return (Path(source.origin).parent / "axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1440])
+def test_axe_finds_nothing(browser: Any, study: Path, scheme: str, width: int) -> None:
+    opened = open_page(
+        browser, study / "report.html", "#what-if?radio=lorawan&server=included", width, scheme, bypasses_csp=True
+    )
+    opened.page.evaluate(_axe())
+    found = opened.page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    opened.page.context.close()
+    assert [(each["id"], [node["html"][:200] for node in each["nodes"][:3]]) for each in found] == []
+
+
+@pytest.mark.parametrize("width", [390, 768, 1440])
+def test_the_page_asks_for_nothing_complains_of_nothing_and_does_not_overflow(
+    browser: Any, study: Path, width: int
+) -> None:
+    file = study / "report.html"
+    opened = open_page(browser, file, "#what-if?radio=ble&network=marginal", width)
+    for key, value in CHANGES.items():
+        _choose(opened.page, key, value)
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+    opened.page.context.close()
+    assert set(opened.requests) == {file.as_uri()}
+    assert opened.complaints == []
+
+
+CHANGES = {
+    "radio": "nbiot",
+    "grid": "DEU",
+    "device": "phone",
+    "supply": "rechargeable",
+    "server": "included",
+    "pue": "1.5",
+    "network": "average",
+    "cast": "multicast",
+}
+"""A change of each control, in an order in which each one matters."""
+
+_WITHOUT_JOULES = {"grid", "supply"}
+"""Controls that change grams alone."""
+
+
+def _choose(page: Any, key: str, value: str) -> None:
+    control = page.locator(f"#what-if [name={key}]")
+    if key == "pue":
+        control.fill(value)
+        control.press("Tab")
+    else:
+        control.select_option(value)
+
+
+def _shown(page: Any) -> dict[str, str]:
+    places = {"sentence": "[data-place=sentence]", "table": "tbody", "bars": ".bars", "scatter": "[data-place=scatter]"}
+    shown = {name: page.locator(f"#what-if {selector}").inner_html() for name, selector in places.items()}
+    return shown | {"address": page.evaluate("location.hash")}
+
+
+def test_every_control_changes_what_it_should_and_the_back_button_undoes_it(browser: Any, study: Path) -> None:
+    page = open_page(browser, study / "report.html").page
+    before = [_shown(page)]
+    for key, value in CHANGES.items():
+        _choose(page, key, value)
+        page.wait_for_function("key => location.hash.includes(key + '=')", arg=key)
+        before.append(_shown(page))
+        changed = {name for name, text in before[-1].items() if text != before[-2][name]}
+        assert {"sentence", "table", "scatter", "address"} <= changed, key
+        assert ("bars" in changed) == (key not in _WITHOUT_JOULES), key
+    shared = page.evaluate("location.hash")
+    for expected in reversed(before[:-1]):
+        page.go_back()
+        page.wait_for_function("hash => location.hash === hash", arg=expected["address"])
+        assert _shown(page) == expected
+    page.context.close()
+    again = open_page(browser, study / "report.html", shared).page
+    assert _shown(again) == before[-1]
+    again.locator("#what-if [name=reset]").click()
+    assert _shown(again) | {"address": ""} == before[0] | {"address": ""}
+    assert "As in the definition" in again.locator("[data-place=state]").inner_text()
+    again.context.close()
+
+
+def test_the_contents_lead_to_a_section_and_keep_the_choice(browser: Any, study: Path) -> None:
+    page = open_page(browser, study / "report.html", "#what-if?radio=ble").page
+    chosen = _shown(page)["sentence"]
+    page.locator("nav a", has_text="Carbon").click()
+    assert page.evaluate("location.hash") == "#carbon"
+    assert _shown(page)["sentence"] == chosen
+    page.context.close()
+
+
+@pytest.mark.parametrize(
+    "fragment", ["#what-if?radio=none&grid=<b>&pue=99", "#what-if?%", "#<script>alert(1)</script>"]
+)
+def test_an_address_that_makes_no_sense_shows_the_definition(browser: Any, study: Path, fragment: str) -> None:
+    opened = open_page(browser, study / "report.html", fragment)
+    assert "As in the definition" in opened.page.locator("[data-place=state]").inner_text()
+    assert opened.complaints == []
+    opened.page.context.close()
+
+
+def test_what_is_not_possible_is_said_in_words(browser: Any, study: Path) -> None:
+    page = open_page(browser, study / "report.html", "#what-if?radio=lorawan&supply=primary").page
+    notes = page.locator("#what-if [data-place=notes] li").all_inner_texts()
+    page.context.close()
+    assert any(note.startswith("Not possible: ") for note in notes)
+    assert any("sees no grid" in note for note in notes)
+
+
+def test_without_scripts_the_page_says_what_is_missing_and_all_else(browser: Any, study: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((study / "report.html").as_uri())
+    assert "needs JavaScript" in page.locator("#what-if").inner_text()
+    assert not page.locator("#what-if form").is_visible()
+    assert page.locator("#comparison-title").is_visible()
+    context.close()

@@ -1,0 +1,59 @@
+"""One card per method: what it sends, what that took, whether it is biased, and where it was published."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reports import lookup, phrases
+from reports.bibliography import citing, in_words
+from reports.document import Card, Cards, Section
+from reports.numbers import scale
+from reports.schema import Tables
+
+_WRAPPED = "inner"
+
+
+def cards(tables: Tables) -> Section | None:
+    """A card for every method of the definition; None where nothing is known of their codecs."""
+    names = lookup.methods(tables)
+    if not any(lookup.description(tables, name).get("uplink") for name in names):
+        return None
+    means = {name: lookup.mean(tables, name, "total_bits") for name in names}
+    factor, unit = scale([mean.value for mean in means.values() if mean], "bit")
+    items = tuple(_card(tables, name, phrases.bits(means[name], factor).text, unit) for name in names)
+    return Section("cards", "Method cards", (Cards("method_cards", items),))
+
+
+def _card(tables: Tables, name: str, bits: str, unit: str) -> Card:
+    entry, text = lookup.description(tables, name), _text(tables, name)
+    uplink = entry.get("uplink")
+    total, score = lookup.mean(tables, name, "total_bits"), phrases.accuracy(lookup.mean(tables, name, "test_accuracy"))
+    change = phrases.change(lookup.pair(tables, name, "total_bits"), is_fact=True)
+    against = f" ({change.text} to {lookup.reference_of(tables, name)})" if change.value is not None else ""
+    known = total is not None and total.value is not None
+    facts = (
+        ("Uplink", phrases.part(uplink)),
+        ("Downlink", phrases.part(entry.get("downlink"))),
+        ("Starts from", lookup.initialisation(tables, name)),
+        ("Total bits", f"{bits}\u00a0{unit}, unicast{against}" if known else bits),
+        ("Test accuracy", f"{score.text} ({score.detail})" if score.detail else score.text),
+        ("Bias", text.get("bias") or "not stated"),
+        ("Published", "; ".join(_papers(tables, uplink)) or "no source recorded"),
+    )
+    role = "reference" if name == lookup.reference(tables) else ""
+    return Card(name, text.get("title") or "", role, facts)
+
+
+def _text(tables: Tables, name: str) -> Mapping[str, Any]:
+    entries = lookup.mappings(tables.context.get("codecs"))
+    return next((entry for entry in entries if entry.get("method") == name), {})
+
+
+def _papers(tables: Tables, codec: Any) -> list[str]:
+    return [in_words(tables, key) for key in citing(tables, *(f"codec:{kind}" for kind in _kinds(codec)))]
+
+
+def _kinds(codec: Any) -> Iterator[str]:
+    """A codec and what it wraps."""
+    while isinstance(codec, Mapping):
+        yield str(codec.get("kind"))
+        codec = codec.get(_WRAPPED)

@@ -1,0 +1,27 @@
+"""What a codec says of itself, for the cards of a report."""
+
+import pytest
+
+from harness import registry
+from harness.codec_texts import codec_text
+
+
+@pytest.mark.parametrize("kind", registry.names("codec"))
+def test_every_codec_says_what_it_is_and_whether_it_is_biased(kind: str) -> None:
+    text = codec_text({"kind": kind, "rounding": "stochastic"})
+    assert text["title"]
+    assert 10 < len(text["bias"]) < 400
+    assert "``" not in "".join(text.values())
+
+
+def test_where_bias_depends_on_a_setting_only_that_setting_speaks() -> None:
+    said = {
+        rounding: codec_text({"kind": "quantfl", "rounding": rounding})["bias"] for rounding in ("nearest", "dither")
+    }
+    assert "deterministic" in said["nearest"]
+    assert "unbiased" not in said["nearest"]
+    assert "unbiased" in said["dither"]
+
+
+def test_an_unknown_codec_says_nothing() -> None:
+    assert codec_text({"kind": "theirs"}) == {"title": "", "bias": ""}
