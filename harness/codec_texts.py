@@ -17,7 +17,7 @@ _ITEM = re.compile(r"^([a-z]+)[,:]")
 
 
 def codec_text(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Title and bias of a codec, a sentence each; empty texts where its module says nothing, or there is no such codec here.
+    """Title and bias of a codec, a sentence each; empty where its module says nothing, or there is no such codec here.
 
     Args:
         settings: the codec as `harness.registry.describe` gives it.

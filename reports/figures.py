@@ -9,7 +9,6 @@ References:
 
 import io
 import math
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from reports.document import Bars, Curves, Figure
 from reports.figures_bars import PART_COLOURS, draw_bars
 from reports.figures_curves import draw_curves, legend_in, name_curves
+from reports.figures_svg import slim, themed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -32,22 +32,6 @@ COLUMN_IN = 3.5
 _LEGEND_COLUMNS = {True: 5, False: 2}
 """Parts of bars that stand beside each other in a legend, by whether the figure is wide."""
 
-_THEMED = {
-    "#ffffff": "paper",
-    "#1a2029": "ink",
-    "#5b6472": "muted",
-    "#8b93a1": "faint",
-    "#dfe3e9": "hairline",
-    "#22262e": "series-0",
-    "#0072b2": "series-1",
-    "#d55e00": "series-2",
-    "#009e73": "series-3",
-    "#cc79a7": "series-4",
-    "#e69f00": "series-5",
-    "#56b4e9": "series-6",
-}
-"""Colours of the style and the CSS variables that stand for them in a themed page."""
-
 
 def svg(figure: Figure, width_in: float = WIDE_IN, *, is_themed: bool = False) -> str:
     """A figure as SVG text, byte-identical for equal figures.
@@ -57,8 +41,8 @@ def svg(figure: Figure, width_in: float = WIDE_IN, *, is_themed: bool = False) -
         width_in: width, inches; height follows from the content.
         is_themed: colours as CSS variables, identifiers that are unique in a page, no XML prolog: for inlining.
     """
-    text = _saved(figure, width_in, "svg").decode("utf-8")
-    return _themed(text, f"{figure.key}-{round(width_in * 10)}") if is_themed else text
+    text, prefix = _saved(figure, width_in, "svg").decode("utf-8"), f"{figure.key}-{round(width_in * 100)}"
+    return slim(themed(text, prefix) if is_themed else text, f"{prefix}s")
 
 
 def pdf(figure: Figure, width_in: float = COLUMN_IN) -> bytes:
@@ -146,19 +130,3 @@ def _style(salt: str) -> Iterator[None]:
         # Names may hold characters that the measuring font lacks; the reader's own font draws them.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield
-
-
-def _themed(text: str, prefix: str) -> str:
-    """Change tags and leave what stands between them: names are drawn as text and may look like anything."""
-    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text[text.index("<svg") :], flags=re.DOTALL)
-    text = re.sub(r"<[^<>]*>", lambda tag: _themed_tag(tag.group(), prefix), text)
-    return re.sub(r'<svg [^<>]*viewBox="([^"]*)"[^<>]*>', r'<svg viewBox="\1" aria-hidden="true">', text, count=1)
-
-
-def _themed_tag(tag: str, prefix: str) -> str:
-    tag = re.sub(r'\bid="', f'id="{prefix}-', tag)
-    tag = re.sub(r'((?:xlink:)?href="|url\()#', rf"\g<1>#{prefix}-", tag)
-    tag = tag.replace("'DejaVu Sans'", "var(--sans)").replace("xlink:href", "href")
-    for colour, variable in _THEMED.items():
-        tag = tag.replace(colour, f"var(--{variable})")
-    return tag
