@@ -57,5 +57,5 @@ def slug(name: str) -> str:
     return re.sub(r"[\W_]+", "-", name.casefold()).strip("-")
 
 
-Name = Annotated[str, StringConstraints(max_length=64), AfterValidator(_one_line)]
+Name = Annotated[str, StringConstraints(max_length=200), AfterValidator(_one_line)]
 """What reports call something: one line."""

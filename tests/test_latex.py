@@ -38,7 +38,8 @@ HOSTILE = (
     "− µ é ß Ω → “x” 𝛼 模型 🦊",
     "QuantFL_6-bit",
     "QuantFL-6_bit",
-    "L" * 90,
+    "L" * 200,
+    "مرحبا שלום `id` $(id) %n",
     "\u202egnol\n% comment\x00",
 )
 CLASSES = {"article": ("{article}", "plain"), "IEEEtran": ("[conference]{IEEEtran}", "IEEEtran")}

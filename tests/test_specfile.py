@@ -100,7 +100,7 @@ MISTAKES = {
     "method twice": ("- name: EF", "- name: fp32", '11:11 methods[2].name: "fp32" is the same as methods[0]'),
     "method alike": ("- name: EF", "- name: FP32.", '11:11 methods[2].name: "FP32." cannot be told from "fp32" at methods[0]'),
     "method without letters": ("- name: EF", "- name: '%'", '11:11 methods[2].name: "%" is no name: one line, no space at the ends, at least one letter or digit'),
-    "long method": ("- name: EF", f"- name: {'x' * 65}", "11:11 methods[2].name: 65 characters; at most 64 are allowed"),
+    "long method": ("- name: EF", f"- name: {'x' * 201}", "11:11 methods[2].name: 201 characters; at most 200 are allowed"),
     "no methods": (GOOD[GOOD.index("methods:") : GOOD.index("reference")], "methods: []\n", "7:10 methods: an empty list; at least one entry is needed"),
     "reference": ("reference: fp32", "reference: fp23", '13:12 reference: "fp23" is not one of fp32, six bits, EF. Did you mean fp32?'),
     "cohort": ("cohort: 3", "cohort: 13", "5:11 federation.cohort: 13 is above the 12 clients of the task"),

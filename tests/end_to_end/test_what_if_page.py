@@ -1,12 +1,16 @@
 """What the page prices, against what `harness price` prints: both to the last digit, over drawn choices."""
 
 import importlib.util
+import json
 import random
+import re
 import shlex
+import shutil
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
@@ -17,9 +21,14 @@ from harness.accounting import account
 from harness.assumed import assumptions_of, with_changes
 from harness.cli import app
 from harness.pooling import pool
+from harness.spec import BenchmarkSpec
+from harness.specfile import dump_spec
 from harness.study import study_of
 from harness.tables import PricedCell
 from reports import numbers
+from reports.build import build_report
+from reports.html import write_html
+from reports.numbers import clean
 from tests.browser_pages import chromium, open_page, run_study
 
 N_SETTINGS, N_PLACES = 20, 25
@@ -298,3 +307,104 @@ def test_without_scripts_the_page_says_what_is_missing_and_all_else(browser: Any
     assert not page.locator("#what-if form").is_visible()
     assert page.locator("#comparison-title").is_visible()
     context.close()
+
+
+HOSTILE = {
+    "fp32": "</script><script>window.pwned = 1</script><!-- <b>&amp;",
+    "six": r"$(touch pwned) `id` '; rm -rf x' \input{y} %1 #2 _3 ~ ^ & " + "x" * 130,
+    "sign": "🦊 مرحبا שלום 模型 “é” end",
+}
+RADIO, GRID = "cellar </script><img src=x onerror=alert(1)> 'q' $x", "grid ]]> --> \"q\" 'q' שלום"
+
+
+@pytest.fixture(scope="module")
+def hostile(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study under names that try to run; nothing of it is trained again."""
+    folder = tmp_path_factory.mktemp("hostile") / "results"
+    shutil.copytree(study, folder)
+    spec, _ = benchmark.open_results(folder)
+    plain = spec.model_dump(mode="json")
+    plain["methods"] = [method | {"name": HOSTILE[method["name"]]} for method in plain["methods"]]
+    plain["reference"] = HOSTILE[plain["reference"]]
+    plain["scenarios"]["radios"] = [{"kind": "nbiot", "name": RADIO}, "ble"]
+    plain["scenarios"]["grids"] = [{"name": GRID, "g_per_kwh": 41, "source": "<i>me</i>"}, "NOR"]
+    index = json.loads((folder / "index.json").read_text())
+    _define(folder, plain, [each | {"method": HOSTILE[each["method"]]} for each in index])
+    benchmark.render(benchmark.write_tables(benchmark.price(folder), folder), folder)
+    return folder
+
+
+def _define(folder: Path, plain: dict[str, Any], index: list[dict[str, Any]]) -> None:
+    """Another definition of the same cells."""
+    (folder / "spec.yaml").write_text(dump_spec(BenchmarkSpec.model_validate(plain)), encoding="utf-8")
+    (folder / "index.json").write_text(json.dumps(index))
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_hostile_names_appear_as_typed_and_never_run(browser: Any, hostile: Path, width: int) -> None:
+    opened = open_page(browser, hostile / "report.html", width=width)
+    page = opened.page
+    names = page.locator("#what-if tbody th").all_inner_texts()
+    assert names == [clean(name) for name in HOSTILE.values()]
+    assert page.locator("#what-if [name=radio] option").first.inner_text().endswith(clean(RADIO))
+    assert page.locator("#what-if [name=grid] option").first.inner_text() == clean(GRID)
+    _choose(page, "device", "phone")
+    for attribute in ("onerror", "onload", "onclick"):
+        assert page.locator(f"[{attribute}]").count() == 0
+    assert page.evaluate("window.pwned") is None
+    assert page.locator("img, iframe, object, i, b").count() == 0
+    assert page.locator("script").count() == 2
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    words = shlex.split(page.locator("[data-place=command]").inner_text())
+    assert words[words.index("--radio") + 1] == RADIO
+    page.context.close()
+    assert opened.complaints == []
+    assert set(opened.requests) == {(hostile / "report.html").as_uri()}
+
+
+def test_hostile_names_stand_in_every_file_as_they_were_typed(hostile: Path) -> None:
+    assert set(pd.read_csv(hostile / "tables" / "cells.csv")["method"]) == set(HOSTILE.values())
+    for figure in (hostile / "figures").glob("*.svg"):
+        tags = {tag.tag.rpartition("}")[2] for tag in ElementTree.parse(figure).iter()}  # noqa: S314
+        assert not tags & {"script", "img", "a", "foreignObject"}
+    drawn = (hostile / "figures" / "deployment_energy.svg").read_text(encoding="utf-8")
+    assert "🦊 مرحبا שלום" in drawn
+    assert "</script><script>window.pwned" not in drawn
+    prose = re.sub(r"^(`{3,}).*?^\1$", "", (hostile / "report.md").read_text(encoding="utf-8"), flags=re.M | re.S)
+    assert "<script" not in prose
+    assert "&lt;/script&gt;" in prose
+
+
+@pytest.mark.parametrize(
+    ("methods", "seeds", "lost", "said"),
+    [
+        (["fp32"], [0, 1], (), "There is no comparison"),
+        (["fp32", "six"], [0], (), "sent 84"),
+        (["fp32", "six", "sign"], [0, 1], (("fp32", 0), ("fp32", 1)), "There is no comparison"),
+        (["fp32", "six", "sign"], [0, 1], (("six", 0), ("six", 1)), "sign sent"),
+    ],
+    ids=["one method", "one seed", "no reference", "a method that failed"],
+)
+def test_a_study_with_gaps_says_so_and_breaks_nowhere(
+    browser: Any, study: Path, tmp_path: Path, methods: list[str], seeds: list[int], lost: Any, said: str
+) -> None:
+    folder = tmp_path / "results"
+    shutil.copytree(study, folder)
+    plain = benchmark.open_results(folder)[0].model_dump(mode="json") | {"seeds": seeds}
+    plain["methods"] = [method for method in plain["methods"] if method["name"] in methods]
+    plain["scenarios"]["radios"], plain["scenarios"]["target_accuracy"] = ["lorawan", "lte"], 0.999
+    index = json.loads((folder / "index.json").read_text())
+    kept = [each for each in index if each["method"] in methods and each["seed"] in seeds]
+    for each in kept:
+        if (each["method"], each["seed"]) in lost:
+            shutil.rmtree(folder / "cells" / each["cell_id"])
+    _define(folder, plain, kept)
+    write_html(build_report(benchmark.write_tables(benchmark.price(folder), folder)), folder / "report.html")
+    opened = open_page(browser, folder / "report.html")
+    live, text = (opened.page.locator(selector).inner_text() for selector in ("#what-if", "main"))
+    opened.page.context.close()
+    assert said in live
+    assert "Not possible" in live
+    assert not re.search(r"\b(NaN|nan|undefined(?!:)|null|Infinity|\[object)\b", text)
+    assert "not reached" in text or "never reached" in text or "no seed" in text.lower()
+    assert opened.complaints == []
