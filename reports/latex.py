@@ -76,7 +76,7 @@ def _block(block: Block, prefix: str) -> str:  # noqa: PLR0911 - one for each ki
         case Paragraph():
             return _paragraph(block)
         case Bullets():
-            return _itemize([escape(item) for item in block.items])
+            return _itemize([escape(breakable(item)) for item in block.items])
         case Highlights():
             return _itemize([escape(f"{item.label}: {item.value} ({item.detail})") for item in block.items])
         case Table():
@@ -90,21 +90,21 @@ def _block(block: Block, prefix: str) -> str:  # noqa: PLR0911 - one for each ki
 
 
 def _facts(card: Card) -> str:
-    return _itemize([escape(f"{label}: {text}") for label, text in card.facts])
+    return _itemize([escape(breakable(f"{label}: {text}")) for label, text in card.facts])
 
 
 def _paragraph(block: Paragraph) -> str:
     if not block.sentences:
-        return escape(block.text)
+        return escape(breakable(block.text))
     return "\n".join(_cited(sentence.text, sentence.cites) for sentence in block.sentences)
 
 
 def _cited(text: str, cites: Sequence[str]) -> str:
     """A sentence with its citations before the full stop."""
     if not cites:
-        return escape(text)
+        return escape(breakable(text))
     stop = "." if text.endswith(".") else ""
-    return rf"{escape(text.removesuffix('.'))}~\cite{{{','.join(cites)}}}{stop}"
+    return rf"{escape(breakable(text.removesuffix('.')))}~\cite{{{','.join(cites)}}}{stop}"
 
 
 def _itemize(items: Sequence[str]) -> str:
@@ -118,7 +118,7 @@ def _figure(block: Figure, prefix: str) -> str:
         r"\begin{figure}[tbp]",
         r"  \centering",
         rf"  \includegraphics[width=\harnesswidth,height=.8\textheight,keepaspectratio]{{{path}}}",
-        rf"  \caption{{{escape(block.caption)}}}",
+        rf"  \caption{{{escape(breakable(block.caption))}}}",
         rf"  \label{{fig:{prefix}-{block.key}}}",
         r"\end{figure}",
     ]
@@ -167,7 +167,7 @@ def _float(table: Table, label: str) -> str:
         *_body(table),
         r"    \bottomrule",
         r"  \end{tabular}}{%",
-        *(f"  {escape(note)}" for note in table.notes),
+        *(f"  {escape(breakable(note))}" for note in table.notes),
         "  }",
         rf"\end{{{name}}}",
     ]

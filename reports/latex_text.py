@@ -101,6 +101,7 @@ _ACCENTS = {
     "\u030c": "v",
     "\u0327": "c",
 }
+_BETWEEN_CODE_POINTS = re.compile(r"U\+[0-9A-F]{4,6}\}(?=\{\\ttfamily U\+)")
 _LONGEST_WORD = 30
 _SYLLABLE = 5
 
@@ -113,7 +114,8 @@ def escape(text: str) -> str:
     """
     kept = re.sub("-(?=-)", f"-{_NO_LIGATURE}", _one_line(text))  # or two hyphens would print as a dash
     kept = kept.replace("CO2e", "CO\u2082e")
-    return "".join(map(_escaped, kept))
+    # Characters that print as code points are many letters long: a line may end between two.
+    return _BETWEEN_CODE_POINTS.sub(lambda end: end.group() + _escaped(BREAK), "".join(map(_escaped, kept)))
 
 
 def breakable(text: str) -> str:
