@@ -283,8 +283,17 @@ def write_tables(priced: Priced, folder: Path) -> Path:
     return tables
 
 
-def render(tables: Path, folder: Path) -> list[Path]:
-    """Write the reports of a tables folder into `folder`. Returns what was written: files, and the figures' folder."""
+def render(tables: Path, folder: Path, venue_name: str = "ieee") -> list[Path]:
+    """Write the reports of a tables folder into `folder`. Returns what was written: files, and the figures' folder.
+
+    Args:
+        tables: a folder of tables.
+        folder: where reports go.
+        venue_name: whose columns figures are as wide as, see `reports.venues`.
+
+    Raises:
+        UsageError: there is no such venue.
+    """
     from harness.extra_sections import extra_sections
     from reports.bibliography import write_bibtex
     from reports.build import report_of
@@ -295,17 +304,19 @@ def render(tables: Path, folder: Path) -> list[Path]:
     from reports.markdown import write_markdown
     from reports.paper import build_paper
     from reports.schema import read_tables
+    from reports.venues import venue
 
+    chosen = venue(venue_name)
     read = read_tables(tables)
     report = report_of(read, extra_sections(read.context))
     names = ("report.md", "report.html", "report.tex", "numbers.tex", "references.bib")
     sheet, page, paper, numbers, sources = (folder / name for name in names)
     write_markdown(report, sheet)
     write_html(report, page)
-    write_latex(build_paper(read), paper)
+    write_latex(build_paper(read), paper, chosen)
     write_macros(read, numbers)
     write_bibtex(read, sources)
-    return [page, sheet, paper, numbers, sources, write_figures(report, folder)]
+    return [page, sheet, paper, numbers, sources, write_figures(report, folder, chosen)]
 
 
 def open_results(folder: Path) -> tuple[BenchmarkSpec, Store]:

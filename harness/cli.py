@@ -242,14 +242,19 @@ def report(
         Path | None,
         typer.Option("--out", help="Where to write; the default is the folder itself, and results/NAME for NAME.csv."),
     ] = None,
+    venue: Annotated[
+        str, typer.Option("--venue", help="Whose columns figures fit: ieee, acm, icml or neurips.")
+    ] = "ieee",
 ) -> None:
     """Write tables and reports of what `price` prices, also under other assumptions."""
     from harness import benchmark
     from harness.assumed import with_changes
+    from reports.venues import venue as find_venue
 
     folder = benchmark.report_folder(source, out)
+    find_venue(venue)  # a misspelt one must not cost the pricing
     priced = benchmark.price(source, lambda old: with_changes(old, radio, grid, device, change), reference)
-    written = benchmark.render(benchmark.write_tables(priced, folder), folder)
+    written = benchmark.render(benchmark.write_tables(priced, folder), folder, venue)
     typer.echo("\n".join(f"wrote {path}" for path in written))
 
 

@@ -1,15 +1,15 @@
-"""The figures of a report as files: SVG and PDF, each at the width of a page and of one column of a paper."""
+"""The figures of a report as files: SVG and PDF at the width of a page and of one column of a paper, and CSV."""
 
 from pathlib import Path
 
 from reports import figures
 from reports.document import Report
+from reports.figure_data import figure_csv
 from reports.files import write_bytes, write_text
+from reports.venues import IEEE, Venue
 
 FOLDER = "figures"
 """Name of the folder beside a report."""
-
-_WIDTHS = {"": figures.WIDE_IN, "_column": figures.COLUMN_IN}
 
 
 def file_stem(key: str, *, is_column: bool = False) -> str:
@@ -21,8 +21,10 @@ def file_stem(key: str, *, is_column: bool = False) -> str:
     return f"{FOLDER}/{key}_column" if is_column else f"{FOLDER}/{key}"
 
 
-def write_figures(report: Report, folder: Path) -> Path:
-    """Write every figure into ``figures/`` in `folder`: ``<key>.*`` is 7.2 inches wide, ``<key>_column.*`` 3.5.
+def write_figures(report: Report, folder: Path, venue: Venue = IEEE) -> Path:
+    """Write every figure into ``figures/`` in `folder`: ``<key>.*`` as wide as a page, ``<key>_column.*`` as a column.
+
+    Its data stand beside it as ``<key>.csv``.
 
     Returns:
         The folder of the figures.
@@ -31,7 +33,8 @@ def write_figures(report: Report, folder: Path) -> Path:
         EnvironmentLacksError: a file cannot be written.
     """
     for figure in report.figures():
-        for suffix, width_in in _WIDTHS.items():
+        write_text(folder / FOLDER / f"{figure.key}.csv", figure_csv(figure))
+        for suffix, width_in in {"": venue.page_in, "_column": venue.column_in}.items():
             stem = folder / FOLDER / f"{figure.key}{suffix}"
             write_text(stem.with_suffix(".svg"), figures.svg(figure, width_in))
             write_bytes(stem.with_suffix(".pdf"), figures.pdf(figure, width_in))

@@ -20,13 +20,14 @@ from reports.document import Bars, Curves, Figure
 from reports.figures_bars import PART_COLOURS, draw_bars
 from reports.figures_curves import draw_curves, legend_in, name_curves
 from reports.figures_svg import slim, themed
+from reports.venues import IEEE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
-WIDE_IN = 7.2
+WIDE_IN = IEEE.page_in
 """Width of a two-column figure, inches."""
-COLUMN_IN = 3.5
+COLUMN_IN = IEEE.column_in
 """Width of a figure in one column of a two-column paper, inches."""
 
 _LEGEND_COLUMNS = {True: 5, False: 2}

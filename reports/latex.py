@@ -25,6 +25,7 @@ from reports.document import (
 from reports.figure_files import file_stem
 from reports.files import write_text
 from reports.latex_text import breakable, escape
+from reports.venues import IEEE, Venue
 
 _HEADER = r"""% Needs \usepackage{booktabs,graphicx}. Sources: references.bib. Numbers for running text: numbers.tex.
 % Labels: tab:<benchmark>-<table>, fig:<benchmark>-<figure>. Figures are looked for beside the main file; where they
@@ -35,7 +36,7 @@ _HEADER = r"""% Needs \usepackage{booktabs,graphicx}. Sources: references.bib. N
   \ifdim\wd2>\linewidth\setbox2=\hbox{\resizebox{\linewidth}{!}{\box2}}\fi
   \leavevmode\copy2\par\smallskip
   \parbox{\ifdim\wd2<20em \linewidth\else\wd2\fi}{\scriptsize #2}}
-\providecommand{\harnesswidth}{\ifdim\linewidth<3.5in \linewidth\else 3.5in\fi}
+\providecommand{\harnesswidth}{\ifdim\linewidth<COLUMNin \linewidth\else COLUMNin\fi}
 """
 _ARROWS = {"lower": r" \ensuremath{\downarrow}", "higher": r" \ensuremath{\uparrow}", "": ""}
 _COLUMN_CHARACTERS = 62
@@ -53,22 +54,23 @@ _NOTE_CHARACTERS = (60, 95)
 """Characters of a line of a note: below a table as wide as a column, and as a page of a one-column class."""
 
 
-def render_latex(report: Report) -> str:
-    """The report as text, byte-identical for equal reports."""
-    parts = [f"% {escape(report.title)}\n{_HEADER.strip()}"]
+def render_latex(report: Report, venue: Venue = IEEE) -> str:
+    """The report as text, byte-identical for equal reports; figures are no wider than a column of `venue`."""
+    header = _HEADER.strip().replace("COLUMN", f"{venue.column_in:g}")
+    parts = [f"% {escape(report.title)}\n{header}"]
     for section in report.sections:
         parts.append(f"% {escape(section.title)}")
         parts += [_block(block, _label(report.title)) for block in section.blocks]
     return "\n\n".join(parts) + "\n"
 
 
-def write_latex(report: Report, path: Path) -> None:
+def write_latex(report: Report, path: Path, venue: Venue = IEEE) -> None:
     """Write the report to `path`.
 
     Raises:
         EnvironmentLacksError: `path` cannot be written.
     """
-    write_text(path, render_latex(report))
+    write_text(path, render_latex(report, venue))
 
 
 def _block(block: Block, prefix: str) -> str:  # noqa: PLR0911 - one for each kind
@@ -114,7 +116,7 @@ def _itemize(items: Sequence[str]) -> str:
 def _figure(block: Figure, prefix: str) -> str:
     path = rf"\harnessfolder/{file_stem(block.key, is_column=True)}.pdf"
     lines = [
-        rf"% Across both columns: figure* with {file_stem(block.key)}.pdf, 7.2 inches wide.",
+        rf"% Across both columns: figure* with {file_stem(block.key)}.pdf, as wide as the page.",
         r"\begin{figure}[tbp]",
         r"  \centering",
         rf"  \includegraphics[width=\harnesswidth,height=.8\textheight,keepaspectratio]{{{path}}}",
