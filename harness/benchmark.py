@@ -304,6 +304,7 @@ def render(tables: Path, folder: Path, venue_name: str = "ieee") -> list[Path]:
     from reports.markdown import write_markdown
     from reports.paper import build_paper
     from reports.schema import read_tables
+    from reports.statement_files import write_statements
     from reports.venues import venue
 
     chosen = venue(venue_name)
@@ -316,7 +317,8 @@ def render(tables: Path, folder: Path, venue_name: str = "ieee") -> list[Path]:
     write_latex(build_paper(read), paper, chosen)
     write_macros(read, numbers)
     write_bibtex(read, sources)
-    return [page, sheet, paper, numbers, sources, write_figures(report, folder, chosen)]
+    stated = write_statements(read, folder)
+    return [page, sheet, paper, numbers, sources, *stated, write_figures(report, folder, chosen)]
 
 
 def open_results(folder: Path) -> tuple[BenchmarkSpec, Store]:
