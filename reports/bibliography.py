@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,16 @@ def citing(tables: Tables, *parts: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(key for part in parts for key, cited_by in _entries(tables) if part in cited_by))
 
 
-def in_words(tables: Tables, key: str) -> str:
-    """An entry as one line of text: authors, title, venue, year; the key where the tables do not have it.
+def own_first(tables: Tables, found: Iterable[str], name: str) -> list[str]:
+    """Keys in the order of how much a source is that of a part: its title begins with the part's name, or has it."""
+    entries = {str(entry["key"]): str(entry["entry"]) for entry in _references(tables)}
+    words = name.replace("_", " ").casefold()
+    titles = {key: _field(entries.get(key, ""), "title").casefold() for key in found}
+    return sorted(titles, key=lambda key: (not titles[key].startswith(words), words not in titles[key]))
+
+
+def in_words(tables: Tables, key: str, *, is_short: bool = False) -> str:
+    """An entry as one line of text: authors, title, venue, year, or authors and year; the key where there is none.
 
     Of LaTeX only what our sources use is read: accents, braces, and escaped signs.
     """
@@ -35,6 +43,8 @@ def in_words(tables: Tables, key: str) -> str:
     venue = next((found[name] for name in _VENUES if found[name]), "")
     people = [_family_name(person) for person in found["author"].split(" and ")]
     authors = f"{people[0]} et al." if len(people) > 2 else " and ".join(people)
+    if is_short:
+        return " ".join(filter(None, [authors, found["year"]])) or key
     return ", ".join(filter(None, [authors, found["title"], venue, found["year"]])) or key
 
 

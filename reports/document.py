@@ -255,6 +255,10 @@ class Card:
     mark: str
     facts: tuple[tuple[str, str], ...]
 
+    def lines(self) -> tuple[str, ...]:
+        """The facts as sentences: a label that asks needs no colon."""
+        return tuple(f"{label}{'' if label.endswith('?') else ':'} {text}" for label, text in self.facts)
+
 
 @dataclass(frozen=True)
 class Cards:

@@ -92,7 +92,7 @@ def _block(block: Block, prefix: str) -> str:  # noqa: PLR0911 - one for each ki
 
 
 def _facts(card: Card) -> str:
-    return _itemize([escape(breakable(f"{label}: {text}")) for label, text in card.facts])
+    return _itemize([escape(breakable(line)) for line in card.lines()])
 
 
 def _paragraph(block: Paragraph) -> str:

@@ -79,7 +79,7 @@ def _highlights(block: Highlights) -> str:
 def _card(card: Card) -> str:
     head = f"### {_escape(card.title)}" + (f" ({_escape(card.mark)})" if card.mark else "")
     lines = [head, *([_escape(card.subtitle)] if card.subtitle else [])]
-    return "\n\n".join([*lines, "\n".join(f"- {_escape(label)}: {_escape(text)}" for label, text in card.facts)])
+    return "\n\n".join([*lines, "\n".join(f"- {_escape(line)}" for line in card.lines())])
 
 
 def _table(block: Table) -> str:

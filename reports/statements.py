@@ -23,10 +23,10 @@ _CLASSES = {"counter": "read from a hardware counter", "estimated": "estimated b
 
 def compute_checklist(tables: Tables) -> Report:
     """An answer to the checklist item on compute resources, as a document of one section."""
-    facts, spent = _hardware(tables), _testbed(tables)
+    spent = _testbed(tables)
     blocks: list[Block] = [
-        Paragraph("Item: experiments, compute resources. Answer: Yes."),
-        Paragraph("Justification: " + " ".join([_workers(facts), *_times(tables), _total(spent), _beyond(spent)])),
+        Paragraph(f"Item: experiments, compute resources. Answer: {'Yes' if _is_ours(tables) else TO_FILL_IN}."),
+        Paragraph("Justification: " + " ".join([_workers(tables), *_times(tables), _total(spent), _beyond(spent)])),
         Paragraph(
             "Not recorded by the harness, and for the author to add: installed memory and storage of the machine "
             f"{TO_FILL_IN}, and runs of the project that are not in this benchmark {TO_FILL_IN}.",
@@ -42,12 +42,12 @@ def compute_checklist(tables: Tables) -> Report:
 
 def model_card(tables: Tables) -> Report:
     """The climate performance model card: the minimum card's questions first, then those of the extended one."""
-    facts, spent = _hardware(tables), _testbed(tables)
+    spent = _testbed(tables)
     answers = [
         ("Is the resulting model publicly available?", TO_FILL_IN),
         ("How long did training the final model take?", _longest_training(tables)),
         ("How long did all experiments take?", " ".join([*_times(tables)[-1:], _beyond(spent)])),
-        ("What power did GPU and CPU take?", f"{_energy(spent)} GPU: none was used or metered. {_workers(facts)}"),
+        ("What energy did GPU and CPU take?", f"{_energy(spent)} {_gpu(tables)} {_workers(tables)}"),
         ("Where was it computed?", f"{TO_FILL_IN}; the harness does not record where a machine stands."),
         ("What was the energy mix there?", f"{TO_FILL_IN}; the harness knows grids by country (harness list grids)."),
         ("How much CO2e did training the final model emit?", f"{TO_FILL_IN}: joules of its cell times the grid."),
@@ -71,15 +71,19 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _hardware(tables: Tables) -> Mapping[str, Any]:
-    return _mapping(_mapping(tables.context.get("provenance")).get("hardware"))
-
-
 def _testbed(tables: Tables) -> Mapping[str, Any]:
     return _mapping(tables.context.get("testbed"))
 
 
-def _workers(facts: Mapping[str, Any]) -> str:
+def _is_ours(tables: Tables) -> bool:
+    """Whether the harness ran the training itself: of other runs it knows no machine."""
+    return str(tables.context.get("origin", "benchmark")) == "benchmark"
+
+
+def _workers(tables: Tables) -> str:
+    if not _is_ours(tables):
+        return f"Workers: {TO_FILL_IN}; the runs were not made by the harness, which knows no machine of theirs."
+    facts = _mapping(_mapping(tables.context.get("provenance")).get("hardware"))
     threads, machines = facts.get("n_threads"), facts.get("n_machines")
     many = f"{machines} machines, the first with " if isinstance(machines, int) and machines > 1 else ""
     virtual = ", virtual" if facts.get("is_virtual") is True else ""
@@ -102,6 +106,10 @@ def _times(tables: Tables) -> list[str]:
 
 def _longest_training(tables: Tables) -> str:
     return f"{_times(tables)[0]} Which of the methods is the final model, the author knows: {TO_FILL_IN}."
+
+
+def _gpu(tables: Tables) -> str:
+    return "GPU: none was used." if _is_ours(tables) else f"GPU: {TO_FILL_IN}."
 
 
 def _total(spent: Mapping[str, Any]) -> str:
@@ -151,7 +159,8 @@ def _grams(tables: Tables, spent: Mapping[str, Any]) -> str:
 
 def _comment(tables: Tables) -> str:
     method = phrases.plain(_mapping(tables.context.get("meter")).get("kind"))
+    how = ", around each run in a process of its own" if _is_ours(tables) else ""
     return (
-        f"Meter: {method}, around each run in a process of its own. Idle machine, cooling and manufacture are not in "
+        f"Meter: {method}{how}. Idle machine, cooling and manufacture are not in "
         "these joules. What clients would take in a deployment is projected apart and is no part of this card."
     )

@@ -55,3 +55,11 @@ def test_both_stand_in_both_formats(document: Callable[[Tables], Report], tmp_pa
     assert sheet.startswith("# ") and "<b>" not in sheet
     assert "\\input" not in paper.replace("before \\input", "")
     assert "CPU only" in sheet and "CPU only" in paper
+
+
+def test_of_runs_that_were_not_ours_no_machine_is_claimed(tmp_path: Path) -> None:
+    tables = read_tables(write_tables(tmp_path, context={"origin": "logged"}))
+    for report in (compute_checklist(tables), model_card(tables)):
+        text = render_markdown(report)
+        assert "on one thread" not in text and "none was used" not in text
+        assert "knows no machine of theirs" in text

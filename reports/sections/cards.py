@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reports import lookup, phrases
-from reports.bibliography import citing, in_words
+from reports.bibliography import citing, in_words, own_first
 from reports.document import Card, Cards, Section
 from reports.numbers import scale
 from reports.schema import Tables
@@ -37,7 +37,7 @@ def _card(tables: Tables, name: str, bits: str, unit: str) -> Card:
         ("Total bits", f"{bits}\u00a0{unit}, unicast{against}" if known else bits),
         ("Test accuracy", f"{score.text} ({score.detail})" if score.detail else score.text),
         ("Bias", text.get("bias") or "not stated"),
-        ("Published", "; ".join(_papers(tables, uplink)) or "no source recorded"),
+        ("Published", _papers(tables, uplink) or "no source recorded"),
     )
     role = "reference" if name == lookup.reference(tables) else ""
     return Card(name, text.get("title") or "", role, facts)
@@ -48,8 +48,13 @@ def _text(tables: Tables, name: str) -> Mapping[str, Any]:
     return next((entry for entry in entries if entry.get("method") == name), {})
 
 
-def _papers(tables: Tables, codec: Any) -> list[str]:
-    return [in_words(tables, key) for key in citing(tables, *(f"codec:{kind}" for kind in _kinds(codec)))]
+def _papers(tables: Tables, codec: Any) -> str:
+    """The source that is most the codec's own, and who stands behind the rest of it."""
+    kinds = list(_kinds(codec))
+    keys = own_first(tables, citing(tables, *(f"codec:{kind}" for kind in kinds)), next(iter(kinds), ""))
+    others = [in_words(tables, key, is_short=True) for key in keys[1:]]
+    rest = f". Rests on {', '.join(others)}" if others else ""
+    return f"{in_words(tables, keys[0])}{rest}" if keys else ""
 
 
 def _kinds(codec: Any) -> Iterator[str]:
