@@ -205,6 +205,8 @@ def _cell(cell: Cell, *, is_first: bool) -> str:
     if cell.cites:
         return rf"\cite{{{','.join(cell.cites)}}}"
     text = escape(breakable(cell.text))
+    if cell.is_best:
+        return rf"\textbf{{{text}}}"
     if is_first and len(cell.text) > _LONGEST_NAME:
         return rf"\parbox[t]{{11em}}{{\raggedright {text}\strut}}"
     return text

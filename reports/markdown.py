@@ -108,7 +108,8 @@ def _heading(column: Column) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    text = _escape(f"{cell.text} ({cell.detail})" if cell.detail else cell.text)
+    shown = f"**{_escape(cell.text)}**" if cell.is_best else _escape(cell.text)
+    text = f"{shown} {_escape(f'({cell.detail})')}" if cell.detail else shown
     return f"*{text}*" if cell.tone == "muted" and cell.value is not None else text
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from reports import lookup, phrases, priced
+from reports.best import COUNTED, with_best
 from reports.bibliography import keys
 from reports.document import Block, Cell, Column, Paragraph, Report, Section, Table
 from reports.numbers import MINUS, TABLE_HEADROOM, absent, scale
@@ -81,7 +82,7 @@ def _results(tables: Tables) -> Table:
         f"below a number stands its 95 % t interval where it varies between seeds. {_verdicts(tables)}",
         *given_notes(tables),
     )
-    return Table("results", "Bits on the air and test accuracy", columns, rows, notes)
+    return with_best(Table("results", "Bits on the air and test accuracy", columns, rows, notes), COUNTED)
 
 
 def _verdicts(tables: Tables) -> str:

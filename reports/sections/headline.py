@@ -2,6 +2,7 @@
 
 from reports import lookup, phrases, priced
 from reports.answer import answer, pass_through
+from reports.best import COUNTED, with_best
 from reports.document import Block, Cell, Column, Paragraph, Section, Table
 from reports.numbers import TABLE_HEADROOM, absent, scale
 from reports.schema import Tables
@@ -79,7 +80,7 @@ def _comparison(tables: Tables) -> Table:
                 phrases.assumed(grams[name], g_factor),
             )
         )
-    return Table("comparison", "All methods", columns, tuple(rows), _notes(tables))
+    return with_best(Table("comparison", "All methods", columns, tuple(rows), _notes(tables)), COUNTED)
 
 
 _BITS = ("uplink_bits", "downlink_bits", "total_bits")
