@@ -240,6 +240,8 @@ def _priced_radio(radio: _Radio, runs: Sequence[_Run]) -> dict[str, Any]:
     notes = [note for note in radio.model.notes() if note.startswith(_MARKS)]
     for run in runs:
         notes += run.notes[radio.name]
+        if run.ledger.cell["federation"].get("deadline") is not None:
+            notes.append("warning: there was a deadline; harness price tells how many would miss it with this choice")
     return {
         "name": radio.name,
         "title": radio.title,

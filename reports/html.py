@@ -42,7 +42,9 @@ def render_html(report: Report) -> str:
             lstrip_blocks=True, keep_trailing_newline=True,
         )  # fmt: skip
         environment.filters["clean"] = clean
-        style, script = ((folder / name).read_text(encoding="utf-8") for name in ("style.css", "what_if.js"))
+        files = ("style.css", "what_if.js", "what_if_page.js")
+        style, *scripts = ((folder / name).read_text(encoding="utf-8") for name in files)
+        script = "".join(scripts)
         template = environment.get_template("report.html.j2")
         return template.render(
             report=report,

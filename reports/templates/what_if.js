@@ -1,13 +1,11 @@
 /* What if: prices the runs anew with another radio, grid, device, supply, network, server or cast.
 
-   Joules are one sum, amounts times coefficients, each at its low, typical and high end. The choice lives in the
-   fragment of the address: controls write it, and whatever changes it (a link, the back button) draws the page again.
-   Names come from a user's file: they are only ever set as text. */
+   Joules are one sum, amounts times coefficients, each at its low, typical and high end. All text that the page shows
+   of a choice is made here; what_if_page.js draws it. */
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("what-if-data").textContent);
-  const TYPICAL = 1, NBSP = "\u00a0", MINUS = "\u2212", J_PER_KWH = 3.6e6, SMALLEST_SAVING = 1e-3;
-  const PREFIX = "#what-if?";
+  const TYPICAL = 1, NBSP = "\u00a0", MINUS = "\u2212", J_PER_KWH = 3.6e6, SMALLEST_SAVING = 1e-3, LEAST_CHANGE = 5e-4;
 
   const named = names => names.map(name => ({name, title: name === "excluded" ? "not in the totals" : name}));
   const OFFERED = {
@@ -159,19 +157,21 @@
   }
 
   function sentence(choice, methods) {
-    const method = methods.find(each => each.name === data.featured), radio = data.radios[by(data.radios, choice.radio)];
-    const change = method && compared(methods, method);
-    if (!change) return "There is no comparison: no method has finished a seed that its reference has finished as well.";
-    const bits = choice.cast === "unicast" ? change.bits : change.multicast, {client, operator, hasOwn} = grids(choice);
-    const fewer = Math.abs(1 - bits) < 5e-4 ? "as many" : `${percent(Math.abs(1 - bits))} ${bits < 1 ? "fewer" : "more"}`;
-    const joined = fewer === "as many" ? "as" : "than", among = key => OFFERED[key].find(({name}) => name === choice[key]);
+    const method = methods.find(each => each.name === data.featured), change = method && compared(methods, method);
+    if (!change)
+      return "There is no comparison: no method has finished a seed that its reference has finished as well.";
+    const {client, operator, hasOwn} = grids(choice);
+    const among = key => OFFERED[key].find(({name}) => name === choice[key]);
+    const bits = choice.cast === "unicast" ? change.bits : change.multicast;
+    const isEqual = Math.abs(1 - bits) < LEAST_CHANGE;
+    const fewer = isEqual ? "as many" : `${percent(Math.abs(1 - bits))} ${bits < 1 ? "fewer" : "more"}`;
     const beyond = [choice.network !== "excluded" && `the network (${choice.network})`,
       choice.server !== "excluded" && `the server (PUE ${choice.pue})`].filter(Boolean);
     const place = hasOwn ? beyond.length ? `${client.title}; network and server: ${operator.title}` : client.title
       : `${among("supply").title.toLowerCase()}, ${client.title}`;
-    return `On ${radio.title} and ${among("device").title}, ${data.name_of.short} sent ${fewer} total bits in ${choice.cast} ` +
-      `${joined} ${data.name_of.reference}. That takes ${changed(change.radio, "device-radio joules")} ` +
-      `(pass-through ${change.passThrough}), ${changed(change.all, "joules in total")}` +
+    return `On ${among("radio").title} and ${among("device").title}, ${data.name_of.short} sent ${fewer} total bits ` +
+      `in ${choice.cast} ${isEqual ? "as" : "than"} ${data.name_of.reference}. ` +
+      `That takes ${changed(change.radio, "device-radio joules")} (pass-through ${change.passThrough}), ${changed(change.all, "joules in total")}` +
       `${beyond.length ? ` with ${beyond.join(" and ")}` : ""}, and ${changed(change.grams, "CO2e")} (${place}).`;
   }
 
@@ -191,7 +191,8 @@
   }
 
   function command(choice) {
-    const isOperator = grids(choice).hasOwn && !data.operator_grid && (choice.network + choice.server) !== "excludedexcluded";
+    const hasOperator = choice.network !== "excluded" || choice.server !== "excluded";
+    const isOperator = grids(choice).hasOwn && !data.operator_grid && hasOperator;
     const words = ["harness price", quoted(data.folder), "--radio", quoted(choice.radio), "--device", choice.device];
     if (!grids(choice).hasOwn) words.push("--grid", quoted(choice.grid));
     for (const key of ["supply", "network", "server", "cast", "pue"])
@@ -214,170 +215,13 @@
       columns: [...parts.map(part => [part, jUnit]), ["total", jUnit], [client.name, gUnit]],
       rows: methods.map(method => ({
         name: method.name, details: [range(method.total, jFactor), range(method.grams, gFactor)],
-        cells: [...parts.map(part => cell(method.parts[part], jFactor)), cell(method.total, jFactor), cell(method.grams, gFactor)],
+        cells: [...parts.map(part => cell(method.parts[part], jFactor)), cell(method.total, jFactor),
+          cell(method.grams, gFactor)],
         passThrough: compared(methods, method)?.passThrough ?? (method.reference ? "not paired" : "reference"),
       })),
       sentence: sentence(choice, methods), notes: notes(choice), command: command(choice),
       methods, parts, scales: [[jFactor, jUnit], [gFactor, gUnit]],
     };
   }
-  window.whatIf = Object.assign(said, {significant, fixed, scale});
-
-  /* ---- drawing: everything through textContent and attributes, nothing as markup ---- */
-  const section = document.getElementById("what-if"), form = section.querySelector("form");
-  const place = name => section.querySelector(`[data-place="${name}"]`);
-
-  function element(tag, attributes = {}, ...children) {
-    const isSvg = ["svg", "path", "text", "line", "g", "title"].includes(tag);
-    const made = isSvg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    made.append(...children);
-    return made;
-  }
-
-  function drawTable({columns, rows}) {
-    const head = columns.map(([label, unit]) => element("th", {scope: "col", class: "number"}, label,
-      element("span", {class: "unit"}, unit)));
-    const body = rows.map(({name, cells, details, passThrough}) => element("tr", {}, element("th", {scope: "row"}, name),
-      ...cells.map((text, i) => {
-        const value = element("span", {class: "value"}, text), detail = details[i - cells.length + 2];
-        return element("td", {class: "number"}, value, ...(detail ? [element("span", {class: "detail"}, detail)] : []));
-      }), element("td", {class: /\d/.test(passThrough[0] + passThrough[1]) ? "number" : "number muted"},
-        element("span", {class: "value"}, passThrough))));
-    place("head").replaceChildren(element("tr", {}, element("th", {scope: "col"}, "Method"), ...head,
-      element("th", {scope: "col", class: "number"}, "pass-through", element("span", {class: "unit"}, "radio"))));
-    place("body").replaceChildren(...body);
-  }
-
-  function drawBars({methods, parts, rows, scales: [[factor, unit]]}) {
-    const longest = Math.max(...methods.map(method => method.total[2]).filter(Number.isFinite)) || 1;
-    const width = value => `${100 * value / longest}%`;
-    place("legend").replaceChildren(...parts.map(part => element("li", {"data-part": part}, part)));
-    place("bars").replaceChildren(...methods.map((method, i) => {
-      const bar = element("div", {class: "bar"}, ...parts.filter(part => method.parts[part]).map(part => {
-        const piece = element("span", {"data-part": part});
-        piece.style.width = width(method.parts[part][TYPICAL]);
-        return piece;
-      }));
-      const whisker = element("span", {class: "whisker"});
-      [whisker.style.left, whisker.style.width] = [width(method.total[0]), width(method.total[2] - method.total[0])];
-      bar.append(whisker);
-      const text = `${estimate(method.total[TYPICAL] / factor)}${NBSP}${unit}`;
-      return element("li", {}, element("span", {class: "name"}, method.name), element("span", {class: "total"}, text), bar);
-    }));
-  }
-
-  const MARKS = ["M-4 0A4 4 0 1 0 4 0A4 4 0 1 0-4 0", "M-4-4H4V4H-4Z", "M0-5L5 4H-5Z", "M0-5L5 0L0 5L-5 0Z", "M0 5L5-4H-5Z",
-    "M-1.7-5H1.7V-1.7H5V1.7H1.7V5H-1.7V1.7H-5V-1.7H-1.7Z"];
-  const COLOURS = 7;
-
-  function ticks(low, high) {
-    const step = [1, 2, 5, 10].map(each => each * 10 ** Math.floor(Math.log10((high - low) / 4 || 1)))
-      .find(each => (high - low) / each <= 5);
-    const first = Math.ceil(low / step - 1e-9);
-    return Array.from({length: Math.floor(high / step - first + 1e-9) + 1}, (_, i) => (first + i) * step);
-  }
-
-  function pareto(points) {  // nothing else costs less and is at least as accurate
-    return points.filter(one => !points.some(other => other.x <= one.x && other.y >= one.y && (other.x < one.x || other.y > one.y)))
-      .sort((a, b) => a.x - b.x);
-  }
-
-  function drawScatter({methods, scales: [[jFactor, jUnit], [gFactor, gUnit]]}) {
-    const isGrams = methods.every(method => method.grams[TYPICAL] > 0);
-    const points = methods.map((method, slot) => ({slot, name: method.name, y: 100 * mean(method.cells.map(cell => cell.test_accuracy ?? NaN)),
-      x: isGrams ? method.grams[TYPICAL] / gFactor : method.total[TYPICAL] / jFactor})).filter(({x, y}) => known(x) && known(y));
-    const figure = place("scatter").closest("figure");
-    figure.hidden = points.length < 2;
-    if (figure.hidden) return;
-    const width = matchMedia("(max-width: 40rem)").matches ? 340 : 640, height = width > 400 ? 400 : 300;
-    const [left, right, top, bottom] = [46, 16, 14, 44], span = Math.max(...points.map(({y}) => y)) - Math.min(...points.map(({y}) => y)) || 1;
-    const highX = 1.06 * Math.max(...points.map(({x}) => x)), lowY = Math.min(...points.map(({y}) => y)) - 0.12 * span;
-    const highY = Math.max(...points.map(({y}) => y)) + 0.12 * span;
-    const at = ({x, y}) => [left + x / highX * (width - left - right), top + (highY - y) / (highY - lowY) * (height - top - bottom)];
-    const text = (words, x, y, anchor, kind) => element("text", {x, y, "text-anchor": anchor, class: kind}, words);
-    const tick = value => significant(Number(value.toPrecision(9)), 4).replace(/\.?0+$/, end => end.startsWith(".") ? "" : end);
-    const grid = ticks(lowY, highY).flatMap(y => [element("line", {x1: left, x2: width - right, y1: at({x: 0, y})[1], y2: at({x: 0, y})[1]}),
-      text(fixed(y, span < 4 ? 1 : 0), left - 7, at({x: 0, y})[1] + 4, "end", "tick")]);
-    const below = ticks(0, highX).map(x => text(tick(x), at({x, y: 0})[0], height - bottom + 18, "middle", "tick"));
-    const front = pareto(points), line = element("path", {class: "front", d: "M" + front.map(at).join("L")});
-    const taken = points.map(point => [at(point)[0] - 6, at(point)[1] - 6, 12, 12]);
-    const labels = [...front, ...points.filter(point => !front.includes(point))].flatMap(point => {
-      const [x, y] = at(point), name = point.name.length > 26 ? point.name.slice(0, 25) + "…" : point.name, wide = 6.4 * [...name].length;
-      for (const [dx, dy, anchor] of [[9, 4, "start"], [-9, 4, "end"], [0, -10, "middle"], [0, 18, "middle"]]) {
-        const from = x + dx - {start: 0, end: wide, middle: wide / 2}[anchor], box = [from, y + dy - 11, wide, 14];
-        const isFree = !taken.some(([a, b, w, h]) => from < a + w && from + wide > a && box[1] < b + h && box[1] + 14 > b);
-        if (isFree && from > left && from + wide < width && box[1] > 0 && box[1] + 14 < height - bottom) {
-          taken.push(box);
-          return [text(name, x + dx, y + dy, anchor, "label")];
-        }
-      }
-      return [];
-    });
-    const marks = points.map(point => element("path", {d: MARKS[point.slot % MARKS.length], transform: `translate(${at(point)})`,
-      style: `fill: var(--series-${point.slot % COLOURS})`}, element("title", {}, point.name)));
-    const x = isGrams ? `CO2e, ${gUnit}` : `Energy, ${jUnit}`;
-    place("scatter").setAttribute("viewBox", `0 0 ${width} ${height}`);
-    place("scatter").replaceChildren(...grid, ...below, line, ...marks, ...labels,
-      text(`${x}, projected (P)`, (left + width) / 2, height - 6, "middle", "axis"), text("Test accuracy, %", left, 10, "start", "axis"));
-    place("scatter").setAttribute("aria-label", `Test accuracy against ${x}. On the Pareto line, cheapest first: ${front.map(({name}) => name).join(", ")}.`);
-  }
-
-  /* ---- the choice: from the fragment to the page, and from the controls to the fragment ---- */
-  function read(fragment) {
-    const choice = {...data.definition}, given = new URLSearchParams(fragment.slice(PREFIX.length));
-    for (const [key, value] of given) {
-      const pue = Number(value);
-      if (key === "pue" && pue >= 1 && pue <= 3) choice.pue = pue;
-      else if (OFFERED[key]?.some(({name}) => name === value)) choice[key] = value;
-    }
-    return choice;
-  }
-
-  function draw(choice) {
-    const found = said(choice), isDefinition = Object.keys(choice).every(key => choice[key] === data.definition[key]);
-    for (const key of Object.keys(choice)) form.elements[key].value = choice[key];
-    form.elements.pue.disabled = choice.server === "excluded";
-    form.elements.cast.closest("label").classList.toggle("idle", choice.network === "excluded");
-    place("sentence").textContent = found.sentence;
-    place("notes").replaceChildren(...found.notes.map(note => element("li", {class: note.startsWith("Not possible") ? "bad" : ""}, note)));
-    place("state").textContent = isDefinition ? "As in the definition." : "Not as in the definition.";
-    form.elements.reset.disabled = isDefinition;
-    place("command").textContent = found.command;
-    drawTable(found);
-    drawBars(found);
-    drawScatter(found);
-    return choice;
-  }
-
-  let current = data.definition;
-  function follow() {  // a fragment that names a section leaves the choice as it is
-    const fragment = location.hash;
-    if (fragment === "" || fragment.startsWith(PREFIX)) current = draw(read(fragment));
-    return fragment.startsWith(PREFIX);
-  }
-
-  for (const [key, entries] of Object.entries(OFFERED))
-    form.elements[key].replaceChildren(...entries.map(({name, title}) => element("option", {value: name},
-      key === "grid" && title !== name ? `${title} (${name})` : title)));
-  form.addEventListener("submit", event => event.preventDefault());
-  form.addEventListener("change", event => {
-    if (!event.target.checkValidity()) return event.target.reportValidity();
-    const choice = {...current, [event.target.name]: event.target.name === "pue" ? Number(event.target.value) : event.target.value};
-    const changes = Object.entries(choice).filter(([key, value]) => value !== data.definition[key]);
-    location.hash = PREFIX + new URLSearchParams(changes);
-  });
-  form.elements.reset.addEventListener("click", () => { location.hash = PREFIX; });
-  addEventListener("hashchange", follow);
-  matchMedia("(max-width: 40rem)").addEventListener("change", () => draw(current));
-  section.classList.add("live");
-  if (follow()) section.scrollIntoView({behavior: "instant"});
-  else draw(current);
-
-  /* ---- the contents mark the section that is being read ---- */
-  const links = new Map([...document.querySelectorAll("nav a")].map(link => [link.hash.slice(1), link]));
-  const seen = new IntersectionObserver(entries => entries.filter(entry => entry.isIntersecting).forEach(({target}) => {
-    for (const [key, link] of links) key === target.id ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current");
-  }), {rootMargin: "-15% 0px -75% 0px"});
-  document.querySelectorAll("main > section").forEach(each => seen.observe(each));
+  window.whatIf = Object.assign(said, {data, OFFERED, TYPICAL, NBSP, significant, fixed, scale, estimate, mean, known});
 })();
