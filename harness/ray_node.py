@@ -20,8 +20,8 @@ from harness.core.protocols import EnergyMeter
 from harness.ledger import ROUNDS_FILE
 from harness.meters.cpu_time import Window
 from harness.plan import Cell
-from harness.simulation import training_settings
 from harness.shipment import Files, Shipment, code_digest, read_files, unpack
+from harness.simulation import training_settings
 
 
 @dataclass(frozen=True)
