@@ -96,7 +96,10 @@ def tabulate(
     )
     coded = _frame(priced, lambda cell: shadows.shadow_rows(cell.key, cell.result.ledger), shadows.COLUMNS)
     measured = _statistics(priced)
-    has_courses = _is_validated(trajectories) and not any(map(_has_budget, priced))
+    # Where the definition gives a run a budget of bits, its final score is the one at a budget.
+    has_courses = _is_validated(trajectories) and not any(
+        cell.result.ledger.cell["federation"].get("budget") for cell in priced
+    )
     reached = budgets.budget_rows(cells, trajectories, reference) if has_courses else []
     computed = pd.DataFrame(_compute_rows(priced, costs), columns=_COMPUTE_COLUMNS)
     inits = update_statistics.init_pairs(measured, [cell.result.ledger for cell in priced])
@@ -163,11 +166,6 @@ def _targets(
     target = priced[0].result.assumptions.target_accuracy
     found = targets.target_rows(cells, trajectories, footprint, reference, target)
     return pd.DataFrame(found, columns=targets.COLUMNS)
-
-
-def _has_budget(cell: PricedCell) -> bool:
-    """Whether the definition gives the run a budget of bits, so that its final score is the one at a budget."""
-    return cell.result.ledger.cell["federation"].get("budget") is not None
 
 
 def _is_validated(trajectories: pd.DataFrame) -> bool:

@@ -2,7 +2,7 @@
 
 from reports import lookup, phrases, priced
 from reports.document import Cell, Column, Paragraph, Section, Table
-from reports.numbers import ESTIMATE_DIGITS, FACT_DIGITS, absent, is_known, percent, scale, significant
+from reports.numbers import ESTIMATE_DIGITS, FACT_DIGITS, absent, is_known, percent, scale, shorten, significant
 from reports.schema import Tables
 
 MARK = "on the front"
@@ -89,7 +89,8 @@ def _cell(row: dict[str, object] | None, factor: float, quantity: str) -> Cell:
     if row is None or not isinstance(row["cost"], float) or not is_known(row["cost"]):
         return absent("not known" if row else phrases.NOT_FINISHED)
     digits = FACT_DIGITS if quantity.endswith("_bits") else ESTIMATE_DIGITS
-    mark = MARK if row["is_on_front"] == 1 else f"beaten by {row['dominated_by']}" if row["dominated_by"] else ""
+    rival = shorten(str(row["dominated_by"]))
+    mark = MARK if row["is_on_front"] == 1 else f"beaten by {rival}" if rival else ""
     value = row["cost"] / factor
     return Cell(significant(value, digits), mark, value)
 
