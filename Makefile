@@ -2,6 +2,8 @@
 # make test           set up .venv and run tests, linters, type checks and import contracts
 # make bench          time all codecs, and other projects' where they are installed, and pricing; some minutes
 # make bench-beyond   time engines side by side, and plan to report at 10,000 cells and 100,000 clients; half an hour
+# make bench-training time training by images a second, and the round loop beside bare SGD; some minutes
+# make bench-peers    time Flower, fluke, pfl-research and FedLab on the same job, where their environments are there
 # With VENV= (empty) the active environment is used instead; its torch is never replaced.
 
 VENV ?= .venv
@@ -19,7 +21,7 @@ installed := $(VENV)/.installed
 extended := $(VENV)/.extended
 endif
 
-.PHONY: compare test bench bench-beyond active-environment active-environment-extended
+.PHONY: compare test bench bench-beyond bench-training bench-peers active-environment active-environment-extended
 .DEFAULT_GOAL := compare
 
 compare: $(installed)
@@ -40,6 +42,13 @@ bench-beyond: $(extended)
 	$(python) -W ignore -m tests.benchmarks.engines
 	$(python) -W ignore -m tests.benchmarks.flower_wire
 	$(python) -W ignore -m tests.benchmarks.scale
+
+bench-training: $(installed)
+	$(python) -W ignore -m tests.benchmarks.training_speed
+	$(python) -W ignore -m tests.benchmarks.fedavg_speed
+
+bench-peers: $(installed)
+	$(python) -W ignore -m tests.benchmarks.simulators
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
