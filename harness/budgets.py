@@ -42,7 +42,7 @@ def budget_rows(cells: pd.DataFrame, trajectories: pd.DataFrame, reference: str)
         for quantity, share, budget in _budgets(whole):
             last = ours[ours[quantity] <= budget].sort_values("round").groupby("seed")["accuracy"].last()
             head = {"method": method, "quantity": quantity, "share": share, "budget_bits": budget}
-            rows.append(head | _reached(last.reindex(seeds)))
+            rows.append(head | reached(last.reindex(seeds)))
     return rows
 
 
@@ -52,7 +52,7 @@ def _budgets(whole: pd.DataFrame) -> Iterator[tuple[str, float, int]]:
             yield quantity, share, round(share * float(whole[quantity].mean()))
 
 
-def _reached(last: "pd.Series[float]") -> dict[str, Any]:
+def reached(last: "pd.Series[float]") -> dict[str, Any]:
     """Mean and interval of the last score of each seed, NaN where a seed has none."""
     n_seeds, n_scored = len(last), int(last.notna().sum())
     counts = {"n_seeds": n_seeds, "n_scored": n_scored}

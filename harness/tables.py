@@ -14,6 +14,7 @@ import pandas as pd
 from harness import (
     budgets,
     contrasts,
+    cost_budgets,
     deployment_rows,
     formulas,
     noise,
@@ -101,6 +102,7 @@ def tabulate(
         cell.result.ledger.cell["federation"].get("budget") for cell in priced
     )
     reached = budgets.budget_rows(cells, trajectories, reference) if has_courses else []
+    afforded = cost_budgets.cost_budget_rows(cells, trajectories, footprint, reference) if has_courses else []
     computed = pd.DataFrame(_compute_rows(priced, costs), columns=_COMPUTE_COLUMNS)
     inits = update_statistics.init_pairs(measured, [cell.result.ledger for cell in priced])
     return {
@@ -119,6 +121,7 @@ def tabulate(
         "compute": computed,
         "noise": pd.DataFrame(noise.noise_rows(cells, computed, reference, calibrations), columns=noise.COLUMNS),
         "budgets": pd.DataFrame(reached, columns=budgets.COLUMNS),
+        "cost_budgets": pd.DataFrame(afforded, columns=cost_budgets.COLUMNS),
         "contrasts": pd.DataFrame(contrasts.contrast_rows(cells, named), columns=contrasts.COLUMNS),
         "seeds": pd.DataFrame(pilot.pilot_rows(cells, references), columns=pilot.COLUMNS),
         "pareto": pd.DataFrame(pareto.pareto_rows(cells, breakdown), columns=pareto.COLUMNS),

@@ -34,7 +34,8 @@ class Tables:
 
     Attributes:
         cells, trajectories, breakdown, usage, footprint, schedule, boundary, groups, endurance, targets, uncertainty,
-            ratios, variance, ranks, break_even, formulas, compute, pairs, methods, budgets, contrasts, shadows,
+            ratios, variance, ranks, break_even, formulas, compute, pairs, methods, budgets, cost_budgets, contrasts,
+            shadows,
             provisioning, statistics, initialisations, seeds, pareto, noise: data frames with the columns of `TABLES`.
             Many have no rows where a definition asks for none.
         context: the content of ``context.json``.
@@ -61,6 +62,7 @@ class Tables:
     pairs: pd.DataFrame
     methods: pd.DataFrame
     budgets: pd.DataFrame
+    cost_budgets: pd.DataFrame
     contrasts: pd.DataFrame
     shadows: pd.DataFrame
     provisioning: pd.DataFrame

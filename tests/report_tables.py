@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from harness import budgets, statistics
+from harness.cost_budgets import cost_budget_rows
 from harness.noise import noise_rows
 from harness.pareto import pareto_rows
 from harness.pilot import pilot_rows
@@ -75,6 +76,8 @@ def write_tables(
     frames["methods"] = _methods(frames["cells"])
     reached = budgets.budget_rows(frames["cells"], frames["trajectories"], names[0])
     frames["budgets"] = pd.DataFrame(reached, columns=list(TABLES["budgets"]))
+    afforded = cost_budget_rows(frames["cells"], frames["trajectories"], frames["footprint"], names[0])
+    frames["cost_budgets"] = pd.DataFrame(afforded, columns=list(TABLES["cost_budgets"]))
     frames["pareto"] = pd.DataFrame(pareto_rows(frames["cells"], frames["breakdown"]), columns=list(TABLES["pareto"]))
     planned = pilot_rows(frames["cells"], dict.fromkeys(names[1:], names[0]))
     frames["seeds"] = pd.DataFrame(planned, columns=list(TABLES["seeds"]))

@@ -4,7 +4,7 @@ from reports import lookup, phrases
 from reports.document import Block, Cell, Column, Paragraph, Section, Table
 from reports.numbers import absent
 from reports.schema import Tables
-from reports.sections.budgets import budget_table
+from reports.sections.budgets import budget_table, cost_budget_table
 
 
 def accuracy(tables: Tables) -> Section:
@@ -36,8 +36,7 @@ def accuracy(tables: Tables) -> Section:
     )
     table = Table("accuracy", "Accuracy", columns, tuple(rows), notes)
     blocks: list[Block] = [*(Paragraph(text) for text in _verdicts(tables)), table]
-    budgets = budget_table(tables)
-    blocks += [budgets] if budgets else []
+    blocks += [table for table in (budget_table(tables), cost_budget_table(tables)) if table]
     return Section("accuracy", "Accuracy", tuple(blocks))
 
 

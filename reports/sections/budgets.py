@@ -1,11 +1,12 @@
-"""Accuracy at a budget: the last score of each method within a share of the bits of the reference."""
+"""Accuracy at a budget: the last score of each method within a share of what the reference sends, or takes."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from reports import lookup, phrases
 from reports.document import Cell, Column, Table
-from reports.numbers import FACT_DIGITS, absent, percent, with_unit
+from reports.numbers import ESTIMATE_DIGITS, FACT_DIGITS, absent, percent, with_unit
 from reports.schema import Tables
 
 _TITLES = {"uplink_bits": "Uplink", "total_bits": "Total"}
@@ -48,6 +49,47 @@ def budget_table(tables: Tables) -> Table | None:
     )
     title = "Last validation accuracy within a budget of bits"
     return Table("budgets", title, columns, printed, notes)
+
+
+def cost_budget_table(tables: Tables) -> Table | None:
+    """Last validation accuracy within a budget of joules, for each deployment; None where there are no such rows.
+
+    Grams on one grid are joules times its intensity for clients on the mains: the CSV has a row for each grid.
+    """
+    rows = tables.cost_budgets
+    rows = rows[rows["quantity"] == "energy_j"] if not rows.empty else rows
+    if rows.empty:
+        return None
+    heads = rows.drop_duplicates(["radio", "share"])
+    budgets = list(heads[["radio", "share", "budget"]].itertuples(index=False, name=None))
+    columns = (
+        Column("method", "Method", is_number=False),
+        *(
+            Column(f"{number}", f"{radio}, {percent(share, 0)}", with_unit(joules, "J", ESTIMATE_DIGITS), "higher")
+            for number, (radio, share, joules) in enumerate(budgets)
+        ),
+    )
+    known = {(row["method"], row["radio"], row["share"]): row for row in lookup.records(rows)}
+    printed = tuple(
+        (Cell(name), *(_afforded(known.get((name, radio, share))) for radio, share, _ in budgets))
+        for name in lookup.methods(tables)
+    )
+    notes = (
+        f"Shares of the joules that the clients of {lookup.reference(tables)} take in its whole run, on the radio at "
+        "the head of the column. The last score counts up to which all joules are within the budget.",
+        "Not exhausted: the run ended within the budget, after the round that is named; more rounds may reach more. "
+        "Budgets of grams are in cost_budgets.csv, for each grid.",
+    )
+    title = "Last validation accuracy within a budget of joules of all clients"
+    return Table("cost_budgets", title, columns, printed, notes)
+
+
+def _afforded(row: Mapping[str, Any] | None) -> Cell:
+    cell = _cell(row)
+    if row is None or row["n_exhausted"] > 0:
+        return cell
+    said = f"not exhausted after {int(row['last_round'])} rounds"
+    return replace(cell, detail=f"{cell.detail}; {said}" if cell.detail else said)
 
 
 def _cell(row: Mapping[str, Any] | None) -> Cell:
