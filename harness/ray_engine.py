@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from harness import ray_node, registry
+from harness import part_files, ray_node, registry
 from harness.cell import Failure, describe_failure
 from harness.core.errors import EnvironmentLacksError, UsageError
 from harness.extras import require
@@ -68,6 +68,7 @@ class RayEngine:
         if not missing:
             return {}
         ray = require("ray", "cluster", "--engine ray")
+        part_files.keep()
         _check_reachable(self.address)
         on_event(Event("starting"))
         with self._connected(ray):

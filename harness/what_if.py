@@ -228,8 +228,14 @@ def _left_out(assumptions: Assumptions) -> list[str]:
 
 
 def _fixed_operator_grid(assumptions: Assumptions) -> dict[str, Any] | None:
+    """The grid of network and server, where the definition has one of its own; with unknown grams where it is a series.
+
+    Charged on the chosen grid instead, they would be grams that `harness price` does not print.
+    """
     grid = assumptions.operator_grid
-    return None if grid is None or grid.series is not None else _priced_grid(grid)
+    if grid is None:
+        return None
+    return _priced_grid(grid) | ({} if grid.series is None else {"g_per_kwh": None})
 
 
 def _cell(cell: PricedCell, names: Sequence[str], cell_ids: Sequence[str]) -> dict[str, Any]:

@@ -72,6 +72,16 @@ def test_fleets_and_grids_that_change_are_not_offered_and_named(tmp_path: Any) -
     assert found["definition"]["radio"] == registry.names("radio")[0]
 
 
+def test_an_operator_grid_that_changes_leaves_its_grams_unknown(tmp_path: Any) -> None:
+    path = tmp_path / "hours.csv"
+    lines = [f"2025-03-{day:02}T{hour:02}:00:00Z,{100 + hour}" for day in range(1, 29) for hour in range(24)]
+    path.write_text("\n".join(["utc,g_per_kwh", *lines]) + "\n")
+    grid = {"name": "hourly", "series": str(path), "start": "2025-03-01T00:00:00Z", "source": "made up"}
+    found, _ = asked(network="average", operator_grid=grid)
+    assert found["operator_grid"]["name"] == "hourly" and found["operator_grid"]["g_per_kwh"] is None
+    assert any("hourly" in said for said in found["left_out"])
+
+
 def test_a_run_without_computing_has_none_and_not_zero() -> None:
     found, _ = asked(make_ledger(windows=[]))
     assert found["runs"][0]["computing"] == [None] * len(found["devices"])
