@@ -37,6 +37,8 @@ class LocalTraining:
         momentum: heavy-ball momentum, 0 to below 1. It starts from 0 in every round.
         weight_decay: factor on the trained parameters that is added to their gradient, at least 0.
         proximal: mu of FedProx (Li et al., MLSys 2020), at least 0: ``mu * (w - w_global)`` is added to the gradient.
+        norm_momentum: share of a batch's mean and variance in the running ones of batch norms, above 0 and at most 1;
+            None for what the model has.
         augment: ``flip`` (left to right, every second image at random) or ``flip_and_crop`` (also shifted by up to 4
             pixels each way, what comes in from outside is 0), on images as the data set has them.
     """
@@ -48,6 +50,7 @@ class LocalTraining:
     momentum: float = 0.0
     weight_decay: float = 0.0
     proximal: float = 0.0
+    norm_momentum: float | None = None
     augment: Augment = "none"
 
 
@@ -116,6 +119,8 @@ class FlatModel:
         velocity = torch.zeros_like(self._trained) if settings.momentum else None
         steps = 0
         self.network.train()
+        if settings.norm_momentum is not None:
+            self.network.set_norm_momentum(settings.norm_momentum)
         for batch in _batches(len(labels) if held is None else len(held), settings, generator):
             chosen = (batch if held is None else held[batch]).to(self.device)
             seen = _augmented(images[chosen], settings.augment, generator)

@@ -84,6 +84,8 @@ class Federation(Part):
         momentum: heavy-ball momentum of local training, 0 to below 1; it starts from 0 in every round.
         weight_decay: factor on the parameters that is added to their gradient, 0 to 1.
         proximal: mu of FedProx, 0 to 1000: how strongly local training is held to the model it started from.
+        norm_momentum: share of a batch in the running statistics of batch norms, above 0 and at most 1; the default is
+            the model's own. Statistics that lag behind the weights score worse than the weights are.
         augment: ``none``, ``flip`` or ``flip_and_crop``: what is drawn for each image in each step.
         lr_schedule: ``constant``, or ``cosine`` from `lr` to 0 over the rounds or the budget, whichever ends first.
         budget: bits after which the run ends, also before its last round; none by default.
@@ -100,6 +102,7 @@ class Federation(Part):
     momentum: Annotated[float, Strict(), AllowInfNan(False), AfterValidator(ranged(0, 0.9999))] = 0.0
     weight_decay: Annotated[float, Strict(), AllowInfNan(False), AfterValidator(ranged(0, 1))] = 0.0
     proximal: Annotated[float, Strict(), AllowInfNan(False), AfterValidator(ranged(0, 1000))] = 0.0
+    norm_momentum: Annotated[float, *positive(1)] | None = None
     augment: Literal["none", "flip", "flip_and_crop"] = "none"
     batch_size: Annotated[int, *whole(1, 1_000_000)] = 16
     lr_schedule: Literal["constant", "cosine"] = "constant"

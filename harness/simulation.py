@@ -23,6 +23,7 @@ TRAINING_KEYS = (
     "momentum",
     "weight_decay",
     "proximal",
+    "norm_momentum",
     "augment",
 )
 

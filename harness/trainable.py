@@ -71,6 +71,12 @@ class Trainable:
         for module in self.closed:
             module.training = False
 
+    def set_norm_momentum(self, momentum: float) -> None:
+        """Weigh each batch by `momentum` in the running statistics of all batch norms, above 0 and at most 1."""
+        for module in self.module.modules():
+            if getattr(module, "track_running_stats", False):
+                module.momentum = momentum
+
     def parameters(self) -> list[tuple[str, nn.Parameter]]:
         """The trained parameters, by name."""
         return [(name, p) for name, p in self.module.named_parameters() if p.requires_grad]

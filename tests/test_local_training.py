@@ -165,6 +165,17 @@ def test_statistics_are_measured_and_not_stepped() -> None:
     assert np.abs(model.values() - start)[-4:].min() > 1e-5
 
 
+def test_the_momentum_of_norms_is_the_share_of_a_batch_in_their_statistics() -> None:
+    """One step on all examples: the running mean goes from 0 to 0.3 times the mean of what the convolution gives."""
+    module = normed()
+    with torch.no_grad():
+        before = module[:2](tensors()[0]).mean((0, 2, 3)).numpy().copy()
+    model = FlatModel(whole(module))
+    model.fit(*tensors(), LocalTraining(1, N, 0.1, norm_momentum=0.3), seed=0)
+    (mean,) = [tensor for name, tensor in model.network.statistics() if name.endswith("running_mean")]
+    assert mean.numpy() == pytest.approx(0.3 * before, rel=1e-4, abs=1e-6)
+
+
 def test_statistics_that_are_loaded_are_scored_with() -> None:
     model = FlatModel(whole(normed()))
     values = model.values()

@@ -32,6 +32,7 @@ def test_defaults_are_filled_in():
         "momentum": 0.0,
         "weight_decay": 0.0,
         "proximal": 0.0,
+        "norm_momentum": None,
         "augment": "none",
         "batch_size": 16,
         "lr_schedule": "constant",

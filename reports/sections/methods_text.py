@@ -281,7 +281,12 @@ def _local_work(federation: Mapping[str, Any]) -> str:
 
 def _optimiser(federation: Mapping[str, Any]) -> str:
     """What local training does beside plain steps."""
-    named = {"momentum": "momentum", "weight_decay": "weight decay", "proximal": "FedProx with mu"}
+    named = {
+        "momentum": "momentum",
+        "weight_decay": "weight decay",
+        "proximal": "FedProx with mu",
+        "norm_momentum": "momentum of norms",
+    }
     words = [f", {word} {federation[key]:g}" for key, word in named.items() if federation.get(key)]
     drawn = {"flip": ", images flipped at random", "flip_and_crop": ", images flipped and shifted at random"}
     return "".join(words) + drawn.get(str(federation.get("augment")), "")
