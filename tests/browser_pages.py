@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from harness import benchmark, runner
+from harness.runner import LocalEngine
 from harness.spec import BenchmarkSpec
 from reports.build import build_report
 from reports.html import write_html
@@ -90,6 +91,6 @@ def run_study(folder: Path, **changes: Any) -> Path:
     spec = BenchmarkSpec.model_validate(tiny([FP32, BOTH_WAYS, SIGN], **(settings | changes)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runner, "_workers", PoolHere().workers)
-        assert benchmark.run(spec, folder, 1, lambda event: None) == {}
+        assert benchmark.run(spec, folder, LocalEngine(1), lambda event: None) == {}
     write_html(build_report(benchmark.write_tables(benchmark.price(folder), folder)), folder / "report.html")
     return folder

@@ -65,11 +65,12 @@ def cost_budget_table(tables: Tables) -> Table | None:
     columns = (
         Column("method", "Method", is_number=False),
         *(
-            Column(f"{number}", f"{radio}, {percent(share, 0)}", with_unit(joules, "J", ESTIMATE_DIGITS), "higher")
-            for number, (radio, share, joules) in enumerate(budgets)
+            Column(f"{radio}_{number}", f"{radio}, {percent(share, 0)}", better="higher")
+            for number, (radio, share, _) in enumerate(budgets)
         ),
     )
     known = {(row["method"], row["radio"], row["share"]): row for row in lookup.records(rows)}
+    asked = (Cell("budget (P)"), *(Cell(with_unit(joules, "J", ESTIMATE_DIGITS)) for _, _, joules in budgets))
     printed = tuple(
         (Cell(name), *(_afforded(known.get((name, radio, share))) for radio, share, _ in budgets))
         for name in lookup.methods(tables)
@@ -81,7 +82,7 @@ def cost_budget_table(tables: Tables) -> Table | None:
         "Budgets of grams are in cost_budgets.csv, for each grid.",
     )
     title = "Last validation accuracy within a budget of joules of all clients"
-    return Table("cost_budgets", title, columns, printed, notes)
+    return Table("cost_budgets", title, columns, (asked, *printed), notes)
 
 
 def _afforded(row: Mapping[str, Any] | None) -> Cell:
