@@ -75,7 +75,7 @@ class Trainable:
         """Weigh each batch by `momentum` in the running statistics of all batch norms, above 0 and at most 1."""
         for module in self.module.modules():
             if getattr(module, "track_running_stats", False):
-                module.momentum = momentum
+                setattr(module, "momentum", momentum)  # noqa: B010 - modules declare no such attribute
 
     def parameters(self) -> list[tuple[str, nn.Parameter]]:
         """The trained parameters, by name."""
