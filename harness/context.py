@@ -179,7 +179,7 @@ def _distinct(texts: Iterable[str]) -> str:
 
 def _n_parameters(priced: Sequence[PricedCell]) -> dict[str, int]:
     """Size of the model, as far as it is known."""
-    n_bytes = int(priced[0].result.ledger.transfers["reference_bytes"].max()) if priced else 0
+    n_bytes = priced[0].result.ledger.model_bytes if priced else 0
     return {"n_parameters": n_bytes // 4} if n_bytes else {}
 
 

@@ -130,6 +130,12 @@ class Ledger:
     statistics: "pd.DataFrame"
     work: TrainingWork | None = None
 
+    @property
+    def model_bytes(self) -> int:
+        """Bytes of the model that travels in rounds, as raw float32; what is given once before them may be larger."""
+        sizes = self.transfers.loc[self.transfers["round"] > 0, "reference_bytes"]
+        return 0 if sizes.empty else int(sizes.max())
+
 
 class LedgerWriter:
     """Writes the ledger of a running cell into its attempt folder.

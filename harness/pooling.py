@@ -140,8 +140,7 @@ def _work_key(ledger: Ledger) -> str:
 def _codec_key(ledger: Ledger, direction: str) -> str:
     method = ledger.cell["method"]
     codec = method["uplink"] if direction == "uplink" else method["downlink"]["codec"]
-    n_bytes = int(ledger.transfers["reference_bytes"].max())
-    return _key(ledger, {"codec": codec, "reference_bytes": n_bytes})
+    return _key(ledger, {"codec": codec, "reference_bytes": ledger.model_bytes})
 
 
 def _key(ledger: Ledger, work: Mapping[str, Any]) -> str:

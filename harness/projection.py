@@ -219,7 +219,7 @@ def _kept_bytes(ledger: Ledger) -> int:
     while isinstance(codec, Mapping):
         is_kept = is_kept or codec.get("kind") in CORRECTING
         codec = codec.get("inner")
-    return int(ledger.transfers["reference_bytes"].max()) if is_kept else 0
+    return ledger.model_bytes if is_kept else 0
 
 
 def _training_notes(ledger: Ledger, device: Device) -> list[str]:
