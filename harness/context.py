@@ -195,6 +195,7 @@ def _hardware(priced: Sequence[PricedCell]) -> dict[str, Any]:
         "platform": host.platform,
         "gemm_gflops": host.gemm_gflops,
         "n_machines": len(hosts),
+        "accelerators": sorted({cell.result.ledger.host.accelerator or "" for cell in priced} - {""}),
     }
 
 

@@ -167,7 +167,24 @@ def _cells(sources: Sequence[_Source]) -> tuple[dict[tuple[str, int], _Cell], in
             elif found.facts_digest:
                 n_shared += 1
                 _check_equal(key, known, found)
+    _by_id(cells)
     return cells, n_shared
+
+
+def _by_id(cells: Mapping[tuple[str, int], _Cell]) -> dict[str, _Cell]:
+    """Each cell once, finished where any folder finished it: two names of a method may stand for the same cell.
+
+    Raises:
+        UsageError: folders have other facts of the same cell.
+    """
+    once: dict[str, _Cell] = {}
+    for key, cell in cells.items():
+        known = once.get(cell.cell_id)
+        if known is None or not known.facts_digest:
+            once[cell.cell_id] = cell if known is None or cell.facts_digest else known
+        elif cell.facts_digest:
+            _check_equal(key, known, cell)
+    return once
 
 
 def _cell(source: _Source, cell_id: str) -> _Cell:
@@ -197,7 +214,7 @@ def _write(spec: BenchmarkSpec, sources: Sequence[_Source], cells: Mapping[tuple
     draft = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=parent))
     try:
         draft.chmod(0o755)  # a private folder becomes an ordinary one
-        for cell in {cell.cell_id: cell for cell in cells.values()}.values():
+        for cell in _by_id(cells).values():
             _copy(cell, sources, draft)
         write_text(draft / "spec.yaml", own_definition(spec, draft))
         entries = [IndexEntry(method, seed, cell.cell_id) for (method, seed), cell in _in_order(spec, cells)]

@@ -1,10 +1,12 @@
 """``harness compare --until-interval``: one more seed for every method until the intervals are narrow enough.
 
-What must be narrow are the primary contrasts of the definition or, where it names none, the paired differences of test
-accuracy (of validation accuracy where nothing is scored on test). The width asked for is half that of the 95 % t
-interval: points for accuracies, per cent for bits. It is stopped by the width, never by the result: an interval that
-stopped where it left zero would not cover what it says. The seeds follow the last one of the definition, one at a time,
-so that the same command goes on where another one stopped, and `spec.yaml` of the results names those that ran.
+What must be narrow are the primary contrasts of the definition or, where it names none, the paired differences of
+test accuracy (of validation accuracy where nothing is scored on test). The width asked for is half that of the 95 % t
+interval: points for accuracies, per cent for bits. It is stopped by the width, never by the result. An interval that
+is stopped so covers less than 95 % where few seeds were there at the start: 88 to 90 % from two, 92 to 94 % from
+five, 94 to 95 % from eight on (simulated, normal differences, half-widths of 0.5 to 1 standard deviation). The seeds
+follow the last one of the definition, one at a time, so that the same command goes on where another one stopped, and
+`spec.yaml` of the results names those that ran.
 """
 
 import math
@@ -41,10 +43,11 @@ class Width:
     note: str = ""
 
     def is_within(self, wanted: float) -> bool:
-        """Whether it is narrow enough; what is the same at every seed has no width to narrow."""
-        return self.note in (statistics.DETERMINISTIC, statistics.NO_SPREAD) or (
-            self.half is not None and self.half <= wanted
-        )
+        """Whether it is narrow enough; counts that do not vary have no width to narrow.
+
+        Scores that happen to be equal at few seeds are a coincidence, and ask for another seed.
+        """
+        return self.note == statistics.DETERMINISTIC or (self.half is not None and self.half <= wanted)
 
 
 @dataclass(frozen=True)

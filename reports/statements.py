@@ -88,7 +88,9 @@ def _workers(tables: Tables) -> str:
     many = f"{machines} machines, the first with " if isinstance(machines, int) and machines > 1 else ""
     virtual = ", virtual" if facts.get("is_virtual") is True else ""
     named = phrases.plain(facts.get("cpu_model"))
-    return f"Workers: CPU only, {many}{named}{virtual}, {phrases.plain(threads)} threads; a cell trains on one thread."
+    used = _accelerators(tables)
+    kind = "CPU only" if not used else f"{phrases.listing(used)} beside a CPU"
+    return f"Workers: {kind}, {many}{named}{virtual}, {phrases.plain(threads)} threads; a cell trains on one thread."
 
 
 def _times(tables: Tables) -> list[str]:
@@ -109,7 +111,16 @@ def _longest_training(tables: Tables) -> str:
 
 
 def _gpu(tables: Tables) -> str:
-    return "GPU: none was used." if _is_ours(tables) else f"GPU: {TO_FILL_IN}."
+    if not _is_ours(tables):
+        return f"GPU: {TO_FILL_IN}."
+    used = _accelerators(tables)
+    return f"GPU: {phrases.listing(used)}." if used else "GPU: none was used."
+
+
+def _accelerators(tables: Tables) -> list[str]:
+    """What models were trained on beside the CPU."""
+    found = _mapping(_mapping(tables.context.get("provenance")).get("hardware")).get("accelerators")
+    return [str(name) for name in found] if isinstance(found, list) else []
 
 
 def _total(spent: Mapping[str, Any]) -> str:
