@@ -106,6 +106,17 @@ def test_a_cell_with_two_kinds_of_facts_is_refused_with_both_digests(pair: tuple
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other"]
 
 
+def test_other_facts_of_a_cell_under_another_name_are_refused(tmp_path: Path) -> None:
+    """Methods that differ in name only have equal cells: the last copy must not stand for the first."""
+    ours = results(tmp_path / "ours", [FP32])
+    theirs = changed(results(tmp_path / "theirs", [FP32, {**FP32, "name": "renamed"}]), facts_digest="f" * 64)
+    entries = [entry for entry in Store(theirs).index() if entry.method == "renamed"]
+    Store(theirs).write_index(entries)
+    with pytest.raises(UsageError, match="other facts in "):
+        merge([ours, theirs], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [

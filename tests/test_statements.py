@@ -1,5 +1,6 @@
 """The checklist answer and the climate card: what is recorded is told, what is not is left to the author."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,17 @@ def test_the_checklist_names_workers_times_and_energy(tmp_path: Path) -> None:
     assert "of wall time together" in text
     assert "estimated by a meter" in text
     assert "memory" in text
+
+
+def test_an_accelerator_is_named_and_never_denied(tmp_path: Path) -> None:
+    folder = write_tables(tmp_path)
+    context = json.loads((folder / "context.json").read_text())
+    context["provenance"]["hardware"]["accelerators"] = ["Example GPU"]
+    (folder / "context.json").write_text(json.dumps(context))
+    tables = read_tables(folder)
+    assert "Example GPU beside a CPU, Example CPU" in render_markdown(compute_checklist(tables))
+    card = render_markdown(model_card(tables))
+    assert "GPU: Example GPU." in card and "none was used" not in card
 
 
 def test_joules_that_nobody_measured_are_not_invented(tmp_path: Path) -> None:
