@@ -11,11 +11,17 @@ is sent every difference it missed, or r as a whole in float32, whichever takes 
 and is charged for it. The server forgets a difference once no client can need it. Statistics are replaced, not added.
 
 A client's model is therefore r of the round it last took part in; nothing is kept here per client but that number.
+
+``since_start``: round 0 gives every client of the population the initial model, whole, and clients keep it. In round t
+the server codes what training has changed since then, ``master - start``, the same payload to all clients of the
+round. Fine-tuning changes weights by little, so that a step in proportion to the change is finer than one in proportion
+to the weights; and a client that sat out lacks nothing. Statistics are replaced, not added. The change is also known as
+the task vector (Ilharco et al., "Editing Models with Task Arithmetic", ICLR 2023).
 """
 
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -24,6 +30,8 @@ from harness.core.protocols import State
 from harness.core.types import Float32
 from harness.link import Link
 from harness.wire.frame import FRAME_BYTES
+
+Mode = Literal["model", "delta", "since_start"]
 
 
 class Broadcast(Protocol):
@@ -65,6 +73,33 @@ class ModelBroadcast:
         return model
 
 
+class SinceStartBroadcast:
+    """Mode ``since_start``: what has changed since round 0."""
+
+    def __init__(self, link: Link, whole: Link, n_trained: int) -> None:
+        """Send the change over `link`, and the initial model over `whole`.
+
+        Args:
+            link: the downlink's codec.
+            whole: float32.
+            n_trained: trained entries of the model; statistics stand behind.
+        """
+        self._change, self._whole, self._n_trained = ModelBroadcast(link), whole, n_trained
+        self._start: Float32 = np.zeros(0, dtype=np.float32)
+
+    def provision(self, model: Float32, n_clients: int) -> None:
+        """The initial model, whole, to every client of the population."""
+        self._start = _give_whole(self._whole, model, n_clients)
+
+    def send(self, model: Float32, round: int, cohort: Sequence[int]) -> None:
+        """Code what training has changed, once for all clients."""
+        self._change.send(_lacking(model, self._start, self._n_trained), round, cohort)
+
+    def receive(self, round: int, client: int) -> Float32:
+        """The initial model with the change added, in float32."""
+        return _added(self._start, self._change.receive(round, client), self._n_trained)
+
+
 class Sent(NamedTuple):
     """A payload on its way to a client: a difference of the round it was made in, or the whole model of this round."""
 
@@ -99,21 +134,15 @@ class DeltaBroadcast:
 
     def provision(self, model: Float32, n_clients: int) -> None:
         """The initial model, whole, to every client of the population."""
-        payload, _ = _send(self._whole, model, self._whole.coder.init(), 0)
-        self.model = self._before_deltas = self._whole.decode(payload, 0)
+        self.model = self._before_deltas = _give_whole(self._whole, model, n_clients)
         self._last_round = [0] * n_clients
-        for client in range(n_clients):
-            self._whole.count(payload, 0, client)
 
     def send(self, model: Float32, round: int, cohort: Sequence[int]) -> None:
         """Code what the clients' model lacks, and follow what they will decode."""
-        # An overflow becomes infinity, which the codec refuses by tensor name.
-        with np.errstate(over="ignore", invalid="ignore"):
-            lacking = self._joined(model[: self._n_trained] - self.model[: self._n_trained], model)
-        payload, self._state = _send(self._link, lacking, self._state, round)
+        payload, self._state = _send(self._link, _lacking(model, self.model, self._n_trained), self._state, round)
         before, self._whole_payload = self.model, None
         with self._link.watch.window(round, "decode"):
-            self.model = self._added(before, self._link.decode(payload, round))
+            self.model = _added(before, self._link.decode(payload, round), self._n_trained)
         self._deltas.append(Sent(round, payload, is_whole=False))
         with self._link.watch.window(round, "codec_timing"):
             # Work of the benchmark: in a deployment the clients themselves hold what they decoded last.
@@ -136,7 +165,7 @@ class DeltaBroadcast:
             link = self._whole if sent.is_whole else self._link
             with link.watch.window(round, "decode", client):
                 decoded = link.decode(sent.payload, sent.round)
-                model = decoded if sent.is_whole else self._added(model, decoded)
+                model = decoded if sent.is_whole else _added(model, decoded, self._n_trained)
             link.count(sent.payload, round, client, is_complete=sent is due[-1])
         if model.tobytes() != self.model.tobytes():
             raise RuntimeError(f"round {round}, client {client}: its model is not the one that the server follows")
@@ -151,7 +180,9 @@ class DeltaBroadcast:
         while self._deltas and (n_bytes > whole_bytes or self._deltas[0].round <= oldest):
             sent = self._deltas.popleft()
             n_bytes -= len(sent.payload)
-            self._before_deltas = self._added(self._before_deltas, self._link.decode(sent.payload, sent.round))
+            self._before_deltas = _added(
+                self._before_deltas, self._link.decode(sent.payload, sent.round), self._n_trained
+            )
 
     def _held_by(self, cohort: Sequence[int]) -> dict[int, Float32]:
         """The models that clients of `cohort` hold, by the round they are of; whole ones are sent to the others."""
@@ -160,19 +191,36 @@ class DeltaBroadcast:
         for sent in list(self._deltas)[:-1]:
             if sent.round > max(rounds, default=0):
                 break
-            model = self._added(model, self._link.decode(sent.payload, sent.round))
+            model = _added(model, self._link.decode(sent.payload, sent.round), self._n_trained)
             if sent.round in rounds:
                 held[sent.round] = model
         return held
 
-    def _added(self, model: Float32, decoded: Float32) -> Float32:
-        with np.errstate(over="ignore", invalid="ignore"):
-            return self._joined(model[: self._n_trained] + decoded[: self._n_trained], decoded)
 
-    def _joined(self, trained: Float32, statistics_of: Float32) -> Float32:
-        if len(trained) == len(statistics_of):
-            return trained
-        return np.concatenate([trained, statistics_of[self._n_trained :]])
+def _lacking(model: Float32, held: Float32, n_trained: int) -> Float32:
+    """What `held` lacks to be `model`: differences of trained entries, and statistics as they are."""
+    # An overflow becomes infinity, which the codec refuses by tensor name.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _joined(model[:n_trained] - held[:n_trained], model)
+
+
+def _added(model: Float32, decoded: Float32, n_trained: int) -> Float32:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _joined(model[:n_trained] + decoded[:n_trained], decoded)
+
+
+def _joined(trained: Float32, statistics_of: Float32) -> Float32:
+    if len(trained) == len(statistics_of):
+        return trained
+    return np.concatenate([trained, statistics_of[len(trained) :]])
+
+
+def _give_whole(whole: Link, model: Float32, n_clients: int) -> Float32:
+    """What clients decode of the initial model, which every client of the population is sent."""
+    payload, _ = _send(whole, model, whole.coder.init(), 0)
+    for client in range(n_clients):
+        whole.count(payload, 0, client)
+    return whole.decode(payload, 0)
 
 
 def _send(link: Link, values: Float32, state: State, round: int) -> tuple[bytes, State]:

@@ -6,10 +6,9 @@ also where they come too late to be decoded.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from harness import registry
-from harness.broadcast import Broadcast, DeltaBroadcast, ModelBroadcast
+from harness.broadcast import Broadcast, DeltaBroadcast, Mode, ModelBroadcast, SinceStartBroadcast
 from harness.core.errors import UpdateError
 from harness.core.protocols import Codec, State
 from harness.core.types import CodecTiming, Float32, Layout, Update
@@ -41,7 +40,7 @@ class Channel:
     layout: Layout
     seed: int
     facts: Facts
-    mode: Literal["model", "delta"] = "model"
+    mode: Mode = "model"
     also_code: Sequence[str] = ()
     deadline: Deadline | None = None
     _residuals: dict[int, State] = field(default_factory=dict)
@@ -58,9 +57,13 @@ class Channel:
         self._up = Link(self.uplink, self.layout, "uplink", self.seed, self.facts, self.also_code)
         self._down = Link(self.downlink, self.layout, "downlink", self.seed, self.facts, self.also_code)
         self._broadcast: Broadcast = ModelBroadcast(self._down)
-        if self.mode == "delta":
+        if self.mode != "model":
             whole = Link(registry.build("codec", "float32"), self.layout, "downlink", self.seed, self.facts)
-            self._broadcast = DeltaBroadcast(self._down, whole, self.layout.trained.size)
+            n_trained = self.layout.trained.size
+            if self.mode == "delta":
+                self._broadcast = DeltaBroadcast(self._down, whole, n_trained)
+            else:
+                self._broadcast = SinceStartBroadcast(self._down, whole, n_trained)
 
     def provision(self, model: Float32, n_clients: int, frozen: Update | None = None) -> None:
         """Give all clients of the population what they need before round 1, as transfers of round 0.
@@ -130,7 +133,7 @@ class Channel:
         """What the uplink codec keeps for each client seen so far: the memory that clients pay for the method.
 
         Not in it: what the server keeps for the downlink, and the model itself, which a client keeps between rounds in
-        mode ``delta``.
+        modes ``delta`` and ``since_start``.
         """
         return list(self._residuals.values())
 

@@ -145,11 +145,12 @@ class Downlink(Part):
     Attributes:
         codec: how it is coded.
         mode: ``model``: the global model itself, in each round; ``delta``: what has changed since the round before, so
-            that a client which sat out is sent what it missed, or the whole model where that is smaller.
+            that a client which sat out is sent what it missed, or the whole model where that is smaller;
+            ``since_start``: what has changed since the initial model, which clients are given before round 1 and keep.
     """
 
     codec: Annotated[Codec, *part("codec")] = Field(default_factory=lambda: registry.build("codec", "float32"))
-    mode: Literal["model", "delta"] = "model"
+    mode: Literal["model", "delta", "since_start"] = "model"
 
     @model_validator(mode="after")
     def _makes_sense(self) -> "Downlink":

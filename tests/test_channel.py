@@ -13,6 +13,7 @@ from baselines.qsgd import Qsgd
 from baselines.signsgd import ScaledSign
 from baselines.uncompressed import Float32
 from harness import link as link_module
+from harness.broadcast import Mode
 from harness.channel import Channel
 from harness.core.errors import PayloadError, UpdateError
 from harness.core.protocols import Codec, State
@@ -38,7 +39,7 @@ def make_channel(
     downlink: Codec | None = None,
     layout: Layout = LAYOUT,
     also_code: Sequence[str] = (),
-    mode: Literal["model", "delta"] = "model",
+    mode: Mode = "model",
 ) -> Channel:
     return Channel(uplink or Float32(), downlink or Float32(), layout, 0, Facts(), mode, also_code)
 
@@ -243,8 +244,8 @@ def test_broken_statistics_are_refused_by_name_at_both_ends() -> None:
         Coder(Float32(), NORMED).decode(payload, Agreed(0, 1, 0, "uplink"))
 
 
-@pytest.mark.parametrize("mode", ["model", "delta"])
-def test_a_broken_model_names_its_round(mode: Literal["model", "delta"]) -> None:
+@pytest.mark.parametrize("mode", ["model", "delta", "since_start"])
+def test_a_broken_model_names_its_round(mode: Mode) -> None:
     link = make_channel(mode=mode)
     link.provision(values(1), 1)
     broken = values(2)

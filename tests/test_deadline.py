@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from baselines.error_feedback import ErrorFeedback
 from baselines.signsgd import ScaledSign
 from baselines.topk import TopK
 from baselines.uncompressed import Float32
+from harness.broadcast import Mode
 from harness.channel import Channel
 from harness.core.errors import UsageError
 from harness.core.types import SERVER, Transfer
@@ -64,9 +65,9 @@ def factors(monkeypatch: pytest.MonkeyPatch) -> dict[int, tuple[float, float]]:
     return given
 
 
-@pytest.mark.parametrize("mode", ["model", "delta"])
+@pytest.mark.parametrize("mode", ["model", "delta", "since_start"])
 @pytest.mark.parametrize("uplink", [Float32(), QuantFL(levels=4), ErrorFeedback(ScaledSign())], ids=repr)
-def test_a_deadline_that_nobody_misses_changes_nothing(uplink: Any, mode: Literal["model", "delta"]) -> None:
+def test_a_deadline_that_nobody_misses_changes_nothing(uplink: Any, mode: Mode) -> None:
     model, facts = run(Quadratic(), uplink, QuantFL(levels=4), mode=mode)
     same, under = run(Quadratic(), uplink, QuantFL(levels=4), mode=mode, deadline=GENEROUS)
     assert under.digest() == facts.digest() and under.transfers == facts.transfers

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from baselines.powersgd import PowerSgd
 from baselines.signsgd import ScaledSign
 from baselines.topk import TopK
 from baselines.uncompressed import Float32
-from harness.broadcast import DeltaBroadcast
+from harness.broadcast import DeltaBroadcast, Mode
 from harness.channel import Channel
 from harness.core.protocols import Codec
 from harness.core.types import SERVER, Agreed, Layout, TensorSpec
@@ -183,8 +182,8 @@ def test_statistics_are_replaced_and_not_added() -> None:
         assert walk.copies[0][-4:].tobytes() == walk.model[-4:].tobytes()
 
 
-@pytest.mark.parametrize("mode", ["model", "delta"])
-def test_the_server_keeps_the_state_of_its_own_encoder(mode: Literal["model", "delta"]) -> None:
+@pytest.mark.parametrize("mode", ["model", "delta", "since_start"])
+def test_the_server_keeps_the_state_of_its_own_encoder(mode: Mode) -> None:
     """Warm starts of PowerSGD: what is on the air in round 2 depends on the state that round 1 left."""
     channel, coder = Channel(Float32(), PowerSgd(), TRAINED, 0, Facts(), mode), Coder(PowerSgd(), TRAINED)
     first, second, start = np.random.default_rng(1).normal(size=(3, TRAINED.size)).astype(np.float32)
@@ -193,7 +192,8 @@ def test_the_server_keeps_the_state_of_its_own_encoder(mode: Literal["model", "d
     for number, model in ((1, first), (2, second)):
         channel.send_model(model, number, [0])
         received = channel.receive_model(number, 0)
-        vector, agreed = model - held if mode == "delta" else model, Agreed(0, number, SERVER, "downlink")
+        lacking = {"model": model, "delta": model - held, "since_start": model - start}
+        vector, agreed = lacking[mode], Agreed(0, number, SERVER, "downlink")
         payload, after = coder.encode(vector, state, agreed)
         assert channel.facts.transfers[-1].payload_digest == hashlib.sha256(payload).hexdigest()[:16]
         without_state, _ = coder.encode(vector, coder.init(), agreed)
@@ -210,3 +210,33 @@ def test_a_model_counts_once_as_raw_float32_however_many_payloads_bring_it() -> 
     assert [row for row in rows if row[1] == 1] == [(0, 1, 400), (3, 1, 0), (3, 1, 0), (3, 1, 400)]
     assert [row for row in rows if row[1] == 2] == [(0, 2, 400), (13, 2, 400)]
     assert {row[2] for row in rows if row[1] == 0} == {400}
+
+
+def test_since_the_start_what_a_client_holds_does_not_depend_on_the_rounds_it_sat_out() -> None:
+    """The change since round 0 is all that is sent, at a step in proportion to the change and not to the weights."""
+    rng = np.random.default_rng(0)
+    start = rng.normal(size=NORMED.size).astype(np.float32)
+    model = start + 0.01 * rng.normal(size=NORMED.size).astype(np.float32)
+    always, late, whole = (
+        Channel(Float32(), QuantFL(step=0.5), NORMED, 0, Facts(), mode)
+        for mode in ("since_start", "since_start", "model")
+    )
+    for channel in (always, late, whole):
+        channel.provision(start, 2)
+    for number in (1, 2, 3):
+        always.send_model(start if number == 1 else model, number, [0])
+        received = always.receive_model(number, 0)
+    late.send_model(model, 3, [1])
+    assert late.receive_model(3, 1).tobytes() == received.tobytes()
+    assert received[-4:].tobytes() == model[-4:].tobytes()
+    whole.send_model(model, 3, [0])
+    coarse = whole.receive_model(3, 0)
+    n_trained = TRAINED.size
+    assert np.abs(received - model)[:n_trained].max() < 0.2 * np.abs(coarse - model)[:n_trained].max()
+    given = [transfer for transfer in always.facts.transfers if transfer.round == 0]
+    assert [(transfer.client, transfer.payload_bytes) for transfer in given] == [
+        (client, 4 * NORMED.size + FRAME_BYTES) for client in (0, 1)
+    ]
+    # Before anything has changed there is next to nothing to send; afterwards, less than the model itself.
+    first, last = (always.facts.transfers[place].payload_bytes for place in (2, -1))
+    assert first < last < 4 * NORMED.size

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Literal
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from baselines.error_feedback import ErrorFeedback
 from baselines.signsgd import ScaledSign
 from baselines.uncompressed import Float32
+from harness.broadcast import Mode
 from harness.channel import Channel
 from harness.core.errors import UpdateError
 from harness.core.protocols import Codec, ServerRule, State
@@ -122,7 +122,7 @@ def run(
     schedule: Schedule | None = None,
     seed: int = 0,
     rule: ServerRule | None = None,
-    mode: Literal["model", "delta"] = "model",
+    mode: Mode = "model",
     on_round: Callable[[int], None] = lambda round: None,
     deadline: Deadline | None = None,
     record: RecordSettings | None = None,
@@ -254,8 +254,8 @@ def test_weights_are_shares_of_the_examples_of_all_clients() -> None:
         np.testing.assert_allclose(weights, [N_EXAMPLES[client] / 15 for client in cohort], rtol=1e-12)
 
 
-@pytest.mark.parametrize("mode", ["model", "delta"])
-def test_statistics_are_averaged_outside_the_rule(mode: Literal["model", "delta"]) -> None:
+@pytest.mark.parametrize("mode", ["model", "delta", "since_start"])
+def test_statistics_are_averaged_outside_the_rule(mode: Mode) -> None:
     """sum(n c) / sum(n) = (0 + 2 + 6 + 12 + 20) / 15 = 8 / 3, however coarse the codecs."""
     rule, problem = Watched(), Normed()
     model, _ = run(problem, ErrorFeedback(ScaledSign()), QuantFL(levels=2), Schedule(2, 5), rule=rule, mode=mode)

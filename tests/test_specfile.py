@@ -55,7 +55,7 @@ MISTAKES = {
     "choice": ("levels: 64", "reconstruction: center", '10:45 methods[1].uplink.reconstruction: "center" is not one of centre, mean. Did you mean centre?'),
     "settings that clash": ("alpha: 0.3", "min_examples: 1", "2:46 task.partition: a dirichlet partition needs alpha, above 0 and at most 1e6"),
     "setting that another needs": ("levels: 64", "levels: 8, range_rule: percentile", "10:13 methods[1].uplink: percentile must be above 50 and below 100, e.g. 99.9 (got None)"),
-    "downlink mode": ("{kind: quantfl, levels: 64}", "float32\n    downlink: {mode: deltas}", '11:22 methods[1].downlink.mode: "deltas" is not one of model, delta. Did you mean delta?'),
+    "downlink mode": ("{kind: quantfl, levels: 64}", "float32\n    downlink: {mode: deltas}", '11:22 methods[1].downlink.mode: "deltas" is not one of model, delta, since_start. Did you mean delta?'),
     "residual beside a difference": ("{kind: quantfl, levels: 64}", "float32\n    downlink: {mode: delta, codec: {kind: error_feedback, inner: signsgd}}", "11:22 methods[1].downlink.mode: delta sends what was lost with the next difference already; use the codec inside error_feedback"),
     "downlink of an increment": ("- name: fp32", "- name: fp32\n    downlink: {codec: {kind: ef21, inner: signsgd}}", "9:23 methods[0].downlink.codec: ef21 is for the uplink only: what it decodes is added to an estimate that only the server rule ef21 keeps"),
     "downlink without a magnitude": ("- name: fp32", "- name: fp32\n    downlink: {codec: sign, mode: delta}", "9:23 methods[0].downlink.codec: sign is for the uplink only: it carries no magnitude; signsgd does, in as many bits"),
