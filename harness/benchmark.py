@@ -13,7 +13,7 @@ from harness.assumed import assumptions_of
 from harness.core.errors import UsageError
 from harness.ledger import Ledger, write_json, write_text
 from harness.open_folder import OPEN_FILE, is_open
-from harness.plan import Cell, cell_id, expand
+from harness.plan import Cell, cell_id, named_cells
 from harness.scenarios import CustomGrid, Scenarios
 from harness.spec import BenchmarkSpec
 from harness.specfile import load_spec
@@ -47,8 +47,7 @@ class PlannedCell:
 
 def plan_cells(spec: BenchmarkSpec) -> list[PlannedCell]:
     """The cells of a spec under the names of their methods, in the order in which they are run."""
-    names = [method.name for method in spec.methods]
-    return [PlannedCell(names[number % len(names)], cell, cell_id(cell)) for number, cell in enumerate(expand(spec))]
+    return [PlannedCell(name, cell, cell_id(cell)) for name, cell in named_cells(spec)]
 
 
 def run(

@@ -189,7 +189,7 @@ def validate(bench: Bench) -> None:
     path = find_benchmark(bench)
     spec = load_spec(path)
     n_cells = len(expand(spec))
-    typer.echo(f"{path}: valid; {len(spec.methods)} methods x {len(spec.seeds)} seeds = {n_cells} cells")
+    typer.echo(f"{path}: valid; {len(spec.methods)} methods, {len(spec.seeds)} seeds: {n_cells} cells")
 
 
 @app.command()

@@ -20,7 +20,7 @@ from harness.core.protocols import Codec, ServerRule
 from harness.part import Part, entry_at, is_count, listed, repeated
 from harness.problems import Clash, did_you_mean, ranged, rejection, retold
 from harness.recoding import recoded
-from harness.tasks.settings import Init, Trained
+from harness.tasks.settings import Init, Partition, Trained
 from harness.values import Name, nested, part, positive, whole
 
 _UPLINK_ONLY = {
@@ -175,6 +175,8 @@ class Method(Part):
         server: how the server combines updates.
         init: where training starts; None only before a spec has filled in the task's own.
         train: what of the model is trained, and so travels; as `init`.
+        partition: how the training examples are spread over the clients; None leaves it to the task.
+        seeds: run with the first so many of the benchmark's seeds, 1 to 1000; by default with all.
         federation: settings of the federation that this method has otherwise, e.g. more local epochs in fewer rounds.
             Rounds between scores stay as they are, unless there are fewer rounds than that.
         also_code: other codings of the same indices whose length is logged beside, e.g. ``[ans]``; nothing is trained
@@ -187,6 +189,8 @@ class Method(Part):
     server: Annotated[ServerRule, *part("server")] = Field(default_factory=lambda: registry.build("server", "mean"))
     init: Init | None = None
     train: Annotated[Trained, *nested(Trained)] | None = None
+    partition: Annotated[Partition, *nested(Partition)] | None = None
+    seeds: Annotated[int, *whole(1, 1000)] | None = None
     federation: Mapping[str, Any] = Field(default_factory=dict)
     also_code: tuple[Literal["ans"], ...] = ()
 

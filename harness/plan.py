@@ -18,7 +18,7 @@ class Cell:
     """One training run, as plain JSON-able values. Radios, grids, devices, reports and names are no part of it.
 
     Attributes:
-        task: kind and settings of the task; its ``init`` and ``train`` are the method's.
+        task: kind and settings of the task; its ``init``, ``train`` and ``partition`` are the method's.
         federation: settings of the federation.
         method: ``uplink``, ``downlink``, ``server``, ``init`` and ``also_code``.
         seed: evaluation seed, at least 0.
@@ -37,12 +37,21 @@ def expand(spec: BenchmarkSpec) -> tuple[Cell, ...]:
 
     Cells that are compared at one seed thus finish together. Methods that differ in name only give equal cells.
     """
+    return tuple(cell for _, cell in named_cells(spec))
+
+
+def named_cells(spec: BenchmarkSpec) -> tuple[tuple[str, Cell], ...]:
+    """The cells of a spec, each after the name of its method, in the order of `expand`."""
     resolved = spec.resolved()
     federations = [spec.federation_of(method).model_dump(mode="json") for method in spec.methods]
     return tuple(
-        Cell(_task_of(resolved["task"], method), federation, _run_settings(method), seed, resolved["record"])
-        for seed in resolved["seeds"]
-        for method, federation in zip(resolved["methods"], federations, strict=True)
+        (
+            method.name,
+            Cell(_task_of(resolved["task"], plain), federation, _run_settings(plain), seed, resolved["record"]),
+        )
+        for seed in spec.seeds
+        for method, plain, federation in zip(spec.methods, resolved["methods"], federations, strict=True)
+        if seed in spec.seeds_of(method)
     )
 
 
@@ -72,8 +81,12 @@ def _canonical(content: Any) -> str:
 
 
 def _task_of(task: Mapping[str, Any], method: Mapping[str, Any]) -> dict[str, Any]:
-    return {**task, **{key: method[key] for key in ("init", "train") if key in task}}
+    return {
+        **task,
+        **{key: own for key in ("init", "train", "partition") if key in task and (own := method[key]) is not None},
+    }
 
 
 def _run_settings(method: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in method.items() if key not in ("name", "federation", "train")}
+    apart = ("name", "federation", "train", "partition", "seeds")
+    return {key: value for key, value in method.items() if key not in apart}

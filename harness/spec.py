@@ -14,6 +14,7 @@ from pydantic import (
     Field,
     PlainValidator,
     Strict,
+    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -24,7 +25,7 @@ from harness.core.errors import EnvironmentLacksError, UsageError
 from harness.core.protocols import Task
 from harness.methods import Federation, Method, federation_with, override_clashes
 from harness.part import Part, entry_at, is_count, listed, repeated
-from harness.problems import Clash, choice, problem, ranged, rejection, shown
+from harness.problems import Clash, choice, problem, ranged, rejection, retold, shown
 from harness.scenarios import Scenarios
 from harness.values import Name, not_empty, part, positive, slug, whole
 
@@ -181,13 +182,22 @@ class BenchmarkSpec(Part):
     def references(self) -> dict[str, str]:
         """For each method what it is compared with: the reference, or the first method like it.
 
-        Only methods that start from the same weights and ask as many clients a round are paired: anything else compares
-        starts or cohorts, not codecs. A method that others are compared with is left out.
+        Only methods that start from the same weights, ask as many clients a round and find the same data there are
+        paired: anything else compares starts, cohorts or partitions, not codecs. A method that others are compared with
+        is left out.
         """
-        kinds = {method.name: (method.init, self.federation_of(method).cohort) for method in self.methods}
+        of_task = getattr(self.task, "partition", None)
+        kinds = {
+            method.name: (method.init, self.federation_of(method).cohort, repr(method.partition or of_task))
+            for method in self.methods
+        }
         first = {kinds[method.name]: method.name for method in reversed(self.methods)}
         first |= {kinds[method.name]: method.name for method in self.methods if method.name == self.reference}
         return {name: first[kind] for name, kind in kinds.items() if name != first[kind]}
+
+    def seeds_of(self, method: Method) -> tuple[int, ...]:
+        """The seeds that `method` is run with."""
+        return self.seeds[: method.seeds]
 
     @field_validator("methods", mode="after")
     @classmethod
@@ -225,8 +235,33 @@ class BenchmarkSpec(Part):
         if is_count(cohort) and is_count(clients) and cohort > clients:
             yield ("federation", "cohort"), f"{cohort} is above the {clients} clients of the task"
         yield from override_clashes(values.get("federation"), methods, clients)
+        yield from _seed_clashes(len(seeds), methods)
+        yield from _partition_clashes(values.get("task"), methods)
         yield from _record_clashes(values, methods)
         yield from _contrast_clashes(listed(values.get("contrasts")), known if are_known else None)
+
+
+def _seed_clashes(n_seeds: int, methods: list[Any]) -> Iterator[Clash]:
+    """Methods that ask for more seeds than there are."""
+    for place, entry in enumerate(methods):
+        if n_seeds and is_count(entry.get("seeds")) and entry["seeds"] > n_seeds:
+            yield ("methods", place, "seeds"), f"{entry['seeds']} is above the {n_seeds} seeds of the benchmark"
+
+
+def _partition_clashes(task: Any, methods: list[Any]) -> Iterator[Clash]:
+    """Partitions of methods that the task does not have."""
+    for place, entry in enumerate(methods):
+        own = entry.get("partition")
+        if not isinstance(own, Mapping) or not isinstance(task, Mapping) or "kind" not in task:
+            continue
+        try:
+            found = registry.validated("task", {**task, "partition": own})
+        except ValidationError as error:
+            texts = [text for location, text in retold(error, []) if "partition" in location or not location]
+            yield from ((("methods", place, "partition"), text) for text in texts)
+        else:
+            if not hasattr(found, "partition"):
+                yield ("methods", place, "partition"), f"task {task['kind']} has no partition; leave it out"
 
 
 def _record_clashes(values: Mapping[str, Any], methods: list[Any]) -> Iterator[Clash]:

@@ -52,7 +52,7 @@ def study_of(spec: BenchmarkSpec) -> Study:
         described=spec.resolved(),
         reference=spec.reference,
         references=spec.references(),
-        n_planned=len(spec.methods) * len(spec.seeds),
+        n_planned=sum(len(spec.seeds_of(method)) for method in spec.methods),
         contrasts=spec.contrasts,
         spec=spec,
     )

@@ -72,7 +72,7 @@ def reference(tables: Tables) -> str:
 
 
 def references(tables: Tables) -> set[str]:
-    """The reference, and what methods of other initialisations or cohorts are compared with."""
+    """The reference, and what methods of other initialisations, cohorts or partitions are compared with."""
     return {reference(tables), *map(str, tables.pairs["reference"])}
 
 
@@ -83,15 +83,19 @@ def reference_of(tables: Tables, method: str) -> str:
 
 
 def compared_with(tables: Tables) -> str:
-    """What methods are compared with, in words: the reference, or one for each initialisation and cohort."""
+    """What methods are compared with, in words: the reference, or one for each initialisation, cohort and partition."""
     others = sorted(references(tables) - {reference(tables)})
     if not others:
         return reference(tables)
     names = [reference(tables), *others]
-    has_cohorts = len({cohort(tables, name) for name in names}) > 1
-    what = "initialisation and cohort" if has_cohorts else "initialisation"
-    named = ", ".join(f"{name} ({_start(tables, name, has_cohort=has_cohorts)})" for name in names)
-    return f"the reference of their own {what}: {named}"
+    kinds: dict[str, list[str]] = {
+        "initialisation": [initialisation(tables, name) for name in names],
+        "cohort": [_cohort_words(tables, name) for name in names],
+        "partition": [partition(tables, name) for name in names],
+    }
+    differing = {kind: words for kind, words in kinds.items() if len(set(words)) > 1}
+    named = ", ".join(f"{name} ({', '.join(own)})" for name, *own in zip(names, *differing.values(), strict=True))
+    return f"the reference of their own {' and '.join(differing) or 'kind'}: {named}"
 
 
 def challengers(tables: Tables) -> list[str]:
@@ -115,6 +119,16 @@ def initialisation(tables: Tables, method: str) -> str:
     if isinstance(init, Mapping):
         init = init.get("kind")
     return str(init) if init else "not recorded"
+
+
+def partition(tables: Tables, method: str) -> str:
+    """How a method finds the examples spread over clients, in a word and a number; of the task, unless it says so."""
+    task = tables.context.get("task")
+    own = description(tables, method).get("partition") or (task.get("partition") if isinstance(task, Mapping) else None)
+    if not isinstance(own, Mapping):
+        return "partition not recorded"
+    keys = ("kind", "alpha", "labels_per_client", "column")
+    return " ".join(f"{own[key]:g}" if isinstance(own[key], float) else str(own[key]) for key in keys if own.get(key))
 
 
 def overrides(tables: Tables, method: str) -> Mapping[str, Any]:
@@ -246,10 +260,9 @@ def _shared(tables: Tables) -> Mapping[str, Any]:
     return settings if isinstance(settings, Mapping) else {}
 
 
-def _start(tables: Tables, method: str, *, has_cohort: bool) -> str:
-    clients = cohort(tables, method)
-    words = f", {clients if clients is not None else 'unknown'} clients a round" if has_cohort else ""
-    return f"{initialisation(tables, method)}{words}"
+def _cohort_words(tables: Tables, name: str) -> str:
+    clients = cohort(tables, name)
+    return f"{clients if clients is not None else 'unknown'} clients a round"
 
 
 def _known(value: Any) -> float | None:

@@ -203,3 +203,31 @@ def test_the_sources_are_those_left_of_the_ledger():
         name for name in names if name.startswith(("radio_models", "reports", "harness/meters", "harness/spec"))
     ]
     assert all(path.is_file() for _, path in source_files())
+
+
+def test_a_method_may_find_the_data_spread_otherwise_and_run_with_fewer_seeds():
+    values = copy.deepcopy(FULL)
+    skewed = {"kind": "dirichlet", "alpha": 0.1}
+    values["methods"] = [
+        {"name": "fp32"},
+        {"name": "fp32, skewed", "partition": skewed, "seeds": 2},
+        {"name": "QuantFL, skewed", "partition": skewed, "uplink": "quantfl", "seeds": 1},
+        {"name": "QuantFL", "uplink": "quantfl", "seeds": 3},
+    ]
+    values["seeds"] = [4, 7, 1]
+    spec = BenchmarkSpec.model_validate(values | {"reference": "fp32"})
+    named = plan.named_cells(spec)
+    assert [(name, cell.seed) for name, cell in named] == [
+        *(("fp32", 4), ("fp32, skewed", 4), ("QuantFL, skewed", 4), ("QuantFL", 4)),
+        *(("fp32", 7), ("fp32, skewed", 7), ("QuantFL", 7), ("fp32", 1), ("QuantFL", 1)),
+    ]
+    assert {(name, cell.task["partition"]["alpha"]) for name, cell in named if "skewed" in name} == {
+        *(("fp32, skewed", 0.1), ("QuantFL, skewed", 0.1)),
+    }
+    # What is compared finds the same data.
+    assert spec.references() == {"QuantFL": "fp32", "QuantFL, skewed": "fp32, skewed"}
+    # A cell is the same whether its partition is the task's or the method's.
+    alone = BenchmarkSpec.model_validate(
+        values | {"task": values["task"] | {"partition": skewed}, "methods": [{"name": "fp32"}], "reference": "fp32"}
+    )
+    assert cell_id(expand(alone)[0]) == cell_id(named[1][1])

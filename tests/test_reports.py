@@ -596,7 +596,7 @@ def test_cohorts_are_named_where_references_differ_in_them(tmp_path: Path) -> No
     pairs.to_csv(tmp_path / "pairs.csv", index=False)
     report = build_report(tmp_path)
     sheet = render_markdown(report)
-    assert "of their own initialisation and cohort: fp32 (pretrained, 10 clients a round), QuantFL both ways" in sheet
+    assert "of their own cohort: fp32 (10 clients a round), QuantFL both ways (20 clients a round)" in sheet
     assert texts(report, "methods", "federation") == {
         "fp32": "–", "QuantFL 6-bit": "–", "QuantFL both ways": "cohort 20", "EF-SignSGD": "cohort 20",
     }  # fmt: skip

@@ -50,6 +50,8 @@ def test_defaults_are_filled_in():
         "server": registry.describe(registry.build("server", "mean")),
         "init": resolved["task"]["init"],
         "train": {"kind": "all", "blocks": None, "rank": 8, "alpha": 16.0},
+        "partition": None,
+        "seeds": None,
         "federation": {},
         "also_code": [],
     }

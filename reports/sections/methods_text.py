@@ -61,6 +61,7 @@ def _training(tables: Tables) -> Iterator[Sentence]:
         f"Clients: {phrases.plain(task.get('clients'))}; partition: {phrases.part(partition or 'not recorded')}.",
         citing(tables, f"partition:{partition.get('kind')}"),
     )
+    yield from _other_partitions(tables, partition)
     servers = [f"server:{_within(entry, 'server').get('kind')}" for entry in _entries(tables)]
     names = sorted({phrases.part(entry["server"]) for entry in _entries(tables) if entry.get("server")})
     rule = f"; server rule: {phrases.listing(names)}" if names else ""
@@ -71,7 +72,7 @@ def _training(tables: Tables) -> Iterator[Sentence]:
     yield Sentence(
         "At one seed all methods share the partition, methods of equal batch size and local epochs the batch order, "
         "methods of equal cohort the clients of each round, and methods of equal initialisation the initial weights; "
-        "those of equal initialisation and cohort are compared in pairs with "
+        "those of equal initialisation, cohort and partition are compared in pairs with "
         f"{lookup.compared_with(tables)}."
     )
 
@@ -86,6 +87,16 @@ def _otherwise(tables: Tables) -> Iterator[Sentence]:
     for words, names in found.items():
         differ = "differs in its" if len(names) == 1 else "differ in their"
         yield Sentence(f"{phrases.listing(names)} {differ} federation: {words}.")
+
+
+def _other_partitions(tables: Tables, shared: Mapping[str, Any]) -> Iterator[Sentence]:
+    """Methods that find the examples spread otherwise than the task says."""
+    found: dict[str, list[str]] = {}
+    for entry in _entries(tables):
+        if (own := _within(entry, "partition")) and own != shared:
+            found.setdefault(phrases.part(own), []).append(str(entry.get("name", "")))
+    for words, names in found.items():
+        yield Sentence(f"Partition of {phrases.listing(names)}: {words}.")
 
 
 def _trained(tables: Tables) -> Iterator[Sentence]:

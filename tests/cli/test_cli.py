@@ -145,7 +145,7 @@ def test_a_wrong_command_line_leaves_with_two(run, arguments: list[str]) -> None
 
 def test_validate_counts_the_cells(run, tmp_path: Path) -> None:
     path = write_spec(tiny([FP32, BOTH_WAYS], seeds=[0, 3, 5]), tmp_path)
-    assert run("validate", path) == (0, f"{path}: valid; 2 methods x 3 seeds = 6 cells\n", "")
+    assert run("validate", path) == (0, f"{path}: valid; 2 methods, 3 seeds: 6 cells\n", "")
 
 
 def test_validate_tells_all_mistakes(run, tmp_path: Path) -> None:
