@@ -182,15 +182,15 @@ class BenchmarkSpec(Part):
     def references(self) -> dict[str, str]:
         """For each method what it is compared with: the reference, or the first method like it.
 
-        Only methods that start from the same weights, ask as many clients a round and find the same data there are
-        paired: anything else compares starts, cohorts or partitions, not codecs. A method that others are compared with
-        is left out.
+        Only methods that start from the same weights, ask as many clients a round, find the same data there and may
+        send as many bits are paired: anything else compares starts, cohorts, partitions or budgets, not codecs. Methods
+        that others are compared with are left out.
         """
-        of_task = getattr(self.task, "partition", None)
-        kinds = {
-            method.name: (method.init, self.federation_of(method).cohort, repr(method.partition or of_task))
-            for method in self.methods
-        }
+        of_task, kinds = getattr(self.task, "partition", None), {}
+        for method in self.methods:
+            federation = self.federation_of(method)
+            found = (method.init, federation.cohort, method.partition or of_task, federation.budget)
+            kinds[method.name] = repr(found)
         first = {kinds[method.name]: method.name for method in reversed(self.methods)}
         first |= {kinds[method.name]: method.name for method in self.methods if method.name == self.reference}
         return {name: first[kind] for name, kind in kinds.items() if name != first[kind]}

@@ -72,7 +72,7 @@ def reference(tables: Tables) -> str:
 
 
 def references(tables: Tables) -> set[str]:
-    """The reference, and what methods of other initialisations, cohorts or partitions are compared with."""
+    """The reference, and what methods of other initialisations, cohorts, partitions or budgets are compared with."""
     return {reference(tables), *map(str, tables.pairs["reference"])}
 
 
@@ -83,7 +83,7 @@ def reference_of(tables: Tables, method: str) -> str:
 
 
 def compared_with(tables: Tables) -> str:
-    """What methods are compared with, in words: the reference, or one for each initialisation, cohort and partition."""
+    """What methods are compared with, in words: the reference, or one for each kind of method that is compared."""
     others = sorted(references(tables) - {reference(tables)})
     if not others:
         return reference(tables)
@@ -92,6 +92,7 @@ def compared_with(tables: Tables) -> str:
         "initialisation": [initialisation(tables, name) for name in names],
         "cohort": [_cohort_words(tables, name) for name in names],
         "partition": [partition(tables, name) for name in names],
+        "budget": [_budget_words(tables, name) for name in names],
     }
     differing = {kind: words for kind, words in kinds.items() if len(set(words)) > 1}
     named = ", ".join(f"{name} ({', '.join(own)})" for name, *own in zip(names, *differing.values(), strict=True))
@@ -263,6 +264,13 @@ def _shared(tables: Tables) -> Mapping[str, Any]:
 def _cohort_words(tables: Tables, name: str) -> str:
     clients = cohort(tables, name)
     return f"{clients if clients is not None else 'unknown'} clients a round"
+
+
+def _budget_words(tables: Tables, name: str) -> str:
+    budget = federation(tables, name).get("budget")
+    if not isinstance(budget, Mapping):
+        return "no budget"
+    return f"{budget.get('direction')} of at most {budget.get('mbit'):g} Mbit"
 
 
 def _known(value: Any) -> float | None:

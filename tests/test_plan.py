@@ -224,10 +224,23 @@ def test_a_method_may_find_the_data_spread_otherwise_and_run_with_fewer_seeds():
     assert {(name, cell.task["partition"]["alpha"]) for name, cell in named if "skewed" in name} == {
         *(("fp32, skewed", 0.1), ("QuantFL, skewed", 0.1)),
     }
-    # What is compared finds the same data.
+    # What is compared finds the same data, and may send as much.
     assert spec.references() == {"QuantFL": "fp32", "QuantFL, skewed": "fp32, skewed"}
     # A cell is the same whether its partition is the task's or the method's.
     alone = BenchmarkSpec.model_validate(
         values | {"task": values["task"] | {"partition": skewed}, "methods": [{"name": "fp32"}], "reference": "fp32"}
     )
     assert cell_id(expand(alone)[0]) == cell_id(named[1][1])
+
+
+def test_methods_are_compared_at_equal_budgets():
+    values = copy.deepcopy(FULL)
+    few = {"budget": {"direction": "total", "mbit": 1.0}}
+    values["methods"] = [
+        {"name": "fp32"},
+        {"name": "fp32, few bits", "federation": few},
+        {"name": "QuantFL, few bits", "uplink": "quantfl", "federation": few},
+        {"name": "QuantFL", "uplink": "quantfl"},
+    ]
+    spec = BenchmarkSpec.model_validate(values | {"reference": "fp32"})
+    assert spec.references() == {"QuantFL": "fp32", "QuantFL, few bits": "fp32, few bits"}

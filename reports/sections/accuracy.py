@@ -32,7 +32,7 @@ def accuracy(tables: Tables) -> Section:
         "Intervals are 95 % t intervals over seeds; differences are paired by seed with the reference. They cover what "
         "varies between seeds (partition, cohorts, batches, and initial weights where they are random), not the finite "
         "size of the test set.",
-        "Methods are paired only with one of their own initialisation, cohort and partition.",
+        "Methods are paired only with one of their own initialisation, cohort, partition and budget.",
     )
     table = Table("accuracy", "Accuracy", columns, tuple(rows), notes)
     blocks: list[Block] = [*(Paragraph(text) for text in _verdicts(tables)), table]

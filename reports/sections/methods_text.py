@@ -72,7 +72,7 @@ def _training(tables: Tables) -> Iterator[Sentence]:
     yield Sentence(
         "At one seed all methods share the partition, methods of equal batch size and local epochs the batch order, "
         "methods of equal cohort the clients of each round, and methods of equal initialisation the initial weights; "
-        "those of equal initialisation, cohort and partition are compared in pairs with "
+        "those of equal initialisation, cohort, partition and budget are compared in pairs with "
         f"{lookup.compared_with(tables)}."
     )
 
