@@ -12,7 +12,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "scope": ("tensor", "block", "model"),
     "rounding": ("nearest", "trellis", "stochastic", "dither"),
     "coding": ("packed", "ans"),
-    "reconstruction": ("centre", "mean"),
+    "reconstruction": ("centre", "mean", "matched"),
     "vectors": ("float32", "coded", "fine"),
 }
 
@@ -31,7 +31,7 @@ def check(codec: "QuantFL") -> None:
         _check_step(codec)
     if codec.rounding in ("stochastic", "dither"):
         wanted = f"must be centre with rounding: {codec.rounding}"
-        _require(codec.reconstruction != "mean", codec, "reconstruction", wanted)
+        _require(codec.reconstruction in (None, "centre"), codec, "reconstruction", wanted)
 
 
 def _check_levels(codec: "QuantFL") -> None:
@@ -40,6 +40,7 @@ def _check_levels(codec: "QuantFL") -> None:
     _require(codec.step is None, codec, "step", f"stands instead of levels, here {levels}")
     _require(codec.rounding != "trellis", codec, "rounding", f"is for step, not for levels, here {levels}")
     _require(codec.dead_zone is None, codec, "dead_zone", f"is for step, not for levels, here {levels}")
+    _require(codec.reconstruction != "matched", codec, "reconstruction", f"is for step, not for levels, here {levels}")
     _require(codec.vectors != "fine", codec, "vectors", f"must be float32 or coded with levels, here {levels}")
     _check_parameter(codec, "percentile", codec.percentile, 50, 100, "must be above 50 and below 100, e.g. 99.9")
     _check_parameter(codec, "sigma", codec.sigmas, 0, 1000.001, "must be above 0, at most 1000, e.g. 4.0")
@@ -62,6 +63,8 @@ def _check_step(codec: "QuantFL") -> None:
     for name in ("buckets", "range_rule", "percentile", "sigmas", "scope", "block_size"):
         _require(getattr(codec, name) is None, codec, name, "is for levels only")
     _require(codec.coding == "ans", codec, "coding", "must be ans without levels")
+    if codec.reconstruction == "matched":
+        _require(codec.rounding != "trellis", codec, "reconstruction", "must be centre or mean with rounding: trellis")
     if codec.dead_zone is not None:
         _require(0.5 <= codec.dead_zone <= 1, codec, "dead_zone", "must be 0.5 to 1")
         is_random = codec.rounding in ("stochastic", "dither")

@@ -3,16 +3,20 @@
 The paper's full text was not available; its range rule, reconstruction, rounding and coding are unknown, so that they
 are settings here. "BU" is read as bucket-uniform (``buckets: width``), with an equal-mass sibling (``mass``). With
 `levels` there is a fixed number of buckets over a range; `quantfl.buckets` has the wire format. With `step`, buckets
-have one common width and no end; `quantfl.steps` has the wire format. Without either, a common step that we chose.
+have one common width and no end; `quantfl.steps` has the wire format. Without either, the preset of `quantfl.presets`.
 
 Bias, error of an entry (plus rounding to float32 and, of the largest magnitude, 2**-22):
-nearest, centre: deterministic; at most ``(high - low) / (2 L)``, or ``step / 2`` (``dead_zone * step`` within the zero
-bucket), step in units of the entries. Mean: below ``(high - low) / L`` or ``step``; with levels it keeps the sum of
-each group. Equal mass: within its bucket, below ``high - low``.
 trellis: deterministic; below ``2 dead_zone + 1`` steps, mean square a fifteenth of a squared step at high rates.
 stochastic: unbiased for entries within the range; below ``(high - low) / (L - 1)`` or ``step``.
 dither: unbiased likewise, with an error that does not depend on the entry: uniform, at most half of that, mean square
 a twelfth of its square. Entries beyond a range of ``sigma`` or ``percentile`` have no bound.
+centre: deterministic; at most ``(high - low) / (2 L)``, or ``step / 2`` (``dead_zone * step`` within the zero bucket),
+step in units of the entries.
+mean: deterministic; below ``(high - low) / L`` or ``step``, and for equal mass within its bucket. The decoded update is
+shorter than the update: with levels it keeps the sum of each group, and its inner product with the update is its own
+squared norm.
+matched: deterministic; below ``step``; the inner product of update and decoded update is the update's squared norm, as
+far as buckets reach, at an error that is larger by about its own square.
 No error feedback, no state.
 
 References:
@@ -48,9 +52,8 @@ class QuantFL:
 
     Attributes:
         levels: buckets over a range, 2 to 65536; any number, though only a power of two fills packed bits.
-        step: width of all buckets, in root mean squares of all coded entries of the update but ``fine``
-            ones, 0.001 to 100. Without
-            `levels` and `step`, a step of 1.
+        step: width of all buckets, in root mean squares of all coded entries of the update but ``fine`` ones, 0.001 to
+            100. Without `levels` and `step`, our preset: a step of 1.5, and reconstruction ``matched``.
         buckets: ``width`` for buckets of equal width (BU), ``mass`` for equally full ones (BQ); with levels.
         range_rule: ``min_max`` spans all entries, ``absmax`` as far to both sides of 0; ``sigma`` and ``percentile``
             clip what is beyond. With levels of equal width.
@@ -60,7 +63,10 @@ class QuantFL:
             ``model``; with levels.
         block_size: entries of a block, at least 2, the last block of a tensor may have fewer; with ``block``.
         reconstruction: an entry is decoded to the ``centre`` of its bucket, or to the ``mean`` of the bucket's entries,
-            which is sent. The default is ``mean`` with a step or equal mass, else ``centre``.
+            which is sent; ``matched``, with a step: farther from 0 by as much as makes the inner product of update and
+            decoded update the squared norm of the update, which means alone fall short of by the squared error; not for
+            error feedback, which sends that later anyway. The default is ``mean`` with a step or equal mass, else
+            ``centre``.
         rounding: to the ``nearest`` centre; ``trellis``, with a step: whole sequences to the nearest sequence, a
             sixth of a bit an entry better, and slower to encode; ``stochastic``; or by a subtractive ``dither`` that
             both ends agree on.
@@ -81,7 +87,7 @@ class QuantFL:
     sigmas: float | None = None
     scope: Literal["tensor", "block", "model"] | None = None
     block_size: int | None = None
-    reconstruction: Literal["centre", "mean"] | None = None
+    reconstruction: Literal["centre", "mean", "matched"] | None = None
     rounding: Literal["nearest", "trellis", "stochastic", "dither"] = "nearest"
     dead_zone: float | None = None
     coding: Literal["packed", "ans"] = "ans"
@@ -105,7 +111,8 @@ class QuantFL:
         open_ended: dict[str, object] = {"step": presets.STEP, "vectors": "fine"}
         if self.rounding in ("stochastic", "dither"):
             return open_ended | {"reconstruction": "centre"}
-        return open_ended | {"reconstruction": "mean", "dead_zone": presets.DEAD_ZONE}
+        is_preset = self.step is None and self.rounding == "nearest"
+        return open_ended | {"reconstruction": "matched" if is_preset else "mean", "dead_zone": presets.DEAD_ZONE}
 
     def nominal_bits(self, layout: Layout) -> float:
         """``ceil(log2 L)``; with a step, that of the indices up to eight root mean squares (our choice).
@@ -154,8 +161,9 @@ class QuantFL:
     @property
     def _stepped(self) -> Steps:
         dead_zone = 0.5 if self.dead_zone is None else self.dead_zone
-        is_mean = self.reconstruction == "mean"
-        return Steps(self.step or presets.STEP, dead_zone, is_mean, self.rounding, self.vectors or "fine")
+        is_matched = self.reconstruction == "matched"
+        is_mean = is_matched or self.reconstruction == "mean"
+        return Steps(self.step or presets.STEP, dead_zone, is_mean, is_matched, self.rounding, self.vectors or "fine")
 
 
 def _dither(agreed: Agreed, *keys: int) -> partial[Float32]:

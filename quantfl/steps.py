@@ -7,7 +7,9 @@ with dead zone z, in steps, ``k = sign(q) floor(|q| + 1 - z)`` for ``nearest``, 
 ``k = floor(q + u)`` for ``stochastic`` and ``dither``, u uniform in [0, 1). Value of an index:
 ``nearest``: ``sign(k) (|k| - 1 + z + f) step``, f one fraction for ``|k| = 1`` and one for ``|k| >= 2``; 1/2 with
 reconstruction ``centre``; with ``mean`` it puts the value at the mean of the bucket's entries (of at most 8192
-entries of the run, evenly spread, to within 1/512); 0 stands for 0.
+entries of the run, evenly spread, to within 1/512); 0 stands for 0. ``matched`` adds to both fractions what makes the
+inner product of entries x and values Q equal to ``|x|^2``, as far as buckets reach: means alone make it ``|Q|^2``,
+which is less by the squared error, as if the learning rate were lower.
 ``trellis``: see `quantfl.trellis`, with all runs as one sequence: ``+-(k + 1/4 + f) step``, f one fraction for
 each index from -3 to 2 and one with the sign of k for all others, 0 with ``centre``.
 ``stochastic``: ``k step``. ``dither``: ``(k + 1/2 - u) step``, u the entry's own number of the stream
@@ -22,7 +24,7 @@ common one; everything else holds for them as well.
 4. What goes as float32: the entries of all tensors in no run, in model order, then those of the runs that do after all.
 5. The escapes, float32, run by run: entries whose index is beyond the cap of their run, as they are.
 6. To the end, one stream of `harness.wire.entropy`. For each run that is not sent as float32: numbers, the j of its
-   cap, below 14 (cap ``K = 2**j - 1``), and with reconstruction ``mean`` two below 256, for ``|k| = 1`` and for
+   cap, below 14 (cap ``K = 2**j - 1``), and unless reconstruction is ``centre`` two below 256, for ``|k| = 1`` and for
    ``|k| >= 2``, of which ``f = (number + 1/2) / 256``; then its symbols ``k + K``, with a K of 127 or more also
    ``2 K + 1`` for an escape. With ``trellis``: seven numbers for indices -3 to 2 and all others,
    ``f = number / 128 - 1``; symbols ``k + K + 1``, of which those of ``|k| >= K - 2`` are escapes (they stay in the
@@ -83,6 +85,7 @@ class Steps:
     step: float
     dead_zone: float
     is_mean: bool
+    is_matched: bool
     rounding: Literal["nearest", "trellis", "stochastic", "dither"]
     vectors: Vectors
 
@@ -168,7 +171,9 @@ class Steps:
             symbols, cap = with_escapes(symbols, cap)
             escapes = values[symbols == 2 * cap + 1]
         writer = AnsWriter()
-        fractions = mean_fractions(values, symbols, step, self.dead_zone, cap) if self.is_mean else ()
+        fractions: tuple[int, ...] = ()
+        if self.is_mean:
+            fractions = mean_fractions(values, symbols, step, self.dead_zone, cap, is_matched=self.is_matched)
         writer.numbers((cap.bit_length(), *fractions), (_N_CAPS, *[N_FRACTIONS] * len(fractions)))
         writer.symbols(symbols, n_symbols(cap))
         bits = writer.bits + 32 * len(escapes)

@@ -98,8 +98,10 @@ def with_escapes(symbols: Indices, cap: int) -> tuple[Indices, int]:
     return symbols.astype(np.uint8 if best <= NARROW_CAP else np.uint16, copy=False), best
 
 
-def mean_fractions(values: Float32, symbols: Indices, step: float, dead_zone: float, cap: int) -> tuple[int, int]:
-    """Where in their buckets the entries lie on average, in 256ths: for indices of magnitude 1, and for larger ones.
+def mean_fractions(
+    values: Float32, symbols: Indices, step: float, dead_zone: float, cap: int, *, is_matched: bool
+) -> tuple[int, int]:
+    """Where in their buckets entries are decoded to, in 256ths: for indices of magnitude 1, and for larger ones.
 
     Args:
         values: float32, shape (n,), n at least 1, finite.
@@ -107,18 +109,26 @@ def mean_fractions(values: Float32, symbols: Indices, step: float, dead_zone: fl
         step: see `step_indices`.
         dead_zone: see there.
         cap: that of `symbols`.
+        is_matched: where they lie on average, or farther from 0 by as much as makes up for the entries that become 0.
     """
     # A stride that shares a factor with the shape would always meet the same taps of a convolution's kernels.
     stride = -(-values.size // _SAMPLE)
     while math.gcd(stride, values.size) > 1:
         stride += 1
-    sampled, magnitudes = symbols[::stride], np.abs(values[::stride]).astype(np.float64)
+    sampled, magnitudes = symbols[::stride], np.abs(values[::stride]).astype(np.float64) / (step or 1.0)
     size = 2 * cap + 2
     counts, sums = np.bincount(sampled, minlength=size), np.bincount(sampled, weights=magnitudes, minlength=size)
     # By magnitude of the index; the last symbol is an escape.
     counts, sums = counts[cap + 1 : -1] + counts[:cap][::-1], sums[cap + 1 : -1] + sums[:cap][::-1]
-    excess = sums / (step or 1.0) - counts * (np.arange(cap) + dead_zone)
-    return _number_of(excess[:1], counts[:1]), _number_of(excess[1:], counts[1:])
+    lower = np.arange(cap) + dead_zone
+    excess = np.asarray(sums - counts * lower, dtype=np.float64)
+    first, others = _mean(excess[:1], counts[:1]), _mean(excess[1:], counts[1:])
+    if is_matched and sums.any():
+        decoded = lower + others
+        decoded[:1] = lower[:1] + first
+        short = float(np.square(magnitudes[sampled != 2 * cap + 1]).sum()) - float(decoded @ sums)
+        first, others = first + short / float(sums.sum()), others + short / float(sums.sum())
+    return _number_of(first), _number_of(others)
 
 
 def step_table(step: float, dead_zone: float, cap: int, fractions: tuple[float, float]) -> Float32:
@@ -176,10 +186,14 @@ def _bits_at(counts: NDArray[np.int64], cap: int, smaller: int) -> float:
     return bits + int(total) * (2 * smaller + 2) * 2.0**-24 / math.log(2)
 
 
-def _number_of(excess: NDArray[np.float64], counts: NDArray[np.int64]) -> int:
-    """A mean as a number below `N_FRACTIONS`; that of nothing is in the middle."""
+def _mean(excess: NDArray[np.float64], counts: NDArray[np.int64]) -> float:
+    """A mean place in a bucket; that of nothing is in the middle."""
     count = int(counts.sum())
-    fraction = float(excess.sum()) / count if count else 0.5
+    return float(excess.sum()) / count if count else 0.5
+
+
+def _number_of(fraction: float) -> int:
+    """A place in a bucket as a number below `N_FRACTIONS`."""
     return min(max(math.floor(fraction * N_FRACTIONS), 0), N_FRACTIONS - 1)
 
 

@@ -15,12 +15,14 @@ def test_every_codec_says_what_it_is_and_whether_it_is_biased(kind: str) -> None
 
 
 def test_where_bias_depends_on_a_setting_only_that_setting_speaks() -> None:
-    said = {
-        rounding: codec_text({"kind": "quantfl", "rounding": rounding})["bias"] for rounding in ("nearest", "dither")
-    }
-    assert "deterministic" in said["nearest"]
-    assert "unbiased" not in said["nearest"]
-    assert "unbiased" in said["dither"]
+    def said(rounding: str, reconstruction: str) -> str:
+        return codec_text({"kind": "quantfl", "rounding": rounding, "reconstruction": reconstruction})["bias"]
+
+    assert "deterministic" in said("nearest", "centre") and "(2 L)" in said("nearest", "centre")
+    assert "unbiased" not in said("nearest", "mean") and "(2 L)" not in said("nearest", "mean")
+    assert "inner product" in said("nearest", "matched")
+    assert "unbiased" in said("dither", "centre")
+    assert "dead_zone" in said("trellis", "mean")
 
 
 def test_an_unknown_codec_says_nothing() -> None:

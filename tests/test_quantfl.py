@@ -39,7 +39,7 @@ FLOAT32_MAX = np.finfo(np.float32).max
         ({"scope": "model"}, "scope is for levels only (got model)"),
         ({"block_size": 64}, "block_size is for levels only (got 64)"),
         ({"levels": 4, "range_rule": "full"}, "range_rule must be min_max or absmax or sigma or percentile (got full)"),
-        ({"levels": 4, "reconstruction": "edge"}, "reconstruction must be centre or mean (got edge)"),
+        ({"levels": 4, "reconstruction": "edge"}, "reconstruction must be centre or mean or matched (got edge)"),
         (
             {"levels": 4, "percentile": 99.9},
             "percentile is for range_rule: percentile only, not min_max (got 99.9)",
@@ -73,6 +73,14 @@ FLOAT32_MAX = np.finfo(np.float32).max
             "range_rule is for buckets: width only (got absmax)",
         ),
         (
+            {"levels": 4, "reconstruction": "matched"},
+            "reconstruction is for step, not for levels, here 4 (got matched)",
+        ),
+        (
+            {"step": 1.0, "rounding": "trellis", "reconstruction": "matched"},
+            "reconstruction must be centre or mean with rounding: trellis (got matched)",
+        ),
+        (
             {"levels": 4, "rounding": "stochastic", "reconstruction": "mean"},
             "reconstruction must be centre with rounding: stochastic (got mean)",
         ),
@@ -93,7 +101,7 @@ def test_presets():
     assert paper == QuantFL(levels=64, coding="packed", reconstruction="centre", vectors="float32")
     ours = registry.build("codec", "quantfl")
     update = make_update(make_layout((300, 200), (50,)))
-    spelt_out = QuantFL(step=presets.STEP, dead_zone=presets.DEAD_ZONE, reconstruction="mean", vectors="fine")
+    spelt_out = QuantFL(step=presets.STEP, dead_zone=presets.DEAD_ZONE, reconstruction="matched", vectors="fine")
     assert encode(ours, update)[0] == encode(spelt_out, update)[0]
     assert registry.build("codec", {"kind": "quantfl", "levels": 64}) == QuantFL(levels=64)
 
@@ -153,7 +161,7 @@ def _many_vectors(n_vectors=60, scale=1.0):
 @pytest.mark.parametrize("scale", [1.0, 30.0, 0.01])
 def test_fine_vectors_have_a_sixteenth_of_the_step(rounding, scale):
     update, is_vector = _many_vectors(scale=scale)
-    codec = QuantFL(rounding=rounding, vectors="fine")
+    codec = QuantFL(step=1.0, rounding=rounding, vectors="fine")
     body, _ = encode(codec, update)
     step = np.sqrt(np.square(update.values[~is_vector], dtype=np.float64).mean())
     assert np.frombuffer(body[:4], dtype="<f4")[0] == pytest.approx(step, rel=1e-6)
@@ -165,7 +173,7 @@ def test_fine_vectors_have_a_sixteenth_of_the_step(rounding, scale):
 
 def test_fine_vectors_cost_about_four_bits_more_and_share_one_histogram():
     update, is_vector = _many_vectors()
-    bits = {v: 8 * len(encode(QuantFL(vectors=v), update)[0]) for v in ("float32", "fine", "coded")}
+    bits = {v: 8 * len(encode(QuantFL(step=1.0, vectors=v), update)[0]) for v in ("float32", "fine", "coded")}
     without = bits["float32"] - 32 * is_vector.sum()
     # 2720 entries at 2 bits, and 2 + 4 bits; with 60 histograms it would be thousands of bits more.
     assert (bits["coded"] - without) / is_vector.sum() == pytest.approx(1.95, abs=0.15)
@@ -353,7 +361,7 @@ def test_dither_makes_the_error_uniform_whatever_the_entry(settings, step_of):
 
 
 def test_dither_comes_from_what_was_agreed_and_nothing_else():
-    codec = QuantFL(rounding="dither")
+    codec = QuantFL(step=1.0, rounding="dither")
     update = make_update(make_layout((20, 30), (20, 30)))
     body, _ = codec.encode(update, None, np.random.default_rng(1), AGREED)
     assert body == codec.encode(update, None, np.random.default_rng(2), AGREED)[0]
@@ -441,7 +449,7 @@ def test_a_dead_zone_pays_at_low_rates():
     values = _samples("laplace", 1_000_000)
     gaps = []
     for dead_zone in (0.5, presets.DEAD_ZONE):
-        rate, error = _gap(QuantFL(dead_zone=dead_zone), values)
+        rate, error = _gap(QuantFL(step=1.0, dead_zone=dead_zone), values)
         gaps.append(rate - 0.5 * np.log2(np.e / np.pi / error))
     assert gaps[1] < gaps[0] - 0.01
     assert gaps[1] < 0.215

@@ -52,7 +52,7 @@ MISTAKES = {
     "empty part": (" {kind: quantfl, levels: 64}", "", f"10:12 methods[1].uplink: an empty value {TAKES_A_NAME}"),
     "deep range": ("levels: 2}", "levels: 1}", "12:67 methods[2].uplink.inner.levels: must be 2 to 65536 (got 1)"),
     "deep kind": ("{kind: quantfl, levels: 2}", "{kind: signsdg}", f'12:50 methods[2].uplink.inner.kind: "signsdg" is not one of {CODECS}. Did you mean signsgd?'),
-    "choice": ("levels: 64", "reconstruction: center", '10:45 methods[1].uplink.reconstruction: "center" is not one of centre, mean. Did you mean centre?'),
+    "choice": ("levels: 64", "reconstruction: center", '10:45 methods[1].uplink.reconstruction: "center" is not one of centre, mean, matched. Did you mean centre?'),
     "settings that clash": ("alpha: 0.3", "min_examples: 1", "2:46 task.partition: a dirichlet partition needs alpha, above 0 and at most 1e6"),
     "setting that another needs": ("levels: 64", "levels: 8, range_rule: percentile", "10:13 methods[1].uplink: percentile must be above 50 and below 100, e.g. 99.9 (got None)"),
     "seeds of a method": ("{kind: quantfl, levels: 64}", "float32\n    seeds: 5", "11:12 methods[1].seeds: 5 is above the 2 seeds of the benchmark"),
