@@ -14,6 +14,11 @@ def is_asked_for() -> bool:
     return _name() != "cpu"
 
 
+def named() -> str:
+    """What models are to be trained on, as it is asked for. Free of torch."""
+    return _name()
+
+
 def training_device() -> "torch.device":
     """The device of torch to train on; its arithmetic is set up to repeat itself.
 

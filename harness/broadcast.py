@@ -50,6 +50,9 @@ class Broadcast(Protocol):
     def receive(self, round: int, client: int) -> Float32:
         """The model that `client` of the cohort decodes, in a fresh array."""
 
+    def preview(self, model: Float32, round: int) -> Float32:
+        """The model that a client would decode if `model` were sent in `round`; nothing is sent."""
+
 
 class ModelBroadcast:
     """Mode ``model``: the model itself, in every round."""
@@ -71,6 +74,10 @@ class ModelBroadcast:
             model = self._link.decode(self._payload, round)
         self._link.count(self._payload, round, client)
         return model
+
+    def preview(self, model: Float32, round: int) -> Float32:
+        """The model as it would be coded."""
+        return self._link.preview(model, self._state, round)
 
 
 class SinceStartBroadcast:
@@ -98,6 +105,11 @@ class SinceStartBroadcast:
     def receive(self, round: int, client: int) -> Float32:
         """The initial model with the change added, in float32."""
         return _added(self._start, self._change.receive(round, client), self._n_trained)
+
+    def preview(self, model: Float32, round: int) -> Float32:
+        """The initial model with the change as it would be coded."""
+        change = self._change.preview(_lacking(model, self._start, self._n_trained), round)
+        return _added(self._start, change, self._n_trained)
 
 
 class Sent(NamedTuple):
@@ -171,6 +183,11 @@ class DeltaBroadcast:
             raise RuntimeError(f"round {round}, client {client}: its model is not the one that the server follows")
         self._last_round[client] = round
         return model
+
+    def preview(self, model: Float32, round: int) -> Float32:
+        """The clients' model with what it lacks as it would be coded."""
+        lacking = _lacking(model, self.model, self._n_trained)
+        return _added(self.model, self._link.preview(lacking, self._state, round), self._n_trained)
 
     def _forget(self, n_entries: int) -> None:
         """Drop the differences that no client can need: older than all of them, or longer than a model."""

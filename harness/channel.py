@@ -95,6 +95,13 @@ class Channel:
         self._received_bytes[client] = sum(transfer.payload_bytes for transfer in self.facts.transfers[before:])
         return model
 
+    def preview_model(self, model: Float32, round: int) -> Float32 | None:
+        """The model that a client would decode if `model` were sent in `round`; None where that is `model` itself.
+
+        Nothing is sent, and no bits are counted.
+        """
+        return None if self.downlink.kind == "float32" else self._broadcast.preview(model, round)
+
     def send_update(self, values: Float32, round: int, client: int, n_steps: int = 0) -> Float32 | None:
         """What the server decodes from what `client` sends; None if it comes after the deadline.
 

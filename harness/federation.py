@@ -4,7 +4,8 @@ Under a deadline the server goes on with what has arrived: weights, rule and sta
 cohort were the clients on time. Where nobody was, model and rule stay as they were.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -15,11 +16,13 @@ from harness.cohort import in_order
 from harness.core.errors import UpdateError
 from harness.core.protocols import FederatedProblem, ServerRule, State
 from harness.core.seeds import stream
-from harness.core.types import Float32, Int64, Layout, Score, Split, Update
+from harness.core.types import Float32, Int64, Layout, Metric, Score, Split, Update
 from harness.ledger import Facts
 from harness.recording import Recorder
 from harness.schedule import Course, Schedule
 from harness.stopwatch import Stopwatch
+
+_AS_SENT: Mapping[Metric, Metric] = {"accuracy": "sent_accuracy", "loss": "sent_loss"}
 
 
 def run_rounds(
@@ -57,8 +60,8 @@ def run_rounds(
     _score(problem, model, 0, schedule.splits_due(0, is_last=False), facts)
     on_round(0)
     shares = np.array(problem.n_examples, dtype=np.float64) / sum(problem.n_examples)
-    round = 0
-    while not course.is_over:
+    round, is_over = 0, course.is_over
+    while not is_over:
         round += 1
         before, lr_scale = len(facts.transfers), course.lr_scale()
         arrived: dict[int, Float32] = {}
@@ -78,8 +81,12 @@ def run_rounds(
                 weights = shares[list(arrived)]
                 model, state = aggregate(rule, layout, model, list(arrived.values()), weights, state, lr_scale)
         course.finish(facts.transfers[before:])
-        recorder.finish(round, course.is_over)
-        _score(problem, model, round, schedule.splits_due(round, course.is_over), facts)
+        is_over = course.is_over
+        recorder.finish(round, is_over)
+        splits = schedule.splits_due(round, is_over)
+        _score(problem, model, round, splits, facts)
+        if is_over:
+            _score_as_sent(problem, channel, model, round, splits)
         on_round(round)
     return model
 
@@ -127,6 +134,19 @@ def aggregate(
     measured = np.stack([values[n_trained:] for values in decoded])
     mean = np.average(measured, axis=0, weights=weights)
     return np.concatenate([stepped, mean.astype(np.float32)]), state
+
+
+def _score_as_sent(
+    problem: FederatedProblem, channel: Channel, model: Float32, round: int, splits: Sequence[Split]
+) -> None:
+    """Score the final model as a client would decode it, where that is another than the server's."""
+    sent = channel.preview_model(model, round + 1)
+    if sent is None:
+        return
+    found = Facts()
+    _score(problem, sent, round, splits, found)
+    channel.facts.windows += found.windows
+    channel.facts.scores += [replace(score, metric=_AS_SENT[score.metric]) for score in found.scores]
 
 
 def _score(problem: FederatedProblem, model: Float32, round: int, splits: Sequence[Split], facts: Facts) -> None:

@@ -134,6 +134,12 @@ class Link:
                 self._log_shadow(coding, coder, shadow, payload, agreed)
         return payload, after
 
+    def preview(self, values: Float32, state: State, round: int) -> Float32:
+        """What a receiver would decode of `values`: nothing is sent, counted or timed, and no state changes."""
+        agreed = self.agreed(round)
+        payload, _ = self.coder.encode(values, state, agreed)
+        return self.coder.decode(payload, agreed)
+
     def decode(self, payload: bytes, round: int, sender: int = SERVER) -> Float32:
         """What a payload that `sender` made in `round` stands for; not timed. See `Coder.decode`."""
         return self.coder.decode(payload, self.agreed(round, sender))

@@ -154,14 +154,18 @@ class Downlink(Part):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> "Downlink":
-        """Codecs that make no sense of a model, and residuals beside differences, which would count a loss twice."""
+        """Codecs that make no sense of a model, and residuals, which would count a loss twice."""
         kinds = list(_nested_kinds(self.codec))
         for kind in kinds:
             if kind in _UPLINK_ONLY:
                 raise rejection("Downlink", [(("codec",), f"{kind} is for the uplink only: {_UPLINK_ONLY[kind]}")])
-        if self.mode == "delta" and "error_feedback" in kinds:
-            text = "delta sends what was lost with the next difference already; use the codec inside error_feedback"
-            raise rejection("Downlink", [(("mode",), text)])
+        if "error_feedback" in kinds:
+            text = {
+                "delta": "delta sends what was lost with the next difference already",
+                "model": "a model replaces the one before, so that nothing makes up for a loss",
+                "since_start": "a change replaces the one before, so that nothing makes up for a loss",
+            }[self.mode]
+            raise rejection("Downlink", [(("codec",), f"{text}; use the codec inside error_feedback")])
         return self
 
 

@@ -25,7 +25,7 @@ BITS = (
 
 OTHER_MACHINES = "no seed at which both ran on one machine"
 
-_SCORES = ("test_accuracy", "validation_accuracy")
+_SCORES = ("test_accuracy", "validation_accuracy", "sent_test_accuracy")
 _ROUND_COMPONENTS = ("uplink", "downlink")
 _RADIO_COMPONENTS = ("provisioning", *_ROUND_COMPONENTS)
 

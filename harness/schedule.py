@@ -21,6 +21,11 @@ class Budget:
     direction: Literal["uplink", "total"]
     mbit: float
 
+    @property
+    def total_bits(self) -> int:
+        """The budget in bits."""
+        return round(self.mbit * BITS_PER_MBIT)
+
     def bits(self, transfers: Iterable[Transfer]) -> int:
         """Bits of payloads that the budget counts: those of its direction, round 0 left out."""
         return bits_from_bytes(
@@ -80,7 +85,7 @@ class Course:
         if self._round == 0:
             return False
         budget = self._schedule.budget
-        is_spent = budget is not None and self._bits + self._most_bits > budget.mbit * BITS_PER_MBIT
+        is_spent = budget is not None and self._bits + self._most_bits > budget.total_bits
         return self._round == self._schedule.rounds or is_spent
 
     def lr_scale(self) -> float:
@@ -88,13 +93,18 @@ class Course:
 
         ``cosine``: ``(1 + cos(pi * progress)) / 2`` (Loshchilov, Hutter, "SGDR: Stochastic Gradient Descent with Warm
         Restarts", ICLR 2017, without restarts), where progress is the share of the rounds done or of the budget spent,
-        whichever is larger.
+        whichever is larger. Of a budget, what rounds like the largest so far would leave over is left out: all methods
+        come equally close to 0, whatever the size of their rounds.
         """
         if self._schedule.lr_schedule == "constant":
             return 1.0
         budget = self._schedule.budget
-        spent = 0.0 if budget is None else self._bits / (budget.mbit * BITS_PER_MBIT)
+        spent = 0.0 if budget is None or not self._bits else self._bits / self._usable_bits(budget)
         return 0.5 * (1 + math.cos(math.pi * min(1.0, max(self._round / self._schedule.rounds, spent))))
+
+    def _usable_bits(self, budget: Budget) -> int:
+        """Bits of as many rounds like the largest so far as the budget pays for, at least one."""
+        return max(1, budget.total_bits // self._most_bits) * self._most_bits
 
     def finish(self, transfers: Iterable[Transfer]) -> None:
         """Note that a round is done, with its `transfers`."""

@@ -123,7 +123,9 @@ class Contrast(Part):
     name: Name
     plus: Annotated[tuple[str, ...], AfterValidator(not_empty)]
     minus: Annotated[tuple[str, ...], AfterValidator(not_empty)]
-    quantity: Literal["validation_accuracy", "test_accuracy", "uplink_bits", "total_bits"] = "validation_accuracy"
+    quantity: Literal["validation_accuracy", "test_accuracy", "sent_test_accuracy", "uplink_bits", "total_bits"] = (
+        "validation_accuracy"
+    )
     per: Annotated[int, *whole(1, 10_000)] = 1
     primary: bool = True
 

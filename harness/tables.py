@@ -35,7 +35,7 @@ from harness.open_folder import is_open_ledger
 from harness.pooling import ComputeCosts
 
 _PHASES = ("local_training", "encode", "decode", "aggregate", "evaluate", "setup", "codec_timing")
-_SCORES = ("initial_accuracy", "validation_accuracy", "test_accuracy")
+_SCORES = ("initial_accuracy", "validation_accuracy", "test_accuracy", "sent_test_accuracy")
 _LAST_SCORES = 5
 _DIRECTIONS = ["uplink", "downlink"]
 
@@ -212,7 +212,7 @@ def cell_row(key: Mapping[str, Any], ledger: Ledger) -> dict[str, Any]:
         "reference_bits": _known_bits(ledger, transfers["reference_bytes"]),
         "frame_bits": _known_bits(ledger, transfers["frame_bytes"]),
         "provisioning_bits": _known_bits(ledger, given["payload_bytes"]),
-        **_final_scores(ledger.scores),
+        **_final_scores(ledger.scores, has_coded_downlink=_has_coded_downlink(ledger)),
         **phases,
         "other_cpu_s": other_cpu_s,
         "cpu_s": reading.cpu_seconds,
@@ -242,16 +242,28 @@ def _phase_seconds(ledger: Ledger) -> dict[str, float]:
     return {f"{phase}_cpu_s": float(cpu_s.get(phase, nothing)) for phase in _PHASES}
 
 
-def _final_scores(scores: pd.DataFrame) -> dict[str, float]:
-    """Accuracies before the first round, over the last scores, and at the end; NaN where there is no such score."""
+def _has_coded_downlink(ledger: Ledger) -> bool:
+    """Whether clients decode another model than the server has; of open ledgers nobody knows, and they say if so."""
+    downlink = ledger.cell["method"].get("downlink")
+    return isinstance(downlink, Mapping) and downlink.get("codec", {}).get("kind", "float32") != "float32"
+
+
+def _final_scores(scores: pd.DataFrame, *, has_coded_downlink: bool) -> dict[str, float]:
+    """Accuracies before the first round, over the last scores, and at the end; NaN where there is no such score.
+
+    The last is of the model as a client would decode it: that of the server, unless the downlink is coded.
+    """
     accuracy = scores[scores["metric"] == "accuracy"].sort_values("round", kind="stable")
     validation, test = (accuracy[accuracy["split"] == split] for split in ("validation", "test"))
     is_trained = validation["round"] > 0
     initial, final = validation[~is_trained]["value"], test["value"]
+    is_sent = (scores["metric"] == "sent_accuracy") & (scores["split"] == "test")
+    sent = scores[is_sent]["value"] if is_sent.any() or has_coded_downlink else final
     return {
         "initial_accuracy": math.nan if initial.empty else float(initial.iloc[0]),
         "validation_accuracy": float(validation[is_trained]["value"].iloc[-_LAST_SCORES:].mean()),
         "test_accuracy": math.nan if final.empty else float(final.iloc[-1]),
+        "sent_test_accuracy": math.nan if sent.empty else float(sent.iloc[-1]),
     }
 
 

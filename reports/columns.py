@@ -21,6 +21,7 @@ _SCORES = {
     "initial_accuracy": Meaning("Initial validation accuracy", "share", "higher", 3),
     "validation_accuracy": Meaning("Validation accuracy", "share", "higher", 3),
     "test_accuracy": Meaning("Test accuracy", "share", "higher", 3),
+    "sent_test_accuracy": Meaning("Test accuracy, as clients decode the model", "share", "higher", 3),
 }
 _CPU_S = {
     name: Meaning(label, "s", "lower", 3)
@@ -212,6 +213,7 @@ PAIR_QUANTITIES = (
     *_BITS,
     *_MULTICAST_BITS,
     "test_accuracy",
+    "sent_test_accuracy",
     "validation_accuracy",
     "radio_energy_j",
     "device_energy_j",

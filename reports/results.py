@@ -14,8 +14,8 @@ from reports.sections.contrasts import named_contrasts
 from reports.sections.shadows import coding_name, codings
 
 _COUNTED = (*METHOD_BITS, "reference_bits", "frame_bits", "provisioning_bits")
-_SCORES = ("initial_accuracy", "validation_accuracy", "test_accuracy")
-_COMPARED_SCORES = ("validation_accuracy", "test_accuracy")
+_SCORES = ("initial_accuracy", "validation_accuracy", "test_accuracy", "sent_test_accuracy")
+_COMPARED_SCORES = ("validation_accuracy", "test_accuracy", "sent_test_accuracy")
 _WORDS = {
     "uplink_bits": "uplink bits",
     "downlink_bits": "downlink bits, unicast",
@@ -28,6 +28,7 @@ _WORDS = {
     "initial_accuracy": "validation accuracy at round 0",
     "validation_accuracy": "mean of the last validation accuracies, at most five",
     "test_accuracy": "test accuracy of the final round",
+    "sent_test_accuracy": "test accuracy of the final model as clients would decode it",
     "radio_energy_j": "device-radio energy",
     "device_energy_j": "device energy",
     "deployment_energy_j": "energy of all that is in the totals",

@@ -1,5 +1,6 @@
 """The round loop, on a problem so small that every number can be worked out."""
 
+import itertools
 import math
 from collections.abc import Callable, Mapping
 
@@ -293,6 +294,20 @@ def test_a_cosine_reaches_rules_whose_step_does_not_grow_with_updates() -> None:
     np.testing.assert_allclose(model, OneStep().initial_model() + 0.75, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("mode", ["model", "delta", "since_start"])
+def test_the_final_model_is_also_scored_as_clients_would_decode_it(mode: Mode) -> None:
+    """No bits are counted for it; with a float32 downlink it is the server's model, and scored once."""
+    model, facts = run(Quadratic(), downlink=QuantFL(levels=2, coding="packed"), schedule=Schedule(3, 2), mode=mode)
+    scores = {(score.round, score.split, score.metric): score.value for score in facts.scores}
+    sent = {key for key in scores if key[2].startswith("sent_")}
+    assert sent == set(itertools.product([3], ["validation", "test"], ["sent_accuracy", "sent_loss"]))
+    assert scores[3, "test", "loss"] == pytest.approx(Quadratic().evaluate(model, "test")["loss"])
+    assert scores[3, "test", "sent_loss"] != scores[3, "test", "loss"]
+    assert max(transfer.round for transfer in facts.transfers) == 3
+    _, plain = run(Quadratic(), schedule=Schedule(3, 2), mode=mode)
+    assert {score.metric for score in plain.scores} == {"accuracy", "loss"}
+
+
 MESSAGE_MBIT = 8 * (4 * 6 + 12) / 1e6
 """A float32 payload of the problem: 36 bytes, 288 bits."""
 
@@ -303,7 +318,8 @@ def test_a_budget_ends_a_run_before_it_is_exceeded() -> None:
     schedule = Schedule(9, 2, score_every=5, budget=Budget("uplink", 7.5 * MESSAGE_MBIT), lr_schedule="cosine")
     _, facts = run(problem, schedule=schedule)
     assert [t.round for t in facts.transfers if t.direction == "uplink"] == [1, 1, 2, 2, 3, 3]
-    spent = np.repeat([0, 2 / 7.5, 4 / 7.5], 2)
+    # The fourth round that the budget does not pay for is no part of the course.
+    spent = np.repeat([0, 1 / 3, 2 / 3], 2)
     assert problem.lr_scales == pytest.approx(0.5 * (1 + np.cos(np.pi * spent)))
     scored = [(score.round, score.split) for score in facts.scores if score.metric == "loss"]
     assert scored == [(0, "validation"), (3, "validation"), (3, "test")]

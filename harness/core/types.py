@@ -31,8 +31,8 @@ Phase = Literal["setup", "local_training", "encode", "decode", "aggregate", "eva
 Split = Literal["validation", "test"]
 """Held-out examples that the global model is scored on."""
 
-Metric = Literal["accuracy", "loss"]
-"""Accuracy is a share from 0 to 1, loss is mean cross-entropy in nats."""
+Metric = Literal["accuracy", "loss", "sent_accuracy", "sent_loss"]
+"""Accuracy is a share from 0 to 1, loss is mean cross-entropy in nats; ``sent_``: of the model as clients decode it."""
 
 SERVER = -1
 """Client number of work that the server does, and of a payload that every client receives alike."""
@@ -279,7 +279,8 @@ class Score:
     Attributes:
         round: round after which the model was scored; 0 is the initial model.
         split: ``validation`` or ``test``.
-        metric: ``accuracy`` (share, 0 to 1) or ``loss`` (mean cross-entropy, nats).
+        metric: ``accuracy`` (share, 0 to 1) or ``loss`` (mean cross-entropy, nats) of the server's model; with
+            ``sent_`` in front, of that model as a client would decode it.
         value: the value, finite.
     """
 

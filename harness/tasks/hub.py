@@ -56,7 +56,7 @@ class HubData:
         return {**asdict(self), "data": content}
 
     def load_splits(self) -> Mapping[str, Examples]:
-        """Train, validation and test: images, standardised unless they stay bytes, and labels from 0.
+        """Train, validation and test: labels from 0; images, standardised as those of train unless they stay bytes.
 
         Raises:
             EnvironmentLacksError: the data is not on this machine and the hub cannot be reached.
@@ -68,12 +68,12 @@ class HubData:
             raise UsageError(
                 f"{self.data}: {len(labels)} examples leave none beside {self.n_validation} for validation"
             )
+        held_out, kept = np.split(self._order(len(labels)), [self.n_validation])
         both = np.concatenate([images, test_images])
         if self.keeps_bytes:
             both = np.ascontiguousarray(both[:, None] if both.ndim == 3 else np.moveaxis(both, -1, 1))
         else:
-            both = standardised(both.astype(np.float32) / np.float32(255))
-        held_out, kept = np.split(self._order(len(labels)), [self.n_validation])
+            both = standardised(both.astype(np.float32) / np.float32(255), of=kept)
         return {
             "train": Examples(both[kept], labels[kept]),
             "validation": Examples(both[held_out], labels[held_out]),

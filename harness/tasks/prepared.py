@@ -8,12 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from safetensors import SafetensorError
 
+from harness import accelerator
 from harness.core.errors import EnvironmentLacksError
 from harness.core.types import Examples, Float32, Int64
 from harness.sources import data_digest, file_digest, module_digest, source_digest
@@ -130,6 +132,8 @@ def activations_folder(task: ImageTask, seed: int) -> Path:
     # All that only train in the last so many blocks share what stands in front of them.
     in_front = "head" if task.train.kind == "head" else task.train.blocks
     key = {"data": task.data_key(), "model": _model_key(task), "in_front_of": in_front, "head": task.head}
+    # A cut may lie elsewhere for another kind of training, and sums differ in their last digits elsewhere.
+    key |= {"train": task.train.kind, "on": accelerator.named(), "torch": version("torch")}
     seen = None if task.input is None else asdict(task.input)
     return cached_folder("activations", {**key, **weights, "input": seen, "code": source_digest()})
 

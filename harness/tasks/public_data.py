@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.core.seeds import stream
-from harness.core.types import Examples, Float32
+from harness.core.types import Examples, Float32, Int64
 from harness.tasks.settings import Source
 
 SIZE, INNER = 28, 20
@@ -23,11 +23,12 @@ def load_public(source: Source) -> Examples:
     return {"digits": scaled_digits, "letters": drawn_letters}[source]()
 
 
-def standardised(images: Float32) -> Float32:
+def standardised(images: Float32, of: Int64 | slice = slice(None)) -> Float32:
     """Images with mean 0 and deviation 1 per channel, as (n, channels, height, width).
 
     Args:
         images: float32, shape (n, height, width) or (n, height, width, channels).
+        of: the images that mean and deviation are taken over; by default all.
 
     Raises:
         ValueError: the images have another number of dimensions.
@@ -35,8 +36,8 @@ def standardised(images: Float32) -> Float32:
     if images.ndim not in (3, 4):
         raise ValueError(f"images have shape (n, height, width) or (n, height, width, channels), got {images.shape}")
     channels_first = images[:, None] if images.ndim == 3 else np.moveaxis(images, -1, 1)
-    mean = channels_first.mean(axis=(0, 2, 3), keepdims=True, dtype=np.float64)
-    deviation = channels_first.std(axis=(0, 2, 3), keepdims=True, dtype=np.float64)
+    mean = channels_first[of].mean(axis=(0, 2, 3), keepdims=True, dtype=np.float64)
+    deviation = channels_first[of].std(axis=(0, 2, 3), keepdims=True, dtype=np.float64)
     scaled = (channels_first - mean) / np.where(deviation > 0, deviation, 1.0)
     return np.ascontiguousarray(scaled, dtype=np.float32)
 

@@ -9,6 +9,8 @@ from reports.sections.budgets import budget_table, cost_budget_table
 
 def accuracy(tables: Tables) -> Section:
     """Initial, validation and test accuracy with paired differences."""
+    is_coded = _has_coded_downlink(tables)
+    scores = ("validation_accuracy", "test_accuracy", *(["sent_test_accuracy"] if is_coded else []))
     columns = (
         Column("method", "Method", is_number=False),
         Column("seeds", "Seeds", "finished"),
@@ -17,13 +19,21 @@ def accuracy(tables: Tables) -> Section:
         Column("validation_difference", "Difference", f"points, {phrases.CONFIDENCE}", "higher"),
         Column("test_accuracy", "Test", "final round", "higher"),
         Column("test_difference", "Difference", f"points, {phrases.CONFIDENCE}", "higher"),
+        *(
+            [
+                Column("sent_test_accuracy", "Test, as decoded", "by a client", "higher"),
+                Column("sent_test_difference", "Difference", f"points, {phrases.CONFIDENCE}", "higher"),
+            ]
+            if is_coded
+            else []
+        ),
     )
     rows = []
     for name in lookup.methods(tables):
         n = lookup.seeds_finished(tables, name)
         row = [Cell(name), Cell(str(n), value=float(n))]
         row.append(phrases.accuracy(lookup.mean(tables, name, "initial_accuracy")))
-        for key in ("validation_accuracy", "test_accuracy"):
+        for key in scores:
             row.append(phrases.accuracy(lookup.mean(tables, name, key)))
             difference = phrases.points(lookup.pair(tables, name, key))
             row.append(absent("reference") if name in lookup.references(tables) else difference)
@@ -32,12 +42,21 @@ def accuracy(tables: Tables) -> Section:
         "Intervals are 95 % t intervals over seeds; differences are paired by seed with the reference. They cover what "
         "varies between seeds (partition, cohorts, batches, and initial weights where they are random), not the finite "
         "size of the test set.",
+        "Scored is the server’s model, in float32."
+        + (" “As decoded”: that model as a client would decode it after the last round." if is_coded else ""),
         "Methods are paired only with one of their own initialisation, cohort, partition and budget.",
     )
     table = Table("accuracy", "Accuracy", columns, tuple(rows), notes)
     blocks: list[Block] = [*(Paragraph(text) for text in _verdicts(tables)), table]
     blocks += [table for table in (budget_table(tables), cost_budget_table(tables)) if table]
     return Section("accuracy", "Accuracy", tuple(blocks))
+
+
+def _has_coded_downlink(tables: Tables) -> bool:
+    """Whether clients of some method decode another model than the server has."""
+    means = [(lookup.mean(tables, name, "test_accuracy"), lookup.mean(tables, name, "sent_test_accuracy"))
+             for name in lookup.methods(tables)]  # fmt: skip
+    return any(sent is not None and sent.value is not None and sent != whole for whole, sent in means)
 
 
 def _verdicts(tables: Tables) -> list[str]:

@@ -14,6 +14,7 @@ from reports.schema import Tables
 _QUANTITIES = {
     "validation_accuracy": "validation accuracy",
     "test_accuracy": "test accuracy",
+    "sent_test_accuracy": "test accuracy of the model as clients decode it",
     "uplink_bits": "uplink bits",
     "total_bits": "total bits",
 }
