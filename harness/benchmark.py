@@ -191,7 +191,9 @@ def price(
     runs = [_Run(entry.method, ledgers[entry.cell_id]) for entry in index if entry.cell_id in ledgers]
     tries = [attempt for of_cell in attempts.values() for attempt in of_cell]
     costs = pool(list(ledgers.values()))
-    beside = _Beside(unfinished, tries, store.pretraining(), calibration.kept(source))
+    # What another meter scatters by says nothing of this one.
+    calibrations = [found for found in calibration.kept(source) if found["kind"] == spec.meter]
+    beside = _Beside(unfinished, tries, store.pretraining(), calibrations)
     return _priced(study, runs, change(spec.scenarios), costs, beside)
 
 

@@ -166,7 +166,7 @@ def kept(folder: Path) -> list[dict[str, Any]]:
         try:
             calibration = json.loads(path.read_text(encoding="utf-8"))
             known = calibration["schema_version"] == SCHEMA_VERSION
-            spread = calibration["cpu_s_spread"]
+            spread, _, _ = (calibration[key] for key in ("cpu_s_spread", "machine", "kind"))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UsageError(f"{path}: damaged ({error}); delete it and run `harness calibrate` again") from error
         if known and isinstance(spread, int | float):

@@ -31,7 +31,11 @@ def answer(tables: Tables) -> list[Paragraph]:
     if method is None:
         return [Paragraph(_nothing(tables, reference), role="lead")]
     names = [shorten(name, LONGEST_NAME) for name in (method, lookup.reference_of(tables, method))]
-    sentence = f"{names[0]} sent {_bits(tables, method)} than {names[1]}{_accuracy(tables, method)}"
+    budget = lookup.budget_words(tables, method)
+    if budget:
+        sentence = f"Within {budget}, {_reached(tables, method)}{_accuracy(tables, method, beside=names[1])}"
+    else:
+        sentence = f"{names[0]} sent {_bits(tables, method)} than {names[1]}{_accuracy(tables, method)}"
     radios = _radios(tables, method)
     sentence += f"; that {phrases.listing(radios)}." if radios else "."
     return [Paragraph(sentence, role="lead"), Paragraph(_trust(tables, method))]
@@ -41,7 +45,8 @@ def pass_through(tables: Tables) -> Highlights | None:
     """Pass-through of the featured method, per radio; None without a radio or a pair."""
     method = featured(tables)
     radios = priced.headline_radios(tables)[:_MOST_RADIOS]
-    if method is None or not radios:
+    # Where all may send as many bits, none are saved that could reach a battery.
+    if method is None or not radios or lookup.budget_words(tables, method):
         return None
     return Highlights(
         "pass_through_first",
@@ -78,13 +83,23 @@ def _fewer(ratio: Estimate | None) -> str:
     return f"{percent(abs(1 - ratio.value))} {'fewer' if ratio.value < 1 else 'more'}"
 
 
-def _accuracy(tables: Tables, method: str) -> str:
+def _reached(tables: Tables, method: str) -> str:
+    """The accuracy that a method reached within its budget, and in how many rounds."""
+    other = lookup.reference_of(tables, method)
+    score = phrases.accuracy(lookup.mean(tables, method, "test_accuracy")).text
+    n, of_other = (phrases.rounds(lookup.rounds(tables, name)).text for name in (method, other))
+    instead = f" instead of {of_other}" if n != of_other else ""
+    return f"{shorten(method, LONGEST_NAME)} reached {score} test accuracy in {n} rounds{instead}"
+
+
+def _accuracy(tables: Tables, method: str, beside: str = "") -> str:
     difference = lookup.pair(tables, method, "test_accuracy")
     if difference is None or difference.value is None:
         return ", with no paired test accuracy"
     interval = phrases.points_interval(difference)
     inside = f" ({interval})" if interval else ""
-    return f", at {signed(100 * difference.value, 2)}{NBSP}points{inside} of test accuracy"
+    points = f"{signed(100 * difference.value, 2)}{NBSP}points{inside}"
+    return f", {points} against {beside}" if beside else f", at {points} of test accuracy"
 
 
 def _radios(tables: Tables, method: str) -> list[str]:

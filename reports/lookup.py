@@ -92,7 +92,7 @@ def compared_with(tables: Tables) -> str:
         "initialisation": [initialisation(tables, name) for name in names],
         "cohort": [_cohort_words(tables, name) for name in names],
         "partition": [partition(tables, name) for name in names],
-        "budget": [_budget_words(tables, name) for name in names],
+        "budget": [budget_words(tables, name) or "no budget" for name in names],
     }
     differing = {kind: words for kind, words in kinds.items() if len(set(words)) > 1}
     named = ", ".join(f"{name} ({', '.join(own)})" for name, *own in zip(names, *differing.values(), strict=True))
@@ -266,11 +266,13 @@ def _cohort_words(tables: Tables, name: str) -> str:
     return f"{clients if clients is not None else 'unknown'} clients a round"
 
 
-def _budget_words(tables: Tables, name: str) -> str:
-    budget = federation(tables, name).get("budget")
+def budget_words(tables: Tables, method: str) -> str:
+    """How many bits a method may send; empty if there is no such limit."""
+    budget = federation(tables, method).get("budget")
     if not isinstance(budget, Mapping):
-        return "no budget"
-    return f"{budget.get('direction')} of at most {budget.get('mbit'):g} Mbit"
+        return ""
+    ways = "both directions together" if budget.get("direction") == "total" else "the uplink"
+    return f"{budget.get('mbit'):g} Mbit for {ways}"
 
 
 def _known(value: Any) -> float | None:

@@ -583,6 +583,23 @@ def test_a_line_ends_at_the_mean_of_where_its_seeds_ended(tmp_path: Path) -> Non
     assert [x for x, _ in points] == sorted(x for x, _ in points)
 
 
+def test_under_a_budget_the_answer_is_about_accuracy(tmp_path: Path) -> None:
+    """All may send as many bits: what differs is how far they come with them."""
+    write_tables(tmp_path)
+    context = json.loads((tmp_path / "context.json").read_text(encoding="utf-8"))
+    context["federation"]["budget"] = {"direction": "total", "mbit": 131.0}
+    (tmp_path / "context.json").write_text(json.dumps(context), encoding="utf-8")
+    cells = pd.read_csv(tmp_path / "cells.csv", keep_default_na=False)
+    cells.loc[cells["method"] == "QuantFL 6-bit", "rounds"] = 67
+    cells.to_csv(tmp_path / "cells.csv", index=False)
+    sheet = render_markdown(build_report(tmp_path))
+    (lead,) = [line for line in sheet.splitlines() if line.startswith("**")][:1]
+    assert lead.startswith("**Within 131 Mbit for both directions together, QuantFL 6-bit reached ")
+    assert "test accuracy in 67 rounds instead of 40, " in lead and "points (95 % CI" in lead and "against fp32" in lead
+    assert "total bits" not in lead
+    assert "Pass-through of" not in sheet
+
+
 def test_cohorts_are_named_where_references_differ_in_them(tmp_path: Path) -> None:
     own = {"federation": {"cohort": 20}}
     write_tables(tmp_path)

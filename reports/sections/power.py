@@ -1,11 +1,12 @@
 """How many seeds would show a difference, judged by the spread between the seeds of this run."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from reports import lookup, phrases
 from reports.document import Cell, Column, Paragraph, Section, Table
-from reports.numbers import absent, fixed, is_known, percent, significant
+from reports.numbers import absent, fixed, is_known, percent, percent_estimate, significant
 from reports.schema import Tables
 
 _SHOWN = ("total_bits", "validation_accuracy", "test_accuracy")
@@ -28,10 +29,21 @@ def power(tables: Tables) -> Section | None:
         text = f"{text} With one seed no spread is known, so nothing can be planned from it."
     elif n_pairs < _FEW:
         text = (
-            f"{text} With {n_pairs} pairs that spread is itself uncertain by a quarter and more, and the number of "
+            f"{text} With {n_pairs} pairs that spread is itself uncertain by "
+            f"{percent_estimate(_uncertainty(n_pairs))} (one standard deviation, of normal data), and the number of "
             "seeds by twice as much: plan with a margin."
         )
     return Section("seeds_needed", "How many seeds would show it", (Paragraph(text), _table(tables)))
+
+
+def _uncertainty(n: int) -> float:
+    """Standard deviation of the standard deviation of n normal values, relative to its mean.
+
+    >>> [round(_uncertainty(n), 2) for n in (2, 3, 5, 10)]
+    [0.76, 0.52, 0.36, 0.24]
+    """
+    mean = math.sqrt(2 / (n - 1)) * math.gamma(n / 2) / math.gamma((n - 1) / 2)
+    return math.sqrt(1 - mean**2) / mean
 
 
 def _table(tables: Tables) -> Table:
