@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from harness import boundary, embodied, remarks
-from harness.boundary import Extra
+from harness.boundary import Cast, Extra
 from harness.carbon import Grid
 from harness.core.types import Coefficient, Float64
 from harness.deployment import Deployment
@@ -19,12 +19,12 @@ from harness.devices import battery_of
 from harness.draws import link_inputs
 from harness.embodied import Rule
 from harness.ledger import Ledger
-from harness.network import pue
+from harness.network import Mode, pue
 from harness.party import Party, computing_terms, late_terms, parties_of, radio_terms
 from harness.pooling import ComputeCosts
 from harness.terms import NOTHING, Bounds, Component, Factor, Term
 from harness.timeline import Schedule, Turns, schedule_of, transfers_in_time, turns_of
-from harness.usage import reduce
+from harness.usage import Usage, reduce
 
 COMPONENTS: tuple[Component, ...] = ("local_training", "codec", "downlink", "uplink")
 """What every round of a client is made of."""
@@ -149,6 +149,30 @@ class CellResult:
     deployments: tuple[DeploymentResult, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """A run in one deployment, as it would be with a model of another size.
+
+    Attributes:
+        deployment: the deployment.
+        schedule: when rounds happen.
+        terms: what clients spend in rounds.
+        networks: what the network takes, by mode and cast.
+        obstacles: why such a run is not possible; empty if it is.
+    """
+
+    deployment: Deployment
+    schedule: Schedule
+    terms: tuple[Term, ...]
+    networks: Mapping[tuple[Mode, Cast], tuple[Term, ...]]
+    obstacles: tuple[str, ...]
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether the computing of clients is in it."""
+        return any(term.component in ("local_training", "codec") for term in self.terms)
+
+
 def account(ledger: Ledger, assumptions: Assumptions, costs: ComputeCosts | None = None) -> CellResult:
     """What a cell would have cost in each assumed deployment.
 
@@ -218,13 +242,36 @@ def scaled_terms(
     """
     parties = parties_of(ledger, turns, deployment, scale)
     _, schedule = timed(ledger, turns, parties, assumptions)
+    return tuple(term for party in parties for term in _carried(ledger, turns, party, schedule)[1])
+
+
+def scaled(ledger: Ledger, turns: Turns, assumptions: Assumptions, deployment: Deployment, scale: float) -> Scaled:
+    """A run as it would be with a model of another size, and with the network behind it; see `scaled_terms`."""
+    parties = parties_of(ledger, turns, deployment, scale)
+    _, schedule = timed(ledger, turns, parties, assumptions)
+    larger = turns.scaled(scale)
     terms: list[Term] = []
+    obstacles: list[str] = []
+    networks: dict[tuple[Mode, Cast], tuple[Term, ...]] = {}
     for party in parties:
-        sent = transfers_in_time(turns, party.chosen, party.carriages, party.compute_s, schedule)
-        usage = reduce(sent, party.group.radio.tail_s, schedule.n_rounds)
-        prices = {name: Factor(price) for name, price in party.group.radio.coefficients().items()}
-        terms += [*computing_terms(party, ledger, turns, schedule.n_rounds), *radio_terms(party, usage, prices)]
-    return tuple(terms)
+        usage, found = _carried(ledger, turns, party, schedule)
+        terms += found
+        obstacles += remarks.obstacles(party, larger, assumptions.round_limit_s)
+        for cast in get_args(Cast):
+            mbit = boundary.network_mbit(party, ledger, usage, schedule.n_rounds, cast, scale)
+            for mode in get_args(Mode):
+                known = networks.get((mode, cast), ())
+                networks[mode, cast] = known + boundary.network_terms(party, mbit, mode)
+    return Scaled(deployment, schedule, tuple(terms), networks, tuple(obstacles))
+
+
+def _carried(ledger: Ledger, turns: Turns, party: Party, schedule: Schedule) -> tuple[Usage, list[Term]]:
+    """What a group does on the air, and the terms of its rounds."""
+    sent = transfers_in_time(turns, party.chosen, party.carriages, party.compute_s, schedule)
+    usage = reduce(sent, party.group.radio.tail_s, schedule.n_rounds)
+    prices = {name: Factor(price) for name, price in party.group.radio.coefficients().items()}
+    computing = computing_terms(party, ledger, turns, schedule.n_rounds)
+    return usage, [*computing, *radio_terms(party, usage, prices)]
 
 
 def timed(ledger: Ledger, turns: Turns, parties: Sequence[Party], assumptions: Assumptions) -> tuple[Float64, Schedule]:

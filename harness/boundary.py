@@ -50,18 +50,21 @@ def extra_terms(
 ) -> dict[Extra, tuple[Term, ...]]:
     """The terms of the optional parts of one group, all but the server's."""
     mbit = network_mbit(party, ledger, usage, schedule.n_rounds, cast)
-    found: dict[Extra, tuple[Term, ...]] = {
+    return {
         "provisioning": tuple(provisioning_terms(party, ledger, prices, schedule.n_rounds)),
         "standby": tuple(standby_terms(party, turns, usage, prices, schedule)),
+        **{key: network_terms(party, mbit, mode) for key, mode in MODE_OF.items()},
     }
-    for key, mode in MODE_OF.items():
-        side = network(party.group.radio.access, mode)
-        parts: dict[Component, Coefficient] = {"access": side.access_j_per_mbit, "core": side.core_j_per_mbit}
-        found[key] = tuple(
-            Term(component, party.number, "mbit", mbit, (Factor(price),), party.n_clients)
-            for component, price in parts.items()
-        )
-    return found
+
+
+def network_terms(party: Party, mbit: Float64, mode: Mode) -> tuple[Term, ...]:
+    """What access and core take for the megabits of one group, as `network_mbit` gives them."""
+    side = network(party.group.radio.access, mode)
+    parts: dict[Component, Coefficient] = {"access": side.access_j_per_mbit, "core": side.core_j_per_mbit}
+    return tuple(
+        Term(component, party.number, "mbit", mbit, (Factor(price),), party.n_clients)
+        for component, price in parts.items()
+    )
 
 
 def server_terms(schedule: Schedule, pue: Coefficient) -> tuple[Term, ...]:
@@ -103,12 +106,18 @@ def standby_terms(
         yield Term("standby", party.number, name, np.maximum(seconds, 0.0), (price,), party.n_clients)
 
 
-def network_mbit(party: Party, ledger: Ledger, usage: Usage, n_rounds: int, cast: Cast) -> Float64:
-    """Megabits that a network carries for one group, by round: float64 of shape (n_rounds + 1,)."""
+def network_mbit(
+    party: Party, ledger: Ledger, usage: Usage, n_rounds: int, cast: Cast, scale: float = 1.0
+) -> Float64:
+    """Megabits that a network carries for one group, by round: float64 of shape (n_rounds + 1,).
+
+    `scale` is what payloads were multiplied by before they were carried as `usage` says.
+    """
     mbit = {way: np.sum([usage[way][name] for name in _MBIT], axis=0) for way in usage}
     if cast == "unicast":
         return np.asarray(mbit["downlink"] + mbit["uplink"], dtype=np.float64)
     rounds, n_bytes = _sent_once(ledger, party.clients.tobytes())
+    n_bytes = n_bytes if scale == 1.0 else np.rint(scale * n_bytes).astype(np.int64)
     down = by_round(rounds, party.group.radio.carry(n_bytes, "downlink").downlink_mbit, n_rounds)
     # What receivers send back is theirs alone.
     return np.asarray(down + usage["downlink"]["uplink_mbit"] + mbit["uplink"], dtype=np.float64)

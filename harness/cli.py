@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from harness import __version__, cli_parts, cli_results, completion
+from harness import __version__, cli_claims, cli_parts, cli_results, completion
 from harness.core.errors import CellsFailedError, CheckMissedError, EnvironmentLacksError, HarnessError, UsageError
 
 if TYPE_CHECKING:
@@ -250,6 +250,7 @@ def report(
 
 
 cli_results.register(app)
+cli_claims.register(app)
 cli_parts.register(app)
 
 

@@ -6,7 +6,7 @@ What clients take comes through their power supply; what the network and the ser
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from harness.accounting import Assumptions, DeploymentResult
+from harness.accounting import Assumptions, DeploymentResult, Scaled
 from harness.carbon import Grid, intensity
 from harness.core.types import Coefficient, Float64
 from harness.core.units import J_PER_KWH
@@ -39,7 +39,7 @@ def places(result: DeploymentResult, assumptions: Assumptions) -> list[Place]:
 
 
 def carbon_terms(
-    result: DeploymentResult, terms: Iterable[Term], place: Place, operator_grid: Grid | None = None
+    result: DeploymentResult | Scaled, terms: Iterable[Term], place: Place, operator_grid: Grid | None = None
 ) -> tuple[Term, ...]:
     """Terms in grams of CO2-equivalent instead of joules.
 

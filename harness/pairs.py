@@ -60,6 +60,26 @@ def pair_rows(
     return rows
 
 
+def fact_interval(cells: pd.DataFrame, method: str, reference: str, quantity: str) -> Interval | None:
+    """A method beside its reference over the seeds that both have; None if there is no such seed.
+
+    Args:
+        cells: as in ``cells.csv``.
+        method: name of the method.
+        reference: name of what it is compared with.
+        quantity: one of `BITS`, compared as a ratio, or a score, compared as a difference.
+    """
+    facts = cells.set_index(["method", "seed"])[quantity]
+    seeds = sorted({seed for name, seed in facts.index if name == method and (reference, seed) in facts.index})
+    if not seeds:
+        return None
+    ours, theirs = _Pairing(method, reference, seeds).values(facts)
+    sums = [our + their for our, their in zip(ours, theirs, strict=True)]
+    if any(map(math.isnan, sums)):
+        return statistics.unknown(sums)
+    return (statistics.paired_ratio if quantity in BITS else statistics.paired_difference)(ours, theirs)
+
+
 def score_intervals(
     cells: pd.DataFrame, references: Mapping[str, str], quantity: str
 ) -> Iterator[tuple[str, Interval]]:

@@ -23,18 +23,32 @@ def load_spec(path: Path) -> BenchmarkSpec:
         SpecError: the content is wrong; all problems, with positions.
         UsageError: the file cannot be read.
     """
+    return parse_spec(read_text(path, "a benchmark"), str(path), path.parent)
+
+
+def read_text(path: Path, what: str) -> str:
+    """The text of a YAML file.
+
+    Args:
+        path: the file.
+        what: what it should be the file of, for errors.
+
+    Raises:
+        SpecError: it is too long or no UTF-8.
+        UsageError: it cannot be read.
+    """
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise UsageError(f"{path}: there is no such file") from None
     except IsADirectoryError:
-        raise UsageError(f"{path}: a folder; the YAML file of a benchmark is needed") from None
+        raise UsageError(f"{path}: a folder; the YAML file of {what} is needed") from None
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if len(data) > MAX_BYTES:
         raise SpecError(str(path), [Problem(1, 1, "", f"larger than {MAX_BYTES:,} bytes; a spec is a page of text")])
-    return parse_spec(_decoded(data, str(path)), str(path), path.parent)
+    return _decoded(data, str(path))
 
 
 def parse_spec(text: str, file_name: str = "spec", folder: Path = Path()) -> BenchmarkSpec:
@@ -56,7 +70,7 @@ def parse_spec(text: str, file_name: str = "spec", folder: Path = Path()) -> Ben
     try:
         spec = BenchmarkSpec.model_validate(anchored(document.value, folder), context={FOLDER: folder})
     except ValidationError as error:
-        raise SpecError(file_name, _located(error, document)) from None
+        raise SpecError(file_name, located(error, document)) from None
     if document.problems:
         raise SpecError(file_name, document.problems)
     return spec
@@ -118,14 +132,15 @@ def _decoded(data: bytes, file_name: str) -> str:
         raise SpecError(file_name, [Problem(line, column, "", "not UTF-8; save the file as UTF-8 text")]) from None
 
 
-def _located(error: ValidationError, document: Document) -> list[Problem]:
+def located(error: ValidationError, document: Document) -> list[Problem]:
+    """All that pydantic found wrong with the value of a document, each where it stands in the file."""
     told: dict[Location, list[str]] = {}
     for location, text in retold(error, ()):
         if not any(location[: len(broken)] == broken for broken in document.broken):
             told.setdefault(_in_file(location, text, document.value), []).append(text)
     problems = list(document.problems)
     for location, texts in told.items():
-        line, column = _position(location, texts[0], document)
+        line, column = position_of(location, texts[0], document)
         problems.append(Problem(line, column, path_text(location), ", or ".join(dict.fromkeys(texts))))
     return problems
 
@@ -140,7 +155,8 @@ def _in_file(location: Location, text: str, value: Any) -> Location:
     return location[: depth + text.startswith("missing")]
 
 
-def _position(location: Location, text: str, document: Document) -> tuple[int, int]:
+def position_of(location: Location, text: str, document: Document) -> tuple[int, int]:
+    """Line and column of what `text` says of a place; of its mapping where nothing stands there."""
     if text.startswith("unknown key"):
         return document.keys_at[location]
     return document.values_at.get(location) or document.values_at[location[:-1]]

@@ -21,7 +21,8 @@ _FACTS = ("round", "client", "tensor", "size", *MEASURES, "step")
 COLUMNS = ["cell_id", "method", "init", "seed", *_FACTS]
 PAIR_COLUMNS = ["quantity", "init", "other_init", "kind", "n_pairs", "estimate", "low", "high", "note"]
 
-_RATIOS = ("sigma", "kurtosis", "absmax_sigmas")
+RATIOS = ("sigma", "kurtosis", "absmax_sigmas")
+"""Measures that are compared as ratios; the others as differences, in bit an entry."""
 _BASELINE = "random"
 
 
@@ -77,7 +78,7 @@ def _intervals(known: pd.DataFrame, init: str, baseline: str) -> Iterator[tuple[
         if pairs.empty:
             continue
         ours, theirs = pairs["ours"].tolist(), pairs["theirs"].tolist()
-        if measure in _RATIOS:
+        if measure in RATIOS:
             yield measure, "ratio", statistics.paired_ratio(ours, theirs)
         else:
             yield measure, "difference", statistics.paired_difference(ours, theirs)
@@ -91,11 +92,11 @@ def _paired(known: pd.DataFrame, measure: str, init: str, baseline: str) -> pd.D
         for name, side in ((init, "ours"), (baseline, "theirs"))
     ]
     both = pd.concat(sides, axis=1, join="inner")
-    if measure in _RATIOS:
+    if measure in RATIOS:
         # A tensor that was not updated at all has no scale to compare.
         both = both[(both > 0).all(axis=1)]
     tensors = both.groupby(level=["seed", "settings", "tensor", "size"]).median()
-    if measure in _RATIOS:
+    if measure in RATIOS:
         return _weighted(tensors.apply(np.log)).apply(np.exp)
     return _weighted(tensors)
 

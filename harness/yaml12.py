@@ -78,12 +78,13 @@ def path_text(location: Location) -> str:
     return text
 
 
-def read_yaml(text: str, file_name: str) -> Document:
+def read_yaml(text: str, file_name: str, what: str = "a spec is a mapping with name, task, ...") -> Document:
     """Read one YAML document.
 
     Args:
         text: at most `MAX_BYTES` characters.
         file_name: what to call it in errors.
+        what: what should stand in it, for a file that is empty.
 
     Returns:
         The document; problems that did not stop the reading are in it.
@@ -100,7 +101,7 @@ def read_yaml(text: str, file_name: str) -> Document:
         position = (before.count("\n") + 1, len(before) - before.rfind("\n"))
         _stop(file_name, position, f"the character U+{ord(text[error.position]):04X} is not allowed in YAML")
     try:
-        return _Reader(loader, file_name).document()
+        return _Reader(loader, file_name, what).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark or loader.get_mark()
         _stop(file_name, _position(mark), f"not valid YAML: {_plain_words(error)}")
@@ -113,15 +114,16 @@ def read_yaml(text: str, file_name: str) -> Document:
 class _Reader:
     """Builds a document from events. The recursion is bounded by `MAX_DEPTH`."""
 
-    def __init__(self, loader: yaml.SafeLoader, file_name: str) -> None:
+    def __init__(self, loader: yaml.SafeLoader, file_name: str, what: str) -> None:
         self._loader = loader
         self._file_name = file_name
+        self._what = what
         self._read = Document()
 
     def document(self) -> Document:
         self._next()  # start of the stream
         if isinstance(self._next(), yaml.StreamEndEvent):
-            _stop(self._file_name, (1, 1), "the file is empty; a spec is a mapping with name, task, ...")
+            _stop(self._file_name, (1, 1), f"the file is empty; {self._what}")
         self._read.value = self._value(self._next(), ())
         self._next()  # end of the document
         after = self._next()

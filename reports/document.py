@@ -212,6 +212,32 @@ class Bars:
 
 
 @dataclass(frozen=True)
+class Tile:
+    """A square of a grid.
+
+    Attributes:
+        text: what stands in it.
+        mark: ``yes`` is shaded, ``no`` is not, ``none`` has nothing to say.
+        value: the raw number; None where there is none.
+    """
+
+    text: str
+    mark: Literal["yes", "no", "none"]
+    value: float | None = None
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """A panel of tiles, a row for each of `rows` and in it a tile for each of `columns`."""
+
+    title: str
+    x_label: str
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    tiles: tuple[tuple[Tile, ...], ...]
+
+
+@dataclass(frozen=True)
 class Figure:
     """A figure as data: writers draw it at the size they need.
 
@@ -228,7 +254,7 @@ class Figure:
     title: str
     caption: str
     alt: str
-    panels: tuple[Curves, ...] | tuple[Bars, ...]
+    panels: tuple[Curves, ...] | tuple[Bars, ...] | tuple[Tiles, ...]
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,11 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 
-from reports.document import Bars, Curves, Figure
+from reports.document import Bars, Curves, Figure, Tiles
 from reports.numbers import clean
 
 _CURVES = ("panel", "line", "run", "x_label", "y_label", "x", "y")
+_TILES = ("panel", "row", "x_label", "column", "value", "text", "mark")
 _BARS = ("panel", "bar", "part", "label", "value", "low", "high")
 
 
@@ -15,15 +16,28 @@ def figure_csv(figure: Figure) -> str:
     """A figure as CSV text.
 
     Of lines a row per point; ``run`` is ``mean`` for what is drawn with markers, else the number of the single run. Of
-    bars a row per part and one for the whole, ``total``, with the ends of its whisker.
+    bars a row per part and one for the whole, ``total``, with the ends of its whisker. Of tiles a row per tile.
     """
-    is_bars = any(isinstance(panel, Bars) for panel in figure.panels)
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(_BARS if is_bars else _CURVES)
+    first = figure.panels[0] if figure.panels else None
+    writer.writerow(_BARS if isinstance(first, Bars) else _TILES if isinstance(first, Tiles) else _CURVES)
     for panel in figure.panels:
-        writer.writerows(_bar_rows(panel) if isinstance(panel, Bars) else _curve_rows(panel))
+        match panel:
+            case Bars():
+                writer.writerows(_bar_rows(panel))
+            case Tiles():
+                writer.writerows(_tile_rows(panel))
+            case Curves():
+                writer.writerows(_curve_rows(panel))
     return buffer.getvalue()
+
+
+def _tile_rows(panel: Tiles) -> Iterator[Sequence[object]]:
+    for name, row in zip(panel.rows, panel.tiles, strict=True):
+        for column, tile in zip(panel.columns, row, strict=True):
+            value = "" if tile.value is None else repr(tile.value)
+            yield clean(panel.title), clean(name), panel.x_label, clean(column), value, clean(tile.text), tile.mark
 
 
 def _curve_rows(panel: Curves) -> Iterator[Sequence[object]]:

@@ -16,10 +16,11 @@ from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from reports.document import Bars, Curves, Figure
+from reports.document import Bars, Curves, Figure, Tiles
 from reports.figures_bars import PART_COLOURS, draw_bars
 from reports.figures_curves import draw_curves, legend_in, name_curves
 from reports.figures_svg import slim, themed
+from reports.figures_tiles import draw_tiles, tiles_in
 from reports.venues import IEEE
 
 if TYPE_CHECKING:
@@ -71,15 +72,18 @@ def _draw(figure: Figure, width_in: float) -> "Canvas":
 
     is_wide = width_in > (WIDE_IN + COLUMN_IN) / 2
     panels = figure.panels
-    n_columns = min(2 if is_wide else 1, max(1, len(panels)))
+    n_beside = len(panels) if is_wide and panels and isinstance(panels[0], Tiles) else 2
+    n_columns = min(n_beside if is_wide else 1, max(1, len(panels)))
     n_rows = math.ceil(max(1, len(panels)) / n_columns)
     canvas = Canvas(figsize=(width_in, _height_in(figure, n_rows, is_wide)))
     grid = canvas.subplots(n_rows, n_columns, squeeze=False)
     axes = [axis for row in grid for axis in row]
     for spare in axes[len(panels) :]:
         spare.set_axis_off()
-    for axis, panel in zip(axes, panels, strict=False):
-        if isinstance(panel, Curves):
+    for place, (axis, panel) in enumerate(zip(axes, panels, strict=False)):
+        if isinstance(panel, Tiles):
+            draw_tiles(axis, panel, is_named=place % n_columns == 0)
+        elif isinstance(panel, Curves):
             draw_curves(axis, panel)
         elif isinstance(panel, Bars):
             draw_bars(axis, panel, is_wide=is_wide and n_columns == 1)
@@ -97,6 +101,9 @@ def _height_in(figure: Figure, n_rows: int, is_wide: bool) -> float:
         if len(curves) > 1:
             return 0.3 + (2.6 if is_wide else 2.2) * n_rows + legend_in(curves, is_wide=is_wide)
         return (3.55 if is_wide else 3.2) + legend_in(curves, is_wide=is_wide)
+    tiles = [panel for panel in figure.panels if isinstance(panel, Tiles)]
+    if tiles:
+        return n_rows * tiles_in(tiles)
     n_bars = max(len(panel.bars) for panel in figure.panels if isinstance(panel, Bars))
     n_parts = max(len(panel.parts) for panel in figure.panels if isinstance(panel, Bars))
     n_lines = math.ceil(n_parts / _LEGEND_COLUMNS[is_wide])

@@ -1,0 +1,128 @@
+"""Claims about facts and what follows from them: an interval over seeds beside what is needed."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from harness import contrasts, pairs, update_statistics
+from harness.claim_studies import NO_RESULTS, Runs
+from harness.claims import SCORES, Judged, Needs, Side
+from harness.statistics import Interval
+
+Verdict = Literal["holds", "does not hold", "not resolved", "holds if"]
+
+BETWEEN = "the needed value lies within the interval"
+NOT_RECORDED = "no such statistic was recorded with both initialisations"
+ENTROPY_UNIT = "bit an entry"
+_COLUMN_OF = {"absmax_over_sigma": "absmax_sigmas"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found of a claim in one study.
+
+    Attributes:
+        interval: estimate and interval in `unit`; None if there is nothing to estimate from.
+        unit: unit of the numbers.
+        verdict: whether the claim holds.
+        condition: why it is not resolved, or where it holds; else empty.
+    """
+
+    interval: Interval | None
+    unit: str
+    verdict: Verdict
+    condition: str = ""
+
+
+def verdict_of(interval: Interval, side: Side, needed: float) -> Verdict:
+    """Whether a whole interval lies on the needed side; its ends count as inside.
+
+    Facts that are the same at every seed have an interval without width.
+
+    >>> verdict_of(Interval(3, 40.0, 39.0, 41.0), "at least", 39.0)
+    'holds'
+    >>> verdict_of(Interval(3, 40.0, 39.0, 41.0), "at most", 38.9), verdict_of(Interval(1, 40.0, None, None), "at most", 1)
+    ('does not hold', 'not resolved')
+    """
+    low, high = interval.low, interval.high
+    if low is None or high is None:
+        return "not resolved"
+    if side == "at most":
+        low, high, needed = -high, -low, -needed
+    if low >= needed:
+        return "holds"
+    return "does not hold" if high < needed else "not resolved"
+
+
+def judge_facts(needs: Needs, on: Judged, runs: Runs | None) -> Finding:
+    """A claim about bits, accuracy, a contrast or a statistic of updates."""
+    unit, interval, reason = "", None, NO_RESULTS
+    if runs is not None and runs.ledgers:
+        if needs.contrast is not None:
+            unit, interval = _contrast(needs.contrast, runs)
+        elif needs.statistic is not None:
+            unit, interval = _statistic(needs, runs)
+            reason = NOT_RECORDED
+        else:
+            unit, interval = _paired(str(needs.quantity), str(on.method), runs)
+    if interval is None or interval.n == 0:
+        return Finding(None, unit, "not resolved", reason)
+    verdict = verdict_of(interval, *needs.bound)
+    if verdict != "not resolved":
+        return Finding(interval, unit, verdict)
+    return Finding(interval, unit, verdict, BETWEEN if interval.low is not None else interval.note)
+
+
+def saved(ratio: Interval) -> Interval:
+    """Per cent saved, from a ratio of a method to its reference.
+
+    >>> saved(Interval(2, 0.75, 0.5, 1.0))
+    Interval(n=2, estimate=25.0, low=0.0, high=50.0, note='')
+    """
+    estimate, high, low = (
+        None if end is None else 100 * (1 - end) for end in (ratio.estimate, ratio.low, ratio.high)
+    )
+    return replace(ratio, estimate=estimate, low=low, high=high)
+
+
+def _paired(quantity: str, method: str, runs: Runs) -> tuple[str, Interval | None]:
+    interval = pairs.fact_interval(runs.cells, method, runs.study.references[method], quantity)
+    if quantity in SCORES:
+        return "points", None if interval is None else _times(interval, 100.0)
+    return "% saved", None if interval is None else saved(interval)
+
+
+def _contrast(name: str, runs: Runs) -> tuple[str, Interval]:
+    (chosen,) = (contrast for contrast in runs.study.contrasts if contrast.name == name)
+    (row,) = contrasts.contrast_rows(runs.cells, [chosen])
+    return str(row["unit"]), Interval(*(row[key] for key in ("n", "estimate", "low", "high", "note")))
+
+
+def _statistic(needs: Needs, runs: Runs) -> tuple[str, Interval | None]:
+    measure = _COLUMN_OF.get(str(needs.statistic), str(needs.statistic))
+    unit = "times" if measure in update_statistics.RATIOS else ENTROPY_UNIT
+    rows = runs.initialisations
+    for init, other, is_turned in ((needs.of, needs.over, False), (needs.over, needs.of, True)):
+        found = rows[(rows["quantity"] == measure) & (rows["init"] == init) & (rows["other_init"] == other)]
+        if len(found):
+            row = found.iloc[0]
+            ends = [None if row[key] is None or row[key] != row[key] else float(row[key])
+                    for key in ("estimate", "low", "high")]  # fmt: skip
+            interval = Interval(int(row["n_pairs"]), *ends, note=str(row["note"]))
+            return unit, _turned(interval, is_ratio=unit == "times") if is_turned else interval
+    return unit, None
+
+
+def _turned(interval: Interval, *, is_ratio: bool) -> Interval:
+    """The same comparison the other way round."""
+    estimate, high, low = (
+        None if end is None else 1 / end if is_ratio else -end
+        for end in (interval.estimate, interval.low, interval.high)
+    )
+    return replace(interval, estimate=estimate, low=low, high=high)
+
+
+def _times(interval: Interval, factor: float) -> Interval:
+    estimate, low, high = (
+        None if end is None else factor * end for end in (interval.estimate, interval.low, interval.high)
+    )
+    return replace(interval, estimate=estimate, low=low, high=high)

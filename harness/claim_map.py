@@ -1,0 +1,242 @@
+"""Claims on joules and grams over a map of assumptions: radio, update size, network, cast and supply.
+
+Amounts of one run of a method and of its reference are computed once for each radio and update size; all else are
+coefficients (see `harness.terms`). Typical values throughout: how seeds differ stands in ``pairs.csv``. The base setting
+is the study's own update size with clients alone, on mains. Provisioning and standby are outside.
+"""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, get_args
+
+from harness import registry
+from harness.accounting import Scaled, scaled
+from harness.assumed import assumptions_of
+from harness.boundary import Cast
+from harness.carbon import Grid
+from harness.claim_studies import Runs
+from harness.core.protocols import RadioModel
+from harness.deployment import deployment_of
+from harness.devices import device
+from harness.draws import RADIO_COMPONENTS
+from harness.footprint import carbon_terms
+from harness.ledger import Ledger
+from harness.network import Mode
+from harness.supply import grid_of, supply
+from harness.supply import names as supply_names
+from harness.terms import Factor, Term
+from harness.timeline import turns_of
+
+SCALES = (0.1, 1.0, 10.0, 100.0)
+"""Sizes of an update that are tried, relative to the study's own."""
+
+Status = Literal["holds", "does not hold", "infeasible", "nothing to save"]
+"""What a claim is at a point of the map."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A point of the map of one radio.
+
+    Attributes:
+        scale: size of the model, its payloads and all computing, relative to the study's.
+        network: ``excluded``, ``marginal`` or ``average``.
+        cast: whether the network carries once or for each client; empty where it is excluded.
+        supply: where the clients' electricity comes from.
+    """
+
+    scale: float = 1.0
+    network: str = "excluded"
+    cast: str = ""
+    supply: str = "mains"
+
+
+@dataclass(frozen=True)
+class Radio:
+    """A radio under the name of the study, or of the registry with its default settings."""
+
+    name: str
+    model: RadioModel
+
+
+@dataclass(frozen=True)
+class Point:
+    """A claim at one point.
+
+    Attributes:
+        radio: name of the radio.
+        setting: the point.
+        ours: joules or grams of the method, all clients of one run.
+        theirs: those of its reference.
+        status: whether what is saved is enough.
+    """
+
+    radio: str
+    setting: Setting
+    ours: float
+    theirs: float
+    status: Status
+
+    @property
+    def saves(self) -> float | None:
+        """Per cent saved; None where the reference takes nothing.
+
+        >>> Point("lte", Setting(), 30.0, 40.0, "holds").saves
+        25.0
+        """
+        return saving(self.ours, self.theirs)
+
+
+def saving(ours: float, theirs: float) -> float | None:
+    """Per cent saved; None where there is nothing to save."""
+    return 100 * (1 - ours / theirs) if theirs > 0 else None
+
+
+class Amounts:
+    """What a method and its reference do, on each radio and at each update size: once for all claims about them."""
+
+    def __init__(self, runs: Runs, method: str, pair: tuple[Ledger, Ledger]) -> None:
+        """Take what is compared.
+
+        Args:
+            runs: the study.
+            method: name of the method.
+            pair: a run of the method and of its reference, with computing that is ready to be priced.
+        """
+        self.method, self.reference = method, runs.study.references[method]
+        self.seed = int(pair[0].cell["seed"])
+        self.assumptions = assumptions_of(runs.scenarios)
+        self.device = device(runs.scenarios.device)
+        self._pair = [(ledger, turns_of(ledger)) for ledger in pair]
+        self._scaled: dict[tuple[str, float], tuple[Scaled, Scaled]] = {}
+
+    @cached_property
+    def radios(self) -> tuple[Radio, ...]:
+        """Those of the study, then all others that there are."""
+        single = [each for each in self.assumptions.deployments if not each.is_fleet]
+        own = [Radio(each.name, each.groups[0].radio) for each in single]
+        known = {radio.name for radio in own}
+        others = [name for name in registry.names("radio") if name not in known]
+        return (*own, *(Radio(name, registry.build("radio", name)) for name in others))
+
+    @property
+    def grid(self) -> Grid | None:
+        """The first grid of the study: that of clients that see one."""
+        return next(iter(self.assumptions.grids), None)
+
+    @property
+    def operator_grid(self) -> Grid | None:
+        """The grid of the network."""
+        return self.assumptions.operator_grid or self.grid
+
+    @cached_property
+    def cohort(self) -> int:
+        """Clients that the method asks a round, at most."""
+        transfers = self._pair[0][0].transfers
+        return int(transfers[transfers["round"] > 0].groupby("round")["client"].nunique().max())
+
+    @cached_property
+    def reference_bytes(self) -> float:
+        """Bytes of an update of the study without a codec."""
+        return float(self._pair[1][0].transfers[["reference_bytes", "payload_bytes"]].max().max())
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether the computing of both is known."""
+        return all(each.is_computed for each in self.at(self.radios[0], 1.0))
+
+    def at(self, radio: Radio, scale: float) -> tuple[Scaled, Scaled]:
+        """The method and its reference on a radio at a size."""
+        if (radio.name, scale) not in self._scaled:
+            here = deployment_of(radio.model, self.device, supply("mains"), radio.name)
+            ours, theirs = (scaled(ledger, turns, self.assumptions, here, scale) for ledger, turns in self._pair)
+            self._scaled[radio.name, scale] = ours, theirs
+        return self._scaled[radio.name, scale]
+
+    def obstacles(self, radio: Radio, scale: float = 1.0) -> tuple[str, ...]:
+        """Why a radio cannot carry updates of a size, those of the method or of its reference; empty if it can."""
+        found = [reason for each in self.at(radio, scale) for reason in each.obstacles]
+        return tuple(dict.fromkeys(found))
+
+
+class ClaimMap:
+    """A claim about a method on joules or grams, at any setting."""
+
+    def __init__(self, amounts: Amounts, quantity: str, needed: float) -> None:
+        """Take what is claimed.
+
+        Args:
+            amounts: the method beside its reference.
+            quantity: one of `harness.claims.DEPLOYED`.
+            needed: per cent that must be saved.
+        """
+        self.amounts, self.quantity, self.needed = amounts, quantity, needed
+
+    @property
+    def supplies(self) -> list[str]:
+        """Supplies that can be tried: grams of those that see a grid need one."""
+        if self.quantity != "carbon_g" or self.amounts.grid is not None:
+            return supply_names()
+        return ["primary", "harvested"]
+
+    @property
+    def networks(self) -> list[tuple[str, str]]:
+        """Modes and casts that can be tried; the first is that of the base."""
+        modes = get_args(Mode)[::-1] if self.quantity != "carbon_g" or self.amounts.operator_grid else ()
+        return [("excluded", ""), *itertools.product(modes, get_args(Cast))]
+
+    @property
+    def base(self) -> Setting:
+        """The study's own size, clients alone, on mains where that can be."""
+        return Setting(supply=self.supplies[0])
+
+    def settings(self) -> Iterator[Setting]:
+        """All points of one radio."""
+        for scale, (network, cast), source in itertools.product(SCALES, self.networks, self.supplies):
+            yield Setting(scale, network, cast, source)
+
+    def points(self) -> list[Point]:
+        """The map, radio by radio."""
+        return [self.point(radio, setting) for radio in self.amounts.radios for setting in self.settings()]
+
+    def point(self, radio: Radio, setting: Setting) -> Point:
+        """The claim at one point."""
+        ours, theirs = (sum(term.joules().typical for term in terms) for terms in self.terms(radio, setting))
+        is_possible = not self.amounts.obstacles(radio, setting.scale)
+        return Point(radio.name, setting, ours, theirs, self.status(ours, theirs) if is_possible else "infeasible")
+
+    def status(self, ours: float, theirs: float) -> Status:
+        """Whether enough is saved."""
+        saves = saving(ours, theirs)
+        if saves is None:
+            return "nothing to save"
+        return "holds" if saves >= self.needed else "does not hold"
+
+    def holds_at(self, radio: Radio, scale: float) -> bool:
+        """Whether enough is saved at a size, all else as in the base, whether it is possible or not."""
+        ours, theirs = (
+            sum(term.joules().typical for term in terms)
+            for terms in self.terms(radio, replace(self.base, scale=scale))
+        )
+        return self.status(ours, theirs) == "holds"
+
+    def terms(self, radio: Radio, setting: Setting) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
+        """Terms of the method and of its reference, in joules taken from the supply or in grams."""
+        ours, theirs = self.amounts.at(radio, setting.scale)
+        return self._charged(ours, radio, setting), self._charged(theirs, radio, setting)
+
+    def _charged(self, found: Scaled, radio: Radio, setting: Setting) -> tuple[Term, ...]:
+        clients, source = found.terms, supply(setting.supply)
+        if self.quantity == "radio_energy_j":
+            clients = tuple(term for term in clients if term.component in RADIO_COMPONENTS)
+        network = found.networks.get((setting.network, setting.cast), ())  # type: ignore[call-overload]
+        if self.quantity != "carbon_g":
+            loss = Factor(source.grid_j_per_j)
+            return (*(replace(term, factors=(*term.factors, loss)) for term in clients), *network)
+        own = grid_of(source) or self.amounts.grid
+        if own is None:
+            raise ValueError(f"supply {setting.supply} needs a grid, and the study has none")
+        here = replace(found, deployment=deployment_of(radio.model, self.amounts.device, source, radio.name))
+        return carbon_terms(here, (*clients, *network), (own.name, (own,)), self.amounts.operator_grid)
