@@ -106,9 +106,7 @@ def standby_terms(
         yield Term("standby", party.number, name, np.maximum(seconds, 0.0), (price,), party.n_clients)
 
 
-def network_mbit(
-    party: Party, ledger: Ledger, usage: Usage, n_rounds: int, cast: Cast, scale: float = 1.0
-) -> Float64:
+def network_mbit(party: Party, ledger: Ledger, usage: Usage, n_rounds: int, cast: Cast, scale: float = 1.0) -> Float64:
     """Megabits that a network carries for one group, by round: float64 of shape (n_rounds + 1,).
 
     `scale` is what payloads were multiplied by before they were carried as `usage` says.

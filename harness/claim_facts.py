@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import pandas as pd
+
 from harness import contrasts, pairs, update_statistics
 from harness.claim_studies import NO_RESULTS, Runs
 from harness.claims import SCORES, Judged, Needs, Side
@@ -40,8 +42,10 @@ def verdict_of(interval: Interval, side: Side, needed: float) -> Verdict:
 
     >>> verdict_of(Interval(3, 40.0, 39.0, 41.0), "at least", 39.0)
     'holds'
-    >>> verdict_of(Interval(3, 40.0, 39.0, 41.0), "at most", 38.9), verdict_of(Interval(1, 40.0, None, None), "at most", 1)
-    ('does not hold', 'not resolved')
+    >>> verdict_of(Interval(3, 40.0, 39.0, 41.0), "at most", 38.9)
+    'does not hold'
+    >>> verdict_of(Interval(1, 40.0, None, None), "at most", 50.0)
+    'not resolved'
     """
     low, high = interval.low, interval.high
     if low is None or high is None:
@@ -78,9 +82,7 @@ def saved(ratio: Interval) -> Interval:
     >>> saved(Interval(2, 0.75, 0.5, 1.0))
     Interval(n=2, estimate=25.0, low=0.0, high=50.0, note='')
     """
-    estimate, high, low = (
-        None if end is None else 100 * (1 - end) for end in (ratio.estimate, ratio.low, ratio.high)
-    )
+    estimate, high, low = (None if end is None else 100 * (1 - end) for end in (ratio.estimate, ratio.low, ratio.high))
     return replace(ratio, estimate=estimate, low=low, high=high)
 
 
@@ -105,9 +107,10 @@ def _statistic(needs: Needs, runs: Runs) -> tuple[str, Interval | None]:
         found = rows[(rows["quantity"] == measure) & (rows["init"] == init) & (rows["other_init"] == other)]
         if len(found):
             row = found.iloc[0]
-            ends = [None if row[key] is None or row[key] != row[key] else float(row[key])
-                    for key in ("estimate", "low", "high")]  # fmt: skip
-            interval = Interval(int(row["n_pairs"]), *ends, note=str(row["note"]))
+            estimate, low, high = (
+                None if pd.isna(row[key]) else float(row[key]) for key in ("estimate", "low", "high")
+            )
+            interval = Interval(int(row["n_pairs"]), estimate, low, high, str(row["note"]))
             return unit, _turned(interval, is_ratio=unit == "times") if is_turned else interval
     return unit, None
 

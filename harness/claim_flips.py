@@ -45,7 +45,9 @@ class Flip:
 
 
 def flips(claim: ClaimMap, radio: Radio, others: Sequence[ClaimMap] = ()) -> list[Flip]:
-    """All that turn the claim on a radio alone, the nearest first; choices come after numbers, the nearest saving first.
+    """All that turn the claim on a radio, each alone, the nearest first.
+
+    Numbers come by how far they are moved; choices come after them, by how little the saving changes.
 
     Args:
         claim: the claim about a method.
@@ -68,7 +70,10 @@ def flips(claim: ClaimMap, radio: Radio, others: Sequence[ClaimMap] = ()) -> lis
 
 
 def threshold(claim: ClaimMap, radio: Radio) -> SizeThreshold:
-    """The update size from which the claim holds on a radio, all else as in the base; ``never`` if it cannot be sent."""
+    """The update size from which the claim holds on a radio, all else as in the base.
+
+    ``never`` also if the radio cannot carry updates of that size.
+    """
     n_bytes = claim.amounts.reference_bytes
     found = size_threshold(lambda scale: claim.holds_at(radio, scale), n_bytes)
     if found.n_bytes is None:
@@ -100,7 +105,8 @@ def _coefficients(claim: ClaimMap, radio: Radio) -> Iterator[Flip]:
             share = _turn(lambda share: claim.status(*totals(share)) == before)
             at = _between(coefficient, end, share)
             owner = f" of {key.owner}" if key.scope == "method" else ""
-            distance = abs(math.log(at / coefficient.typical)) if at > 0 < coefficient.typical else math.inf
+            can_divide = at > 0 and coefficient.typical > 0
+            distance = abs(math.log(at / coefficient.typical)) if can_divide else math.inf
             yield Flip(
                 "coefficient",
                 f"{coefficient.name}{owner}",
@@ -130,7 +136,7 @@ def _between(coefficient: Coefficient, end: str, share: float) -> float:
     """A share of the way from the typical value to an end: of its logarithm, or of itself where the end is 0."""
     typical, last = coefficient.typical, float(getattr(coefficient, end))
     if typical > 0 and last > 0:
-        return typical * (last / typical) ** share
+        return typical * math.exp(share * math.log(last / typical))
     return typical + share * (last - typical)
 
 
@@ -169,10 +175,10 @@ def _size_turn(claim: ClaimMap, radio: Radio, before: float, after: float, *, is
 
 def _choices(claim: ClaimMap, radio: Radio) -> Iterator[Flip]:
     base = claim.point(radio, claim.base)
-    for network, cast in claim.networks[1:]:
-        point = claim.point(radio, replace(claim.base, network=network, cast=cast))
+    for network in claim.networks[1:]:
+        point = claim.point(radio, replace(claim.base, network=network))
         if point.status != base.status:
-            yield Flip("network", f"network {network}, {cast}", saves=point.saves)
+            yield Flip("network", point.setting.network_words, saves=point.saves)
     for source in claim.supplies[1:]:
         point = claim.point(radio, replace(claim.base, supply=source))
         if point.status != base.status:

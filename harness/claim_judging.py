@@ -110,8 +110,10 @@ class _Judge:
         if runs is None:
             return NO_RESULTS
         if (on.study, method) not in self._amounts:
-            pair = runs.pair(method, runs.study.references[method])
-            self._amounts[on.study, method] = None if pair is None else Amounts(runs, method, pair)
+            reference = runs.study.references[method]
+            pair = runs.pair(method, reference)
+            found = None if pair is None else Amounts(method, reference, pair, runs.scenarios)
+            self._amounts[on.study, method] = found
         amounts = self._amounts[on.study, method]
         if amounts is None:
             return _why_none(runs, method)

@@ -1,22 +1,21 @@
 """Claims on joules and grams over a map of assumptions: radio, update size, network, cast and supply.
 
 Amounts of one run of a method and of its reference are computed once for each radio and update size; all else are
-coefficients (see `harness.terms`). Typical values throughout: how seeds differ stands in ``pairs.csv``. The base setting
-is the study's own update size with clients alone, on mains. Provisioning and standby are outside.
+coefficients (see `harness.terms`). Typical values throughout: how seeds differ stands in ``pairs.csv``. The base
+setting is the study's own update size with clients alone, on mains. Provisioning and standby are outside.
 """
 
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Literal
 
 from harness import registry
 from harness.accounting import Scaled, scaled
 from harness.assumed import assumptions_of
 from harness.boundary import Cast
 from harness.carbon import Grid
-from harness.claim_studies import Runs
 from harness.core.protocols import RadioModel
 from harness.deployment import deployment_of
 from harness.devices import device
@@ -24,6 +23,7 @@ from harness.draws import RADIO_COMPONENTS
 from harness.footprint import carbon_terms
 from harness.ledger import Ledger
 from harness.network import Mode
+from harness.scenarios import Scenarios
 from harness.supply import grid_of, supply
 from harness.supply import names as supply_names
 from harness.terms import Factor, Term
@@ -31,6 +31,13 @@ from harness.timeline import turns_of
 
 SCALES = (0.1, 1.0, 10.0, 100.0)
 """Sizes of an update that are tried, relative to the study's own."""
+
+NETWORKS: tuple[tuple[Mode, Cast], ...] = (
+    ("marginal", "unicast"),
+    ("marginal", "multicast"),
+    ("average", "unicast"),
+    ("average", "multicast"),
+)
 
 Status = Literal["holds", "does not hold", "infeasible", "nothing to save"]
 """What a claim is at a point of the map."""
@@ -42,15 +49,22 @@ class Setting:
 
     Attributes:
         scale: size of the model, its payloads and all computing, relative to the study's.
-        network: ``excluded``, ``marginal`` or ``average``.
-        cast: whether the network carries once or for each client; empty where it is excluded.
+        network: mode of the network in the total, and whether it carries once or for each client; None excludes it.
         supply: where the clients' electricity comes from.
     """
 
     scale: float = 1.0
-    network: str = "excluded"
-    cast: str = ""
+    network: tuple[Mode, Cast] | None = None
     supply: str = "mains"
+
+    @property
+    def network_words(self) -> str:
+        """The network in words.
+
+        >>> Setting(network=("average", "unicast")).network_words
+        'network average, unicast'
+        """
+        return "network excluded" if self.network is None else f"network {', '.join(self.network)}"
 
 
 @dataclass(frozen=True)
@@ -97,18 +111,19 @@ def saving(ours: float, theirs: float) -> float | None:
 class Amounts:
     """What a method and its reference do, on each radio and at each update size: once for all claims about them."""
 
-    def __init__(self, runs: Runs, method: str, pair: tuple[Ledger, Ledger]) -> None:
+    def __init__(self, method: str, reference: str, pair: tuple[Ledger, Ledger], scenarios: Scenarios) -> None:
         """Take what is compared.
 
         Args:
-            runs: the study.
             method: name of the method.
-            pair: a run of the method and of its reference, with computing that is ready to be priced.
+            reference: name of its reference.
+            pair: a run of each at one seed, with computing that is ready to be priced.
+            scenarios: what the study is priced under: radios, device, pauses and grids are taken from there.
         """
-        self.method, self.reference = method, runs.study.references[method]
+        self.method, self.reference = method, reference
         self.seed = int(pair[0].cell["seed"])
-        self.assumptions = assumptions_of(runs.scenarios)
-        self.device = device(runs.scenarios.device)
+        self.assumptions = assumptions_of(scenarios)
+        self.device = device(scenarios.device)
         self._pair = [(ledger, turns_of(ledger)) for ledger in pair]
         self._scaled: dict[tuple[str, float], tuple[Scaled, Scaled]] = {}
 
@@ -182,10 +197,10 @@ class ClaimMap:
         return ["primary", "harvested"]
 
     @property
-    def networks(self) -> list[tuple[str, str]]:
+    def networks(self) -> list[tuple[Mode, Cast] | None]:
         """Modes and casts that can be tried; the first is that of the base."""
-        modes = get_args(Mode)[::-1] if self.quantity != "carbon_g" or self.amounts.operator_grid else ()
-        return [("excluded", ""), *itertools.product(modes, get_args(Cast))]
+        is_priced = self.quantity != "carbon_g" or self.amounts.operator_grid is not None
+        return [None, *(NETWORKS if is_priced else ())]
 
     @property
     def base(self) -> Setting:
@@ -194,8 +209,8 @@ class ClaimMap:
 
     def settings(self) -> Iterator[Setting]:
         """All points of one radio."""
-        for scale, (network, cast), source in itertools.product(SCALES, self.networks, self.supplies):
-            yield Setting(scale, network, cast, source)
+        for scale, network, source in itertools.product(SCALES, self.networks, self.supplies):
+            yield Setting(scale, network, source)
 
     def points(self) -> list[Point]:
         """The map, radio by radio."""
@@ -217,8 +232,7 @@ class ClaimMap:
     def holds_at(self, radio: Radio, scale: float) -> bool:
         """Whether enough is saved at a size, all else as in the base, whether it is possible or not."""
         ours, theirs = (
-            sum(term.joules().typical for term in terms)
-            for terms in self.terms(radio, replace(self.base, scale=scale))
+            sum(term.joules().typical for term in terms) for terms in self.terms(radio, replace(self.base, scale=scale))
         )
         return self.status(ours, theirs) == "holds"
 
@@ -231,7 +245,7 @@ class ClaimMap:
         clients, source = found.terms, supply(setting.supply)
         if self.quantity == "radio_energy_j":
             clients = tuple(term for term in clients if term.component in RADIO_COMPONENTS)
-        network = found.networks.get((setting.network, setting.cast), ())  # type: ignore[call-overload]
+        network = () if setting.network is None else found.networks[setting.network]
         if self.quantity != "carbon_g":
             loss = Factor(source.grid_j_per_j)
             return (*(replace(term, factors=(*term.factors, loss)) for term in clients), *network)

@@ -108,11 +108,11 @@ def condition(found: Region) -> str:
     text = f"{base}: {'; '.join(said)}"
     if not holding:
         besides = dict.fromkeys(
-            f"network {point.setting.network}, {point.setting.cast}"
+            point.setting.network_words
             for point in found.points
-            if point.status == "holds" and point.setting.network != "excluded"
+            if point.status == "holds" and point.setting.network is not None
         )
-        text += f"; on some radio and at some size with the {' or '.join(besides)}" if besides else ""
+        text += f"; on some radio and at some size with {' or '.join(besides)}" if besides else ""
     elif not sized and not never:
         turned = dict.fromkeys(flip.name for radio in found.possible for flip in radio.flips)
         text += f"; turned on some radio by {_listed(list(turned)[:3])}" if turned else ""
@@ -135,8 +135,8 @@ def rows(found: Region, claim: str, study: str) -> list[dict[str, Any]]:
             "radio_title": titles[point.radio],
             "scale": point.setting.scale,
             "update_bytes": point.setting.scale * amounts.reference_bytes,
-            "network": point.setting.network,
-            "cast": point.setting.cast,
+            "network": "excluded" if point.setting.network is None else point.setting.network[0],
+            "cast": "" if point.setting.network is None else point.setting.network[1],
             "supply": point.setting.supply,
             "ours": point.ours,
             "theirs": point.theirs,

@@ -1,7 +1,23 @@
 """A file of claims: each a sentence somebody made, as something that must hold of published results.
 
 A claim names a quantity that must be saved or kept, a contrast that a study named beforehand, or a statistic of updates
-from one initialisation beside another, and the studies that it is judged on: results folders beside the file.
+from one initialisation beside another, and the studies that it is judged on: results folders beside the file::
+
+    claims:
+      - name: total bits
+        says: about 40 % fewer total bits
+        source: where it is said
+        needs: {quantity: total_bits, saves: 39.5}
+        on: [{study: mnist, method: QuantFL 6-bit}]
+      - name: accuracy
+        needs: {quantity: test_accuracy, loses_at_most: 0.5}
+        on: [{study: mnist, method: QuantFL 6-bit}]
+      - name: no error feedback needed
+        needs: {contrast: what EF gains from pretrained weights, at_most: 0.5}
+        on: [{study: ablation-ef}]
+      - name: updates concentrated
+        needs: {statistic: absmax_over_sigma, of: pretrained, over: random, at_most: 1.0}
+        on: [{study: initialisation}]
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,6 +38,7 @@ Bits = Literal["uplink_bits", "total_bits", "multicast_total_bits"]
 Score = Literal["validation_accuracy", "test_accuracy"]
 Deployed = Literal["radio_energy_j", "device_energy_j", "carbon_g"]
 Statistic = Literal["sigma", "kurtosis", "absmax_over_sigma", "entropy_bits", "shape_entropy_bits"]
+Quantity = Literal[Bits, Score, Deployed]
 DEPLOYED: tuple[str, ...] = get_args(Deployed)
 SCORES: tuple[str, ...] = get_args(Score)
 
@@ -51,7 +68,7 @@ class Needs(Part):
         at_least: lowest value of it.
     """
 
-    quantity: Bits | Score | Deployed | None = None
+    quantity: Quantity | None = None
     saves: Annotated[float, Strict(), AllowInfNan(False), AfterValidator(ranged(-10_000, 100))] | None = None
     loses_at_most: Annotated[float, Strict(), AllowInfNan(False), AfterValidator(ranged(-100, 100))] | None = None
     contrast: Name | None = None
@@ -153,8 +170,8 @@ class Claim(Part):
             return
         of_methods = needs.get("quantity") is not None
         marks = []
-        for place, entry in enumerate(entries):
-            entry = entry if isinstance(entry, Mapping) else {}
+        for place, given in enumerate(entries):
+            entry = given if isinstance(given, Mapping) else {}
             method = entry.get("method")
             if of_methods and entry and method is None:
                 yield ("on", place, "method"), "missing; a quantity is that of a method"

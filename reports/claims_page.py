@@ -12,18 +12,19 @@ from reports.phrases import CONFIDENCE, listing
 _VERDICTS = ("holds", "holds if", "does not hold", "not resolved")
 _PROJECTED = "projected"
 _METHOD = (
-    "A claim on facts holds where the whole 95 % interval over seeds is on the needed side, does not hold where all of "
-    "it is on the other, and is not resolved otherwise; facts that are the same at every seed are their own interval. "
-    "All joules and grams are projected (P). They are judged with typical values on a map: every radio of the study and "
-    "every packaged one with its default settings; the model, its payloads and all computing 0.1, 1, 10 and 100 times "
-    "as large; the network outside the total, or inside with marginal or average intensities, carrying what many "
-    "clients receive alike once for each (unicast) or once (multicast); and four supplies. Participation enters through "
-    "methods of the study that ask other numbers of clients. The base is the study's own size with clients alone, on "
-    "mains; what clients have before round 1 and standby are outside. A claim holds if every point of the map holds, "
-    "does not if none does, and in between holds under the condition that is told; points where a radio cannot carry "
-    "the updates, or where nothing is taken that could be saved, are left out. What turns a radio is found by moving "
-    "one assumption at a time from the base: each axis, and each coefficient to the low and the high end of its range. "
-    "Amounts are those of one run at one seed of each method and its reference."
+    "A claim on facts holds where the whole 95 % interval over seeds is on the needed side, does not hold where "
+    "all of it is on the other, and is not resolved otherwise; facts that are the same at every seed are their "
+    "own interval. All joules and grams are projected (P). They are judged with typical values on a map: every "
+    "radio of the study and every packaged one with its default settings; the model, its payloads and all "
+    "computing 0.1, 1, 10 and 100 times as large; the network outside the total, or inside with marginal or "
+    "average intensities, carrying what many clients receive alike once for each (unicast) or once (multicast); "
+    "and four supplies. Participation enters through methods of the study that ask other numbers of clients. The "
+    "base is the study's own size with clients alone, on mains; what clients have before round 1 and standby are "
+    "outside. A claim holds if every point of the map holds, does not if none does, and in between holds under "
+    "the condition that is told; points where a radio cannot carry the updates, or where nothing is taken that "
+    "could be saved, are left out. What turns a radio is found by moving one assumption at a time from the base: "
+    "each axis, and each coefficient to the low and the high end of its range. Amounts are those of one run at "
+    "one seed of each method and its reference."
 )
 
 
@@ -110,13 +111,9 @@ def _needed(row: Mapping[str, Any]) -> str:
     value, quantity = float(row["needed"]), str(row["quantity"])
     if quantity.endswith("_accuracy"):
         return f"loses at most {_plain(-value)} points"
-    if quantity.endswith(("_bits", "_j", "_g")) and row["side"] == "at least" and _is_saved(row):
+    if row["method"]:
         return f"saves {_plain(value)} %"
-    return f"{row['side']} {_plain(value)}"
-
-
-def _is_saved(row: Mapping[str, Any]) -> bool:
-    return bool(row["method"])
+    return f"{row['side']} {_plain(value)} {row['unit']}".rstrip()
 
 
 def _plain(value: float) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from reports import lookup
 from reports.claims_data import ClaimsData
 from reports.document import Cell, Column, Figure, Table, Tile, Tiles
 from reports.numbers import ESTIMATE_DIGITS, absent, fixed, is_known, significant, size
@@ -32,9 +33,9 @@ def where_figure(data: ClaimsData, each: Mapping[str, Any], key: str) -> Figure:
     return Figure(
         key=key,
         title=f"{each['claim']}, {each['study']}, {each['method']}: where it holds",
-        caption=f"Per cent saved of {_unit_words(own)}, projected (P), by radio and by size of an update without a codec. "
-        f"Shaded and bold where at least {needed:g} % are saved; {_MARKS['infeasible']} where a radio cannot carry such "
-        f"updates. Typical values, {each['base_supply']}; a network carries payloads once for each client.",
+        caption=f"Per cent saved of {_unit_words(own)}, projected (P), by radio and by size of an update without a "
+        f"codec. Shaded and bold where at least {needed:g} % are saved; {_MARKS['infeasible']} where a radio cannot "
+        f"carry such updates. Typical values, {each['base_supply']}; a network carries payloads once for each client.",
         alt=f"Grids of savings by radio and update size. With clients alone at the study's own size it holds on "
         f"{', '.join(held) or 'no radio'}.",
         panels=panels,
@@ -78,7 +79,7 @@ def _row(radio: Mapping[str, Any]) -> tuple[Cell, ...]:
 
 def _size_words(found: Mapping[str, Any]) -> str:
     if found["n_bytes"] is None:
-        return {"always": "at all sizes", "never": "at no size"}[str(found["verdict"])]
+        return {"always": "at all sizes", "never": "at no possible size"}[str(found["verdict"])]
     words = f"{str(found['verdict']).replace('_', ' ')} {size(float(found['n_bytes']))}"
     return words if found["is_only"] else f"{words}, not only"
 
@@ -102,8 +103,9 @@ def _flip(flip: Mapping[str, Any]) -> str:
 
 def _panel(rows: pd.DataFrame, names: list[str], title: str) -> Tiles:
     scales = sorted(rows["scale"].unique())
-    sizes = {float(row.scale): size(float(row.update_bytes)) for row in rows.itertuples()}
-    known = {(str(row.radio), float(row.scale)): (float(row.saves), str(row.status)) for row in rows.itertuples()}
+    points = lookup.records(rows)
+    sizes = {point["scale"]: size(point["update_bytes"]) for point in points}
+    known = {(point["radio"], point["scale"]): (point["saves"], point["status"]) for point in points}
     tiles = tuple(tuple(_tile(*known[name, scale]) for scale in scales) for name in names)
     return Tiles(title, "fp32 update", tuple(names), tuple(sizes[scale] for scale in scales), tiles)
 
