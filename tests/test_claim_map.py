@@ -8,9 +8,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from harness import cli
+from harness import benchmark, cli
+from harness.assumed import with_changes
 from harness.break_even import SizeThreshold
 from harness.claim_flips import Flip, flips, threshold
+from harness.claim_judging import judge
 from harness.claim_map import NETWORKS, SCALES, Amounts, ClaimMap, Radio, Setting
 from harness.claim_regions import condition, finding_of, region, rows
 from harness.core.types import Transfer
@@ -312,6 +314,29 @@ def test_the_command_tells_on_which_radio_a_claim_holds_and_what_turns_it(tmp_pa
     tail = next(flip for flip in lte["flips"] if flip["name"] == "lte.tail_w")
     assert lte["status"] == "does not hold" and tail["axis"] == "coefficient" and tail["at"] < tail["typical"]
     assert "lte.tail\\_w at " in (tmp_path / "claims.md").read_text(encoding="utf-8")
+
+
+def test_a_point_of_the_map_is_what_pricing_under_its_assumptions_gives(tmp_path: Path) -> None:
+    folder = results(tmp_path / "tiny", [FP32, BOTH_WAYS], seeds=[0], scenarios={"radios": [LTE], "grids": ["NOR"]})
+    needs = {"quantity": "carbon_g", "saves": 10}
+    claims = [{"name": "grams", "needs": needs, "on": [{"study": "tiny", "method": "six"}]}]
+    (tmp_path / "claims.yaml").write_text(json.dumps({"claims": claims}), encoding="utf-8")
+    where = pd.DataFrame(judge(tmp_path / "claims.yaml").where)
+    for radio_name, mode, cast, source in (
+        ("lte", "excluded", "", "mains"),
+        ("lte", "average", "multicast", "rechargeable"),
+        ("nbiot", "marginal", "unicast", "mains"),
+    ):
+        at = where[(where["radio"] == radio_name) & (where["network"] == mode) & (where["cast"] == cast)]
+        (point,) = at[(at["supply"] == source) & (at["scale"] == 1.0)].to_dict("records")
+        settings = [f"network={mode}", f"supply={source}", *([f"cast={cast}"] if cast else [])]
+
+        def change(old: Scenarios, name: str = radio_name, settings: list[str] = settings) -> Scenarios:
+            return with_changes(old, [name], settings=settings)
+
+        breakdown = benchmark.price(folder, change).frames["breakdown"]
+        grams = breakdown.groupby("method")["carbon_g"].sum()
+        assert (point["ours"], point["theirs"]) == pytest.approx((grams["six"], grams["fp32"]), rel=1e-9)
 
 
 def test_a_radio_of_the_study_keeps_its_settings(found: Amounts) -> None:
