@@ -35,7 +35,7 @@ from harness.values import Name, not_empty
 from harness.yaml12 import Document, Location, path_text, read_yaml
 
 Bits = Literal["uplink_bits", "total_bits", "multicast_total_bits"]
-Score = Literal["validation_accuracy", "test_accuracy"]
+Score = Literal["validation_accuracy", "test_accuracy", "sent_test_accuracy"]
 Deployed = Literal["radio_energy_j", "device_energy_j", "carbon_g"]
 Statistic = Literal["sigma", "kurtosis", "absmax_over_sigma", "entropy_bits", "shape_entropy_bits"]
 Quantity = Literal[Bits, Score, Deployed]
