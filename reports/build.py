@@ -16,6 +16,7 @@ from reports.sections.deployment import deployment
 from reports.sections.fleets import fleets
 from reports.sections.formulas import formulas
 from reports.sections.headline import headline
+from reports.sections.least_carbon import least_carbon
 from reports.sections.method import method
 from reports.sections.missing import missing
 from reports.sections.pareto import pareto
@@ -41,6 +42,7 @@ SECTIONS: tuple[Callable[[Tables], Section | None], ...] = (
     timing,
     carbon,
     beside,
+    least_carbon,
     fleets,
     robustness,
     formulas,

@@ -42,6 +42,8 @@ _ARROWS = {"lower": r" \ensuremath{\downarrow}", "higher": r" \ensuremath{\uparr
 _COLUMN_CHARACTERS = 62
 """Characters of a table, at the size of footnotes, that a column of a two-column class takes."""
 _LONGEST_NAME = 30
+_LONGEST_DETAIL = 44
+"""Characters of a detail in a column of text; a longer one is broken into lines."""
 _CITATION = 4
 _SMALLER = 0.85
 """Width of a character of a detail relative to one of a value."""
@@ -148,7 +150,9 @@ def _lines(table: Table, number: int) -> int:
     row = table.rows[number]
     name = len(row[0].text) if row and len(row[0].text) > _LONGEST_NAME else 1
     is_new = bool(table.groups) and (number == 0 or table.groups[number] != table.groups[number - 1])
-    return ceil(name / _NAME_CHARACTERS) + _has_details(row) + is_new
+    broken = [len(cell.detail) for cell, column in zip(row, table.columns, strict=True) if _is_broken(cell, column)]
+    details = ceil(max(broken) / _LONGEST_DETAIL) if broken else _has_details(row)
+    return ceil(name / _NAME_CHARACTERS) + details + is_new
 
 
 def _float(table: Table, label: str) -> str:
@@ -186,7 +190,7 @@ def _body(table: Table) -> Iterator[str]:
             yield rf"    \multicolumn{{{n_columns}}}{{@{{}}l@{{}}}}{{\itshape {escape(table.groups[number])}}} \\"
         yield f"    {_row([_cell(cell, is_first=at == 0) for at, cell in enumerate(row)])}"
         if _has_details(row):
-            yield f"    {_row([_detail(cell) for cell in row])}"
+            yield f"    {_row([_detail(cell, column) for cell, column in zip(row, table.columns, strict=True)])}"
 
 
 def _has_details(row: Sequence[Cell]) -> bool:
@@ -212,8 +216,14 @@ def _cell(cell: Cell, *, is_first: bool) -> str:
     return text
 
 
-def _detail(cell: Cell) -> str:
+def _detail(cell: Cell, column: Column) -> str:
+    if _is_broken(cell, column):
+        return rf"\parbox[t]{{13em}}{{\raggedright\scriptsize {escape(breakable(cell.detail))}\strut}}"
     return rf"{{\scriptsize {escape(cell.detail)}}}" if cell.detail else ""
+
+
+def _is_broken(cell: Cell, column: Column) -> bool:
+    return not column.is_number and len(cell.detail) > _LONGEST_DETAIL
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -224,13 +234,15 @@ def _characters(table: Table) -> int:
     """About how many characters wide a table is."""
     widths = [max(len(column.label) + 2 * bool(column.better), len(column.unit)) for column in table.columns]
     for row in table.rows:
-        widths = [max(width, _width(cell)) for width, cell in zip(widths, row, strict=True)]
+        cells = zip(widths, row, table.columns, strict=True)
+        widths = [max(width, _width(cell, column)) for width, cell, column in cells]
     return sum(widths) + 2 * len(widths)
 
 
-def _width(cell: Cell) -> int:
+def _width(cell: Cell, column: Column) -> int:
     shown = _CITATION if cell.cites else min(len(cell.text), _LONGEST_NAME)
-    return max(shown, round(_SMALLER * len(cell.detail)))
+    detail = _LONGEST_DETAIL if _is_broken(cell, column) else len(cell.detail)
+    return max(shown, round(_SMALLER * detail))
 
 
 def _label(title: str) -> str:

@@ -12,6 +12,7 @@ from reports.sections.break_even import break_even_table
 from reports.sections.budgets import budget_table
 from reports.sections.contrasts import contrast_table
 from reports.sections.deployment import energy_figure
+from reports.sections.least_carbon import least_table
 from reports.sections.method import boundary
 from reports.sections.methods_text import methods_text
 from reports.sections.provisioning import given_notes
@@ -32,7 +33,8 @@ def build_paper(tables: Tables) -> Report:
     results += [table for table in (budget_table(tables), contrast_table(tables), shadow_table(tables)) if table]
     if priced.radios(tables) and not tables.breakdown.empty:
         results.append(_deployment(tables))
-    results += [table for table in (time_table(tables), drawn_table(tables), break_even_table(tables)) if table]
+    projected = (least_table(tables), time_table(tables), drawn_table(tables), break_even_table(tables))
+    results += [table for table in projected if table]
     drawn = (
         accuracy_against_bits(tables),
         statistics_figure(tables),

@@ -1,6 +1,6 @@
 """Estimates, ranges and settings as words and cells. One place decides how each kind of number is said."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reports.document import Cell
@@ -8,6 +8,7 @@ from reports.lookup import HOLDS_ABOVE, Estimate, Range, verdict
 from reports.numbers import (
     ESTIMATE_DIGITS,
     FACT_DIGITS,
+    NBSP,
     absent,
     both_ends,
     duration,
@@ -140,6 +141,16 @@ def drawn_change(ratio: Range | None) -> Cell:
     low, middle, high = (100 * (end - 1) for end in (ratio.low, ratio.typical, ratio.high))
     ends = both_ends(low, high, ESTIMATE_DIGITS)
     return Cell(f"{_signed_estimate(middle)}\u00a0%", _joined(ends), middle, ends=ends)
+
+
+def less(shares: Sequence[float]) -> str:
+    """Shares saved, least to most, in per cent; at least one.
+
+    >>> less([0.5234, 0.95]).replace(chr(160), " "), less([0.5, 0.5]).replace(chr(160), " ")
+    ('52 to 95 % less', '50 % less')
+    """
+    ends = [significant(100 * end, ESTIMATE_DIGITS) for end in (min(shares), max(shares))]
+    return f"{' to '.join(dict.fromkeys(ends))}{NBSP}% less"
 
 
 def lasting(value_s: float | None) -> Cell:

@@ -216,7 +216,8 @@ def test_no_case_breaks_a_writer(case: str, tmp_path: Path) -> None:
     write_markdown(report, tmp_path / "report.md")
     # Nothing was named and nothing was recorded; tables about deployments are tested with real ones.
     is_single, is_unpaired = tables.cells["method"].nunique() < 2, tables.seeds.empty
-    assert len(report.sections) == len(SECTIONS) - 8 - is_single - is_unpaired
+    is_unpriced = tables.pairs.empty or tables.scenarios[0] == [""]
+    assert len(report.sections) == len(SECTIONS) - 8 - is_single - is_unpaired - is_unpriced
     assert "nan" not in " ".join(Page(page).text).split()
     keys = [block.key for block in [*report.tables(), *report.figures()]]
     assert len(keys) == len(set(keys))
