@@ -100,6 +100,7 @@ def _quantity(row: Mapping[str, Any]) -> str:
         "multicast_total_bits": "total bits, broadcast once",
         "validation_accuracy": "validation accuracy",
         "test_accuracy": "test accuracy",
+        "sent_test_accuracy": "test accuracy of the model that clients decode",
         "radio_energy_j": "joules of clients' radios",
         "device_energy_j": "joules of clients",
         "carbon_g": "grams of CO2-equivalent",
