@@ -171,7 +171,7 @@ class OpenLedger:
         """
         at_round, what = whole("round", round, 0), choice("metric", metric, get_args(Metric))
         found = number("value", value)
-        if what == "accuracy" and found > 1:
+        if what.endswith("accuracy") and found > 1:
             raise ValueError(f"value must be an accuracy from 0 to 1, got {found:g}: a share, not per cent")
         row = Score(at_round, choice("split", split, get_args(Split)), what, found)
         with self._lock:

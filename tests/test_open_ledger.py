@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 import numpy as np
@@ -18,7 +18,7 @@ import pytest
 
 from harness import open_ledger as module
 from harness.core.errors import UsageError
-from harness.core.types import ComputeWindow, Score, Transfer
+from harness.core.types import ComputeWindow, Metric, Score, Transfer
 from harness.ledger import ROUNDS_FILE, LedgerWriter
 from harness.ledger_schema import ledger_schema
 from harness.open_folder import (
@@ -274,11 +274,13 @@ MISTAKES: dict[str, Callable[[OpenLedger], None]] = {
     "value must be an accuracy from 0 to 1, got 91: a share, not per cent": lambda log: log.score(
         1, "test", "accuracy", 91
     ),
-    "metric must be one of accuracy, loss, got 'acuracy'. Did you mean accuracy?": lambda log: log.score(
-        1,
-        "test",
-        "acuracy",
-        0.5,  # type: ignore[arg-type]
+    f"metric must be one of {', '.join(get_args(Metric))}, got 'acuracy'. Did you mean accuracy?": lambda log: (
+        log.score(
+            1,
+            "test",
+            "acuracy",  # type: ignore[arg-type]
+            0.5,
+        )
     ),
     "split must be one of validation, test, got 'train'.": lambda log: log.score(1, "train", "loss", 0.5),  # type: ignore[arg-type]
 }
