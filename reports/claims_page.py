@@ -1,5 +1,6 @@
 """The page about claims: the verdicts, and for those on joules and grams where they hold and what turns them."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -34,12 +35,17 @@ def claims_report(data: ClaimsData) -> Report:
     if data.maps:
         blocks: list[Block] = []
         for number, each in enumerate(data.maps, start=1):
-            key = "where_it_holds" if number == 1 else f"where_it_holds_{number}"
-            blocks += [_about(data, each), where_figure(data, each, key), where_table(each, f"radios_{number}")]
+            blocks += [_about(data, each), where_figure(data, each, _key(each)), where_table(each, f"radios_{number}")]
         sections.append(Section("where", "Where it holds", tuple(blocks)))
     sections.append(Section("method", "How claims are judged", (Paragraph(_METHOD),)))
     studies = list(dict.fromkeys(str(row["study"]) for row in data.rows))
     return Report("Claims", f"Judged on {listing(studies)}", tuple(sections))
+
+
+def _key(each: Mapping[str, Any]) -> str:
+    """Name of the figure of a map: it stays as it is when claims are added."""
+    words = (re.sub(r"[\W_]+", "-", str(each[key]).casefold()).strip("-") for key in ("claim", "study", "method"))
+    return "_".join(["where", *words])
 
 
 def verdict_table(data: ClaimsData) -> Table:

@@ -296,11 +296,16 @@ def test_the_command_tells_on_which_radio_a_claim_holds_and_what_turns_it(tmp_pa
     lte = next(each for each in told["radios"] if each["name"] == "lte")
     assert lte["status"] == "does not hold" and lte["flips"][0]["name"] == "update size"
     sheet = (tmp_path / "claims.md").read_text(encoding="utf-8")
-    assert "figures/where_it_holds.svg" in sheet and "projected (P)" in sheet
+    assert "figures/where_radio-joules_tiny_six.svg" in sheet and "projected (P)" in sheet
     assert "update size at" in sheet
-    for name in ("claims.html", "where.csv", "figures/where_it_holds.svg", "figures/where_it_holds.csv"):
+    for name in (
+        "claims.html",
+        "where.csv",
+        "figures/where_radio-joules_tiny_six.svg",
+        "figures/where_radio-joules_tiny_six.csv",
+    ):
         assert (tmp_path / name).stat().st_size > 0
-    tiles = pd.read_csv(tmp_path / "figures/where_it_holds.csv")
+    tiles = pd.read_csv(tmp_path / "figures/where_radio-joules_tiny_six.csv")
     where = pd.read_csv(tmp_path / "where.csv")
     assert len(tiles) == 3 * len(SCALES) * where["radio"].nunique()
     assert (tiles["mark"] == "yes").sum() == len(
