@@ -127,10 +127,10 @@ def findings() -> Iterable[str]:
         yield f"- {method}, MNIST: {total} of all bits saved, {score} points."
     given = (mean(CIFAR, OURS, "provisioning_bits") - mean(CIFAR, "fp32", "provisioning_bits")) / 1e9
     sent, plain = (mean(CIFAR, method, "total_bits") / 1e9 for method in (OURS, "fp32"))
+    fetched = percent(1 - (given + sent) / plain, 0)
     yield (
-        f"- Our preset gives clients the initial model before round 1, {significant(given, 2)} Gbit on CIFAR-100 beside "
-        f"{significant(sent, 2)} in rounds: fetched over the air, it saves {percent(1 - (given + sent) / plain, 0)} in "
-        "all."
+        f"- Our preset gives clients the initial model before round 1, {significant(given, 2)} Gbit on CIFAR-100 "
+        f"beside {significant(sent, 2)} in rounds: fetched over the air, it saves {fetched} in all."
     )
     without = (MNIST, f"{OURS}, model")
     total, score = saved(*without, "total_bits"), points(*without, "sent_test_accuracy")
