@@ -218,7 +218,7 @@ class ClaimMap:
 
     def point(self, radio: Radio, setting: Setting) -> Point:
         """The claim at one point."""
-        ours, theirs = (sum(term.joules().typical for term in terms) for terms in self.terms(radio, setting))
+        ours, theirs = self._totals(radio, setting)
         is_possible = not self.amounts.obstacles(radio, setting.scale)
         return Point(radio.name, setting, ours, theirs, self.status(ours, theirs) if is_possible else "infeasible")
 
@@ -231,15 +231,17 @@ class ClaimMap:
 
     def holds_at(self, radio: Radio, scale: float) -> bool:
         """Whether enough is saved at a size, all else as in the base, whether it is possible or not."""
-        ours, theirs = (
-            sum(term.joules().typical for term in terms) for terms in self.terms(radio, replace(self.base, scale=scale))
-        )
-        return self.status(ours, theirs) == "holds"
+        return self.status(*self._totals(radio, replace(self.base, scale=scale))) == "holds"
 
     def terms(self, radio: Radio, setting: Setting) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
         """Terms of the method and of its reference, in joules taken from the supply or in grams."""
         ours, theirs = self.amounts.at(radio, setting.scale)
         return self._charged(ours, radio, setting), self._charged(theirs, radio, setting)
+
+    def _totals(self, radio: Radio, setting: Setting) -> tuple[float, float]:
+        """Typical joules or grams of the method and of its reference."""
+        ours, theirs = (sum(term.joules().typical for term in terms) for terms in self.terms(radio, setting))
+        return ours, theirs
 
     def _charged(self, found: Scaled, radio: Radio, setting: Setting) -> tuple[Term, ...]:
         clients, source = found.terms, supply(setting.supply)

@@ -49,7 +49,7 @@ def pair_rows(
     ).sum()  # fmt: skip
     rows: list[dict[str, Any]] = []
     for method, other in references.items():
-        seeds = sorted({seed for name, seed in facts.index if name == method and (other, seed) in facts.index})
+        seeds = shared_seeds(facts.index, method, other)
         if not seeds:
             continue
         pairing = _Pairing(method, other, seeds)
@@ -58,6 +58,11 @@ def pair_rows(
         rows += [pairing.row(name, "difference", statistics.paired_difference, facts[name]) for name in _SCORES]
         rows += _energy_pair_rows(pairing, _Pairing(method, other, _on_one_machine(pairing, machines)), joules, facts)
     return rows
+
+
+def shared_seeds(index: pd.Index, method: str, other: str) -> list[int]:
+    """Seeds at which two methods are both in an index of methods and seeds, ascending."""
+    return sorted({seed for name, seed in index if name == method and (other, seed) in index})
 
 
 def fact_interval(cells: pd.DataFrame, method: str, reference: str, quantity: str) -> Interval | None:
@@ -70,14 +75,9 @@ def fact_interval(cells: pd.DataFrame, method: str, reference: str, quantity: st
         quantity: one of `BITS`, compared as a ratio, or a score, compared as a difference.
     """
     facts = cells.set_index(["method", "seed"])[quantity]
-    seeds = sorted({seed for name, seed in facts.index if name == method and (reference, seed) in facts.index})
-    if not seeds:
-        return None
-    ours, theirs = _Pairing(method, reference, seeds).values(facts)
-    sums = [our + their for our, their in zip(ours, theirs, strict=True)]
-    if any(map(math.isnan, sums)):
-        return statistics.unknown(sums)
-    return (statistics.paired_ratio if quantity in BITS else statistics.paired_difference)(ours, theirs)
+    seeds = shared_seeds(facts.index, method, reference)
+    compare = statistics.paired_ratio if quantity in BITS else statistics.paired_difference
+    return _Pairing(method, reference, seeds).interval(compare, facts) if seeds else None
 
 
 def score_intervals(
@@ -86,7 +86,7 @@ def score_intervals(
     """The paired difference of a score of every method, over the seeds that it and its reference both have."""
     facts = cells.set_index(["method", "seed"])[quantity]
     for method, other in references.items():
-        seeds = sorted({seed for name, seed in facts.index if name == method and (other, seed) in facts.index})
+        seeds = shared_seeds(facts.index, method, other)
         ours, theirs = _Pairing(method, other, seeds).values(facts)
         yield method, statistics.paired_difference(ours, theirs)
 
@@ -104,6 +104,14 @@ class _Pairing:
         ours, theirs = ([float(column[(name, seed)]) for seed in self.seeds] for name in (self.method, self.reference))
         return ours, theirs
 
+    def interval(
+        self, compare: Callable[[Sequence[float], Sequence[float]], Interval], column: "pd.Series[Any]"
+    ) -> Interval:
+        """The comparison; without an estimate where a value is not known."""
+        ours, theirs = self.values(column)
+        sums = [our + their for our, their in zip(ours, theirs, strict=True)]
+        return statistics.unknown(sums) if any(map(math.isnan, sums)) else compare(ours, theirs)
+
     def row(
         self,
         quantity: str,
@@ -116,10 +124,7 @@ class _Pairing:
         """One row of the table; without an estimate where a value is not known, or no seed is left."""
         if not self.seeds:
             return self.row_of(quantity, kind, Interval(0, None, None, None, OTHER_MACHINES), radio, grid)
-        ours, theirs = self.values(column)
-        sums = [our + their for our, their in zip(ours, theirs, strict=True)]
-        interval = statistics.unknown(sums) if any(map(math.isnan, sums)) else compare(ours, theirs)
-        return self.row_of(quantity, kind, interval, radio, grid)
+        return self.row_of(quantity, kind, self.interval(compare, column), radio, grid)
 
     def row_of(self, quantity: str, kind: str, interval: Interval, radio: str = "", grid: str = "") -> dict[str, Any]:
         """One row of the table, from its interval."""

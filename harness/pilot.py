@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness import significance, statistics
+from harness import pairs, significance, statistics
 
 COLUMNS = ["method", "reference", "quantity", "kind", "n_pairs", "spread", "effect", "seeds", "note"]
 SAVINGS = (0.01, 0.02, 0.05, 0.10)
@@ -38,7 +38,7 @@ def pilot_rows(cells: pd.DataFrame, references: Mapping[str, str]) -> list[dict[
     facts = cells.set_index(["method", "seed"])
     rows: list[dict[str, Any]] = []
     for method, other in references.items():
-        seeds = sorted({seed for name, seed in facts.index if name == method and (other, seed) in facts.index})
+        seeds = pairs.shared_seeds(facts.index, method, other)
         for quantity, (kind, effects) in _QUANTITIES.items():
             ours, theirs = ([float(facts[quantity][name, seed]) for seed in seeds] for name in (method, other))
             spread, note = _spread(ours, theirs, kind)
@@ -62,8 +62,8 @@ def _spread(ours: list[float], theirs: list[float], kind: str) -> tuple[float | 
     interval = (statistics.paired_ratio if kind == "ratio" else statistics.paired_difference)(ours, theirs)
     if interval.note:
         return 0.0, interval.note
-    pairs = (np.log(ours), np.log(theirs)) if kind == "ratio" else (np.array(ours), np.array(theirs))
-    return float(np.std(pairs[0] - pairs[1], ddof=1)), ""
+    both = (np.log(ours), np.log(theirs)) if kind == "ratio" else (np.array(ours), np.array(theirs))
+    return float(np.std(both[0] - both[1], ddof=1)), ""
 
 
 def _needed(effect: float, spread: float | None, kind: str, note: str) -> dict[str, Any]:

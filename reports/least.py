@@ -119,6 +119,11 @@ def holding(tables: Tables) -> list[str]:
     ]
 
 
+def asked(tables: Tables) -> list[str]:
+    """Those of which the first is told: whose accuracy holds, where it was compared."""
+    return holding(tables) if has_accuracy(tables) else compared(tables)
+
+
 def _by_mode(tables: Tables) -> dict[tuple[str, ...], dict[int, float]]:
     """Grams by seed, by mode, radio, grid and method.
 

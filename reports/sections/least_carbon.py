@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from reports import lookup, phrases, priced
 from reports.document import Block, Bullets, Cell, Column, Paragraph, Section, Table
-from reports.least import MODES, TIED_DRAWS, TIED_SHARE, First, Least, Mode, compared, has_accuracy, holding
+from reports.least import MODES, TIED_DRAWS, TIED_SHARE, First, Least, Mode, asked, compared, has_accuracy, holding
 from reports.numbers import ESTIMATE_DIGITS, NBSP, absent, percent, shorten, with_unit
 from reports.schema import Tables
 from reports.sections.beside import PARTS
@@ -27,35 +27,40 @@ _LONGEST_NAME = 40
 
 def least_carbon(tables: Tables) -> Section | None:
     """The rule, the table, and what stands behind it; None where fewer than two methods or no grid can be compared."""
-    table = least_table(tables)
-    if table is None:
+    if not _is_comparable(tables):
         return None
-    blocks: list[Block] = [Paragraph(_who(tables)), table]
-    remarks = least_remarks(tables)
+    least = Least(tables)
+    blocks: list[Block] = [Paragraph(_who(tables)), _table(tables, least)]
+    remarks = least_remarks(tables, least)
     blocks += [Bullets(tuple(remarks))] if remarks else []
     return Section("least_carbon", "Least carbon (projected)", tuple(blocks))
 
 
 def least_table(tables: Tables) -> Table | None:
     """A row per radio, or per radio and grid where not the same method is first on all of them."""
-    names, radios = compared(tables), priced.radios(tables)
-    if len(names) < 2 or not any(priced.grids_of(tables, radio) for radio in radios):
-        return None
-    least = Least(tables)
-    asked = holding(tables) if has_accuracy(tables) else names
+    return _table(tables, Least(tables)) if _is_comparable(tables) else None
+
+
+def _is_comparable(tables: Tables) -> bool:
+    has_grid = any(priced.grids_of(tables, radio) for radio in priced.radios(tables))
+    return has_grid and len(compared(tables)) > 1
+
+
+def _table(tables: Tables, least: Least) -> Table:
+    names = asked(tables)
     columns = (
         Column("radio", "Radio", "grid", is_number=False),
         *(Column(mode, _HEADINGS[mode], phrases.PROJECTED, is_number=False) for mode in least.modes),
     )
-    rows = [row for radio in radios for row in _rows(tables, least, asked, radio)]
+    rows = [row for radio in priced.radios(tables) for row in _rows(tables, least, names, radio)]
     title = "The method with the least carbon" + (" among those whose accuracy holds" if has_accuracy(tables) else "")
     return Table("least_carbon", title, columns, tuple(rows), _notes(tables, least))
 
 
-def _rows(tables: Tables, least: Least, asked: Sequence[str], radio: str) -> list[tuple[Cell, ...]]:
+def _rows(tables: Tables, least: Least, names: Sequence[str], radio: str) -> list[tuple[Cell, ...]]:
     grids = priced.grids_of(tables, radio)
-    firsts = {mode: [least.first(asked, (mode, radio, grid)) for grid in grids] for mode in least.modes}
-    if not any(least.is_possible(name, radio) for name in asked):
+    firsts = {mode: [least.first(names, (mode, radio, grid)) for grid in grids] for mode in least.modes}
+    if not any(least.is_possible(name, radio) for name in names):
         said = (Cell(priced.radio_title(tables, radio)), *[absent("not possible")] * len(least.modes))
         return [said]
     is_same = all(len({(first.name, first.tied) if first else None for first in own}) == 1 for own in firsts.values())

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
 from reports import lookup, phrases, priced
-from reports.least import First, Least, Mode, Where, compared, has_accuracy, holding
+from reports.least import First, Least, Mode, Where, asked, compared
 from reports.lookup import Range
 from reports.numbers import ESTIMATE_DIGITS, NBSP, percent_estimate, significant
 from reports.schema import Tables
@@ -28,12 +28,11 @@ _TRAINED = {
 }
 
 
-def least_remarks(tables: Tables) -> list[str]:
+def least_remarks(tables: Tables, least: Least) -> list[str]:
     """The sentences that apply, in a fixed order."""
-    least, names, reference = Least(tables), compared(tables), lookup.reference(tables)
-    asked = holding(tables) if has_accuracy(tables) else names
-    firsts = _firsts(tables, least, asked)
-    rivals = [name for name in (asked if len(asked) > 1 else names) if name != reference]
+    names, conditioned = compared(tables), asked(tables)
+    firsts = _firsts(tables, least, conditioned)
+    rivals = [name for name in (conditioned if len(conditioned) > 1 else names) if name != lookup.reference(tables)]
     subjects: dict[str, list[str]] = {}
     for (_, radio, _), first in _firsts(tables, least, rivals).items():
         subjects.setdefault(first.name, []).append(radio)
@@ -46,10 +45,10 @@ def least_remarks(tables: Tables) -> list[str]:
     return [*found, *_unconditional(tables, firsts, _firsts(tables, least, names))]
 
 
-def _firsts(tables: Tables, least: Least, asked: Sequence[str]) -> dict[Where, First]:
+def _firsts(tables: Tables, least: Least, names: Sequence[str]) -> dict[Where, First]:
     places = [(radio, grid) for radio in priced.radios(tables) for grid in priced.grids_of(tables, radio)]
     keys: list[Where] = [(mode, *place) for place, mode in product(places, least.modes)]
-    return {key: first for key in keys if (first := least.first(asked, key))}
+    return {key: first for key in keys if (first := least.first(names, key))}
 
 
 def _codec(tables: Tables, name: str, radios: Sequence[str]) -> Iterator[str]:
