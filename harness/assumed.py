@@ -1,6 +1,7 @@
 """From the scenarios of a spec to assumptions, with other scenarios in their place where a user asks "what if"."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -87,6 +88,19 @@ def with_changes(
     except ValidationError as error:
         found = retold(error, list(Scenarios.model_fields))
         raise UsageError("\n".join(f"{path_text(location)}: {text}" for location, text in found)) from error
+
+
+def settings_that_differ(written: Scenarios, scenarios: Scenarios, except_for: Collection[str] = ()) -> list[str]:
+    """Settings that turn one into the other, each as `with_changes` takes it.
+
+    Args:
+        written: scenarios of a definition.
+        scenarios: those that are asked for.
+        except_for: settings that are left out.
+    """
+    old, new = (each.model_dump(mode="json") for each in (written, scenarios))
+    changed = [key for key in new if key not in except_for and new[key] != old[key]]
+    return [f"{key}={new[key] if isinstance(new[key], str) else json.dumps(new[key])}" for key in changed]
 
 
 def _found(text: str, named: Mapping[str, CustomGrid]) -> Any:

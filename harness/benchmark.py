@@ -194,7 +194,7 @@ def price(
     # What another meter scatters by says nothing of this one.
     calibrations = [found for found in calibration.kept(source) if found["kind"] == spec.meter]
     beside = _Beside(unfinished, tries, store.pretraining(), calibrations)
-    return _priced(study, runs, change(spec.scenarios), costs, beside)
+    return _priced(study, runs, spec.scenarios, change(spec.scenarios), costs, beside)
 
 
 def _price_open(source: Path, change: Callable[[Scenarios], Scenarios], reference: str | None) -> Priced:
@@ -202,13 +202,14 @@ def _price_open(source: Path, change: Callable[[Scenarios], Scenarios], referenc
     from harness.open_runs import default_scenarios, read_runs, study_of_runs, to_be_priced
 
     found = read_runs(source)
-    scenarios = change(default_scenarios())
+    written = default_scenarios()
+    scenarios = change(written)
     ready, notes = to_be_priced(found.ledgers)
     study = study_of_runs(found, scenarios, notes)
     if reference is not None:
         study = compared_with(study, reference)
     runs = [_Run(method, own, facts) for (method, facts), own in zip(found.ledgers, ready, strict=True)]
-    return _priced(study, runs, scenarios, None, _Beside(found.unfinished))
+    return _priced(study, runs, written, scenarios, None, _Beside(found.unfinished))
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,7 +232,12 @@ class _Beside:
 
 
 def _priced(
-    study: Study, runs: Sequence[_Run], scenarios: Scenarios, costs: "ComputeCosts | None", beside: _Beside
+    study: Study,
+    runs: Sequence[_Run],
+    written: Scenarios,
+    scenarios: Scenarios,
+    costs: "ComputeCosts | None",
+    beside: _Beside,
 ) -> Priced:
     from harness import context
     from harness.tables import PricedCell, tabulate
@@ -246,7 +252,7 @@ def _priced(
     described = context.describe(study, pricing, priced, beside.unfinished, beside.attempts, beside.pretraining)
     frames = tabulate(priced, study.references, costs, study.reference, study.contrasts, beside.calibrations)
     described |= {"calibrations": [dict(each) for each in beside.calibrations]}
-    return Priced(frames, described, lambda: what_if(priced, pricing, study.references, costs))
+    return Priced(frames, described, lambda: what_if(priced, written, scenarios, study.references, costs))
 
 
 def report_folder(source: Path, out: Path | None) -> Path:

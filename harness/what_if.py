@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from harness import boundary, carbon, devices, projection, registry, remarks
 from harness.accounting import Assumptions, timed
+from harness.assumed import assumptions_of, settings_that_differ
 from harness.boundary import MODE_OF, Cast
 from harness.carbon import Grid
 from harness.core.protocols import RadioModel
@@ -23,6 +24,7 @@ from harness.ledger import Ledger
 from harness.network import Mode, NetworkKind, network, server_w
 from harness.party import DIRECTIONS, Party, computing_terms, parties_of
 from harness.pooling import ComputeCosts
+from harness.scenarios import Scenarios
 from harness.supply import PowerSupply, grid_of, supply
 from harness.supply import names as supply_names
 from harness.tables import PricedCell
@@ -33,6 +35,9 @@ from harness.usage import CARRIED, Usage, reduce
 SCHEMA_VERSION = 1
 TIMED = ("uplink_sessions", "uplink_tail_s", "downlink_sessions", "downlink_tail_s", "round_s")
 """Amounts that depend on the device as well: how long it computes decides when transfers happen."""
+
+CHOICES = ("radios", "fleets", "grids", "device")
+"""Scenarios that a choice names by itself."""
 
 _MARKS = ("infeasible: ", "warning: ")
 _DIGITS = 14
@@ -50,7 +55,8 @@ class _Radio:
 
 def what_if(
     priced: Sequence[PricedCell],
-    assumptions: Assumptions,
+    written: Scenarios,
+    scenarios: Scenarios,
     references: Mapping[str, str],
     costs: ComputeCosts | None = None,
 ) -> dict[str, Any]:
@@ -58,10 +64,12 @@ def what_if(
 
     Args:
         priced: the finished cells, at least one.
-        assumptions: what they were priced with: the choice that the page opens with.
+        written: the scenarios that `harness price` takes where nothing else is asked for.
+        scenarios: what the cells were priced with: the choice that the page opens with.
         references: for each method, what it is compared with.
         costs: pooled costs of computing that they were priced with; None takes each run's own.
     """
+    assumptions = assumptions_of(scenarios)
     radios, kinds = _radios(assumptions), [devices.device(name) for name in devices.names()]
     ledgers = {cell.result.cell_id: cell.result.ledger for cell in priced}
     names = list(dict.fromkeys(cell.method for cell in priced))
@@ -70,6 +78,8 @@ def what_if(
     return {
         "schema_version": SCHEMA_VERSION,
         "definition": _definition(assumptions, radios),
+        "written": _chosen(assumptions_of(written)),
+        "changes": settings_that_differ(written, scenarios, {*CHOICES, *_chosen(assumptions)}),
         "methods": [{"name": name, "reference": references.get(name)} for name in names],
         "cells": [_cell(cell, names, list(ledgers)) for cell in priced],
         "radios": [_priced_radio(radio, runs) for radio in radios],
@@ -179,13 +189,19 @@ def _computing(terms: Sequence[Term]) -> dict[str, Any] | None:
 
 def _definition(assumptions: Assumptions, radios: Sequence[_Radio]) -> dict[str, Any]:
     """The choice that the page opens with: that of the assumptions, as far as it can be offered."""
-    group = _first_group(assumptions)
-    modes = [mode for part, mode in MODE_OF.items() if part in assumptions.included]
     return {
         "radio": radios[0].name,
         "grid": _label(_grids(assumptions)[0]),
-        "device": group.device.kind,
-        "supply": group.supply.name,
+        "device": _first_group(assumptions).device.kind,
+        **_chosen(assumptions),
+    }
+
+
+def _chosen(assumptions: Assumptions) -> dict[str, Any]:
+    """The part of a choice that `harness price` takes with ``--set``."""
+    modes = [mode for part, mode in MODE_OF.items() if part in assumptions.included]
+    return {
+        "supply": _first_group(assumptions).supply.name,
         "network": modes[0] if modes else "excluded",
         "server": "included" if "server" in assumptions.included else "excluded",
         "pue": assumptions.pue.typical,

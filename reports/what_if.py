@@ -35,9 +35,9 @@ def what_if_data(tables: Tables) -> str:
     return json.dumps(_cleaned(found), ensure_ascii=False, separators=(",", ":"))
 
 
-def _facts(tables: Tables, method: str, seed: int) -> dict[str, float | None]:
+def _facts(tables: Tables, method: str, seed: int) -> dict[str, Any]:
     row = tables.cells[(tables.cells["method"] == method) & (tables.cells["seed"] == seed)].iloc[0]
-    return {name: float(row[name]) if is_known(row[name]) else None for name in _FACTS}
+    return {name: float(row[name]) if is_known(row[name]) else None for name in _FACTS} | {"machine": row["machine"]}
 
 
 def _cleaned(value: Any) -> Any:

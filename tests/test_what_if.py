@@ -20,9 +20,9 @@ PLAIN: dict[str, Any] = {"radios": ["lte", {"kind": "nbiot", "name": "cellar"}],
 
 def asked(ledger: Ledger | None = None, **changes: Any) -> tuple[dict[str, Any], Any]:
     """What a page is given for one run, and how the run was priced."""
-    assumptions = assumptions_of(Scenarios.model_validate(PLAIN | changes))
-    result = account(ledger or make_ledger(), assumptions)
-    return what_if([PricedCell("fp32", result)], assumptions, {"fp32": "fp32"}), result
+    written, scenarios = (Scenarios.model_validate(plain) for plain in (PLAIN, PLAIN | changes))
+    result = account(ledger or make_ledger(), assumptions_of(scenarios))
+    return what_if([PricedCell("fp32", result)], written, scenarios, {"fp32": "fp32"}), result
 
 
 def test_every_radio_and_device_is_offered_and_those_of_the_definition_come_first() -> None:

@@ -136,8 +136,9 @@
     const pairs = (other?.cells ?? []).map(theirs => [method.cells.find(ours => ours.seed === theirs.seed), theirs])
       .filter(([ours]) => ours);
     if (!pairs.length) return null;
-    const ratio = value => pairs.flat().every(cell => value(cell) > 0)
-      ? Math.exp(mean(pairs.map(([ours, theirs]) => Math.log(value(ours) / value(theirs))))) : null;
+    const onOne = pairs.filter(([ours, theirs]) => ours.machine === theirs.machine);  // joules of computing rest on it
+    const ratio = (value, among = pairs) => among.length && among.flat().every(cell => value(cell) > 0)
+      ? Math.exp(mean(among.map(([ours, theirs]) => Math.log(value(ours) / value(theirs))))) : null;
     const radio = cell => sum(["up", "down"].map(part => cell.spent[part]))[TYPICAL];
     const given = cell => radio(cell) + (cell.spent["round 0"] ?? zero())[TYPICAL];
     const saved = pairs.map(([ours, theirs]) => (theirs.total_bits - ours.total_bits) / theirs.total_bits);
@@ -145,7 +146,8 @@
     const passed = pairs.map(([ours, theirs], i) => (radio(theirs) - radio(ours)) / radio(theirs) / saved[i]);
     return {
       bits: ratio(cell => cell.total_bits), multicast: ratio(cell => cell.multicast_total_bits),
-      radio: ratio(given), grams: ratio(cell => cell.grams[TYPICAL]), all: ratio(cell => total(cell.spent)[TYPICAL]),
+      radio: ratio(given), grams: ratio(cell => cell.grams[TYPICAL], onOne),
+      all: ratio(cell => total(cell.spent)[TYPICAL], onOne),
       passThrough: isZero ? data.words.zero_cost
         : Math.min(...saved.map(Math.abs)) < SMALLEST_SAVING ? data.words.nothing_saved : estimate(mean(passed)),
     };
@@ -196,7 +198,8 @@
     const words = ["harness price", quoted(data.folder), "--radio", quoted(choice.radio), "--device", choice.device];
     if (!grids(choice).hasOwn) words.push("--grid", quoted(choice.grid));
     for (const key of ["supply", "network", "server", "cast", "pue"])
-      if (choice[key] !== data.definition[key]) words.push("--set", `${key}=${choice[key]}`);
+      if (choice[key] !== data.written[key]) words.push("--set", `${key}=${choice[key]}`);
+    for (const change of data.changes) words.push("--set", quoted(change));
     if (isOperator) words.push("--set", quoted(`operator_grid=${choice.grid}`));
     return words.join(" ");
   }

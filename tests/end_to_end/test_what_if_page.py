@@ -8,6 +8,7 @@ import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -160,6 +161,36 @@ def test_the_command_that_the_page_shows_prints_what_the_page_shows(browser: Any
         values = [cell for cell in cells if " to " not in cell][:-1]
         printed = next(line for line in table.splitlines() if line.split()[:1] == [name]).split()[1:]
         assert printed == values
+
+
+def test_the_command_repeats_what_the_report_was_asked_to_change(browser: Any, study: Path, tmp_path: Path) -> None:
+    asked = ["--set", "network=average", "--set", "embodied=calendar", "--set", "cast=multicast"]
+    done = CliRunner().invoke(app, ["report", str(study), "--out", str(tmp_path), *asked])
+    assert done.exit_code == 0, done.output
+    opened = open_page(browser, tmp_path / "report.html", "#what-if?cast=unicast&server=included")
+    command = shlex.split(opened.page.locator("[data-place=command]").inner_text())
+    opened.page.context.close()
+    settings = [word for before, word in pairwise(command) if before == "--set"]
+    assert settings == ["network=average", "server=included", "embodied=calendar"]
+
+
+def test_joules_of_different_machines_are_not_compared(browser: Any, study: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "tiny"
+    shutil.copytree(study, folder)
+    _, store = benchmark.open_results(folder)
+    for entry in store.index():
+        if entry.method != "fp32":
+            status = folder / "cells" / entry.cell_id / "ledger" / "status.json"
+            told = json.loads(status.read_text())
+            told["host"]["machine"] = "another"
+            status.write_text(json.dumps(told))
+    benchmark.render(benchmark.write_tables(benchmark.price(folder), folder), folder)
+    page = open_page(browser, folder / "report.html").page
+    sentence = page.locator("#what-if [data-place=sentence]").inner_text()
+    page.context.close()
+    assert "an unknown change of joules in total" in sentence
+    assert "an unknown change of CO2e" in sentence
+    assert "an unknown change of device-radio joules" not in sentence
 
 
 @cache
