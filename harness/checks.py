@@ -13,6 +13,7 @@ import pandas as pd
 
 from harness.core.errors import UsageError
 from harness.problems import did_you_mean
+from harness.scenarios import Scenarios
 from harness.spec import BenchmarkSpec
 
 OPERANDS: Mapping[str, tuple[str, str]] = {
@@ -90,11 +91,20 @@ def _parsed(text: str, spec: BenchmarkSpec) -> Check:
         _check_name(text, "method", match["method"], compared)
     if not compared:
         raise UsageError(f"--check {text!r}: nothing is compared in this definition, which has one method of its kind")
-    radios = [*(entry.label for entry in spec.scenarios.radios), *(fleet.name for fleet in spec.scenarios.fleets)]
     if match["radio"]:
-        _check_name(text, "radio", match["radio"], radios)
+        _check_place(text, match["radio"], match["grid"], OPERANDS[operand][0], spec.scenarios)
     chosen = (match["method"],) if match["method"] is not None else tuple(compared)
     return Check(text, chosen, operand, match["radio"] or "", match["grid"] or "", match["op"], float(match["number"]))
+
+
+def _check_place(text: str, radio: str, grid: str | None, quantity: str, scenarios: Scenarios) -> None:
+    if quantity not in _PRICED:
+        raise UsageError(f"--check {text!r}: this is the same on every radio; leave @{radio} out")
+    fleets = [fleet.name for fleet in scenarios.fleets]
+    _check_name(text, "radio", radio, [*(entry.label for entry in scenarios.radios), *fleets])
+    # Groups of a fleet have grids of their own, and a supply that sees no grid has the name of one.
+    if grid and radio not in fleets and scenarios.grids:
+        _check_name(text, "grid", grid, [each if isinstance(each, str) else each.name for each in scenarios.grids])
 
 
 def _check_name(text: str, what: str, name: str, known: Sequence[str]) -> None:

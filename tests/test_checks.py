@@ -83,6 +83,8 @@ def test_what_is_missed_is_told_method_by_method(text: str, lines: list[str]) ->
         ("sixx: uplink_ratio >= 5", "no method sixx; there are: six, sign. Did you mean six?"),
         ("fp32: uplink_ratio >= 5", "no method fp32; there are: six, sign."),
         ("six: pass_through@3g > 1", "no radio 3g; there are: lte, wifi."),
+        ("six: carbon_ratio@lte/DE > 1", "no grid DE; there are: NOR, DEU. Did you mean DEU?"),
+        ("uplink_ratio@wifi >= 5", "this is the same on every radio; leave @wifi out"),
         ("uplink_ratio", "not of the form"),
         ("uplink_ratio == 5", "not of the form"),
         ("uplink_ratio >= five", "not of the form"),
