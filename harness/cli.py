@@ -294,15 +294,26 @@ def run(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - one f
         return error.exit_code
     except OSError as error:
         return _environment(error)
-    except Exception:
+    except Exception as error:
         traceback.print_exc()
-        _say("this is a bug of the harness; please report it with the lines above")
-        return EXIT_BUG
+        return _unexpected(error)
 
 
 def _environment(error: OSError) -> int:
     where = f"{error.filename}: " if error.filename else ""
     _say(f"{where}{error.strerror or error}")
+    return EXIT_ENVIRONMENT
+
+
+def _unexpected(error: Exception) -> int:
+    from harness.part_files import part_behind
+
+    place = part_behind(error)
+    if place is None:
+        _say("this is a bug of the harness; please report it with the lines above")
+        return EXIT_BUG
+    told = " ".join(str(error).split())
+    _say(f"{place}: {type(error).__name__}: {told}. It is a part that the harness was given; see the lines above")
     return EXIT_ENVIRONMENT
 
 

@@ -9,13 +9,14 @@ import hashlib
 import importlib.util
 import re
 import sys
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness import plugins
 from harness.core.errors import EnvironmentLacksError, UsageError
-from harness.plugins import part_objection
 from harness.problems import shown
 
 KEYS = ("file", "class", "digest", "kind")
@@ -25,6 +26,8 @@ FOLDER = "parts"
 
 _DIGITS = 16
 _MARK = "__harness_file__"
+_MODULES = "harness_part_"
+"""How the names of modules begin that files are loaded as."""
 _LOADED: dict[str, "Origin"] = {}
 """The files that this process has loaded, by digest, each with one of the names that were asked for."""
 _METER = re.compile(r"(?P<file>[^\n]+\.py):(?P<name>\w+)(?:@(?P<digest>[0-9a-f]{16}))?")
@@ -83,7 +86,7 @@ def loaded(value: Mapping[str, Any], asked: type[Any], taken: tuple[str, ...]) -
     part, origin = _named(file, name, value.get("digest"))
     if isinstance(part, type):
         setattr(part, _MARK, origin)
-    objection = part_objection(part, asked)
+    objection = plugins.part_objection(part, asked)
     if not objection and part.kind in taken:
         objection = f'its kind "{part.kind}" is that of a part of the harness; choose another'
     if objection:
@@ -122,6 +125,15 @@ def _named(file: object, name: object, digest: object) -> tuple[Any, Origin]:
     return _attribute(origin)
 
 
+def part_behind(error: BaseException) -> str | None:
+    """The innermost line of a part that is not ours in which an error arose; None if it has no such line."""
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        module = str(frame.f_globals.get("__name__"))
+        if module.startswith(_MODULES) or module.partition(".")[0] in plugins.packages():
+            return f"{Path(frame.f_code.co_filename).name}, line {line}"
+    return None
+
+
 def _attribute(origin: Origin) -> tuple[Any, Origin]:
     module = sys.modules[_module_name(origin.digest)]
     if not hasattr(module, origin.name):
@@ -147,7 +159,7 @@ def _kept(digest: str, name: str) -> Path:
 
 
 def _module_name(digest: str) -> str:
-    return f"harness_part_{digest}"
+    return _MODULES + digest
 
 
 def _import(path: Path, digest: str) -> None:

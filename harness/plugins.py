@@ -85,6 +85,11 @@ def _found() -> tuple[Plugin, ...]:
     )
 
 
+def packages() -> set[str]:
+    """Top-level modules that parts or sections of other packages come from."""
+    return {plugin.path.partition(":")[0].partition(".")[0] for plugin in _found()}
+
+
 def _plugin(table: str, entry: EntryPoint) -> Plugin:
     package = "unknown" if entry.dist is None else f"{entry.dist.name} {entry.dist.version}"
     return Plugin(table, entry.name, entry.value.partition("[")[0].strip(), package)

@@ -11,7 +11,7 @@ from harness.plan import expand
 from harness.specfile import load_spec
 from harness.store import Store
 from tests.runs import harness, tiny, write_spec
-from tests.test_plugins import CODEC, SECTION
+from tests.test_plugins import CODEC, RADIO, SECTION
 
 METER = """
 from dataclasses import dataclass, replace
@@ -139,3 +139,18 @@ def test_a_file_from_the_command_line_is_relative_to_where_one_is(
     assert registry.build("codec", MEAN).factor == 0.5
     with pytest.raises(UsageError, match="no such file"):
         registry.build("codec", MEAN | {"file": "../mine.py"})
+
+
+def test_a_radio_that_fails_while_runs_are_priced_is_named_and_costs_no_run(tmp_path: Path) -> None:
+    lands = "        return ConstantPerBit().coefficients()"
+    falls = RADIO.replace(lands, "        raise ValueError('no\\nwind')")
+    assert falls != RADIO
+    write(tmp_path, falls, "bird.py")
+    path = definition(write(tmp_path), scenarios={"radios": [{"file": "bird.py", "class": "Pigeon"}], "grids": ["NOR"]})
+    done = harness("compare", path, "--out", "out", folder=tmp_path)
+    assert done.returncode == 5, done.stderr
+    *_, last = done.stderr.strip().splitlines()
+    assert last.startswith("error: bird.py, line ")
+    assert ": ValueError: no wind. It is a part that the harness was given" in last
+    store = Store(tmp_path / "out")
+    assert all(store.is_finished(entry.cell_id) for entry in store.index())
