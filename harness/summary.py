@@ -58,13 +58,15 @@ def _facts_table(cells: pd.DataFrame, pairs: pd.DataFrame, reference: str) -> Ta
     references = {reference, *pairs["reference"]}
     for method, group in cells.groupby("method", sort=False):
         bits = [float(group[f"{name}_bits"].mean()) / factor for name in ("uplink", "downlink", "total")]
-        saved, difference = _pair(pairs, str(method), "total_bits"), _pair(pairs, str(method), "test_accuracy")
+        # Of the model that clients decode, as in reports; of the server's where nobody scored that.
+        score = "test_accuracy" if group["sent_test_accuracy"].isna().any() else "sent_test_accuracy"
+        saved, difference = (_pair(pairs, str(method), quantity) for quantity in ("total_bits", score))
         unpaired = "reference" if method in references else "not paired"
         row = [
             *(numbers.significant(value, numbers.FACT_DIGITS) for value in bits),
             "" if saved is None else _known(1 - saved["estimate"]),
             # The mean of the seeds that were scored would be of lucky ones.
-            _known(group["test_accuracy"].mean(skipna=False)),
+            _known(group[score].mean(skipna=False)),
             unpaired if difference is None else _points(difference),
         ]
         table.add_row(Text(str(method)), *row[: len(row) if has_scores else -2])

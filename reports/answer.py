@@ -86,14 +86,14 @@ def _fewer(ratio: Estimate | None) -> str:
 def _reached(tables: Tables, method: str) -> str:
     """The accuracy that a method reached within its budget, and in how many rounds."""
     other = lookup.reference_of(tables, method)
-    score = phrases.accuracy(lookup.mean(tables, method, "test_accuracy")).text
+    score = phrases.accuracy(lookup.score(tables, method)).text
     n, of_other = (phrases.rounds(lookup.rounds(tables, name)).text for name in (method, other))
     instead = f" instead of {of_other}" if n != of_other else ""
     return f"{shorten(method, LONGEST_NAME)} reached {score} test accuracy in {n} rounds{instead}"
 
 
 def _accuracy(tables: Tables, method: str, beside: str = "") -> str:
-    difference = lookup.pair(tables, method, "test_accuracy")
+    difference = lookup.score_difference(tables, method)
     if difference is None or difference.value is None:
         return ", with no paired test accuracy"
     interval = phrases.points_interval(difference)
@@ -123,7 +123,7 @@ def _radios(tables: Tables, method: str) -> list[str]:
 
 
 def _trust(tables: Tables, method: str) -> str:
-    difference = lookup.pair(tables, method, "test_accuracy")
+    difference = lookup.score_difference(tables, method)
     n = lookup.pair(tables, method, "total_bits")
     seeds = n.n if n else 0
     said = lookup.verdict(difference)

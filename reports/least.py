@@ -36,7 +36,7 @@ class First:
 
     Attributes:
         name: which it is.
-        grams: mean over seeds.
+        grams: mean over the seeds that all of them have; over its own where they have none in common.
         ratio: to the reference, geometric mean over the seeds of both; None where the reference has no grams there.
         tied: methods that cannot be told from it, fewest grams first.
     """
@@ -71,7 +71,9 @@ class Least:
         found = {name: grams for name in names if (grams := self._of(name, where))}
         if not found:
             return None
-        means = {name: fmean(grams.values()) for name, grams in found.items()}
+        # A seed that only some have would favour or burden them.
+        seeds = set.intersection(*map(set, found.values())) if len(found) > 1 else set()
+        means = {name: fmean(grams[seed] for seed in seeds or grams) for name, grams in found.items()}
         order = sorted(means, key=means.__getitem__)
         best = order[0]
         tied = [name for name in order[1:] if self._is_tied(name, best, means, where)]
@@ -105,7 +107,7 @@ def compared(tables: Tables) -> list[str]:
 
 def has_accuracy(tables: Tables) -> bool:
     """Whether the test accuracy of any method was compared with that of the reference."""
-    estimates = (lookup.pair(tables, name, "test_accuracy") for name in compared(tables))
+    estimates = (lookup.score_difference(tables, name) for name in compared(tables))
     return any(estimate is not None and estimate.value is not None for estimate in estimates)
 
 
@@ -115,7 +117,7 @@ def holding(tables: Tables) -> list[str]:
     return [
         name
         for name in compared(tables)
-        if name == reference or lookup.verdict(lookup.pair(tables, name, "test_accuracy")) == "holds"
+        if name == reference or lookup.verdict(lookup.score_difference(tables, name)) == "holds"
     ]
 
 

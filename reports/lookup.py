@@ -172,6 +172,30 @@ def mean(tables: Tables, method: str, quantity: str) -> Estimate | None:
     return _estimate(tables.method_rows.get((method, quantity, "", ""), []), "mean", "n")
 
 
+def score(tables: Tables, method: str) -> Estimate | None:
+    """Mean test accuracy of the model that a method leaves to clients; None where the tables have none.
+
+    That is the final model as they decode it. Where the downlink is coded and nobody scored that, it is the server's.
+    """
+    return mean(tables, method, _score_name(tables, method))
+
+
+def score_difference(tables: Tables, method: str) -> Estimate | None:
+    """What `score` is above that of the reference, paired; None where the tables have none."""
+    return pair(tables, method, _score_name(tables, method))
+
+
+def _score_name(tables: Tables, method: str) -> str:
+    sent = mean(tables, method, "sent_test_accuracy")
+    return "test_accuracy" if sent is None or sent.value is None else "sent_test_accuracy"
+
+
+def has_coded_downlink(tables: Tables) -> bool:
+    """Whether clients of some method decode another model than the server has."""
+    means = [[mean(tables, name, key) for key in ("test_accuracy", "sent_test_accuracy")] for name in methods(tables)]
+    return any(sent is not None and sent.value is not None and sent != whole for whole, sent in means)
+
+
 def seeds_finished(tables: Tables, method: str) -> int:
     """Finished cells of a method."""
     return int((tables.cells["method"] == method).sum())

@@ -72,8 +72,8 @@ def _results(tables: Tables) -> Table:
             *([phrases.rounds(lookup.rounds(tables, name))] if has_rounds else []),
             *(phrases.bits(means[name][key], factor) for key in _BITS[:3]),
             *(_beside(tables, name, phrases.change(lookup.pair(tables, name, key), is_fact=True)) for key in _BITS[2:]),
-            phrases.accuracy(lookup.mean(tables, name, "test_accuracy")),
-            _beside(tables, name, phrases.points(lookup.pair(tables, name, "test_accuracy"), has_verdict=False)),
+            phrases.accuracy(lookup.score(tables, name)),
+            _beside(tables, name, phrases.points(lookup.score_difference(tables, name), has_verdict=False)),
         )
         for name in names
     )
@@ -82,6 +82,7 @@ def _results(tables: Tables) -> Table:
         "Unicast: a downlink payload counts once per receiving client; multicast: once per round where all receive it "
         f"alike. Changes, of total bits, and differences are against {lookup.compared_with(tables)}, paired by seed; "
         f"below a number stands its 95 % t interval where it varies between seeds. {_verdicts(tables)}",
+        *phrases.decoded_notes(tables),
         *given_notes(tables),
     )
     return with_best(Table("results", "Bits on the air and test accuracy", columns, rows, notes), COUNTED)
@@ -90,7 +91,7 @@ def _results(tables: Tables) -> Table:
 def _verdicts(tables: Tables) -> str:
     said: dict[str, list[str]] = {}
     for name in lookup.challengers(tables):
-        said.setdefault(lookup.verdict(lookup.pair(tables, name, "test_accuracy")), []).append(name)
+        said.setdefault(lookup.verdict(lookup.score_difference(tables, name)), []).append(name)
     words = [f"{verdict} for {phrases.some(names)}" for verdict, names in said.items()]
     if not words:
         return ""

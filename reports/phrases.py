@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from reports import lookup
 from reports.document import Cell
 from reports.lookup import HOLDS_ABOVE, Estimate, Range, verdict
 from reports.numbers import (
@@ -18,6 +19,7 @@ from reports.numbers import (
     signed,
     significant,
 )
+from reports.schema import Tables
 
 CONFIDENCE = "95 % CI"
 PROJECTED = "projected (P)"
@@ -252,3 +254,9 @@ def _joined(ends: tuple[str, str] | None) -> str:
 def _signed_estimate(value: float) -> str:
     text = significant(value, ESTIMATE_DIGITS)
     return f"+{text}" if value > 0 else text
+
+
+def decoded_notes(tables: Tables) -> tuple[str, ...]:
+    """Below a table of test accuracies: whose they are, where clients and server have different models."""
+    said = "Where the downlink is coded, test accuracy is that of the final model as clients decode it."
+    return (said,) if lookup.has_coded_downlink(tables) else ()

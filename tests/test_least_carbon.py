@@ -50,7 +50,7 @@ def write(folder: Path, *, network: str = "excluded", **changes: Any) -> Path:
         ]
     save(folder, "breakdown", breakdown)
     save(folder, "boundary", boundary)
-    change(folder, "pairs", {"quantity": "test_accuracy"}, lambda row: accuracy(POINTS[row["method"]]))
+    score(folder, lambda row: accuracy(POINTS[row["method"]]))
     change(
         folder, "pairs", {"quantity": "pass_through"}, lambda row: {"estimate": 0.9 if row["radio"] == "wifi" else 0.2}
     )
@@ -65,6 +65,12 @@ def costs(grams: float, scale: float) -> dict[str, float]:
 
 def accuracy(points: float) -> dict[str, float]:
     return {"estimate": points, "low": points - 0.002, "high": points + 0.002}
+
+
+def score(folder: Path, to: Any) -> None:
+    """Differences of the server's model and of the one that clients decode."""
+    for quantity in ("test_accuracy", "sent_test_accuracy"):
+        change(folder, "pairs", {"quantity": quantity}, to)
 
 
 def save(folder: Path, name: str, rows: list[dict[str, Any]]) -> None:
@@ -146,7 +152,7 @@ def test_what_loses_accuracy_is_not_chosen_but_said(tmp_path: Path) -> None:
 
 def test_where_accuracy_holds_for_none_the_reference_stands_alone(tmp_path: Path) -> None:
     write(tmp_path)
-    change(tmp_path, "pairs", {"quantity": "test_accuracy"}, accuracy(-0.1))
+    score(tmp_path, accuracy(-0.1))
     assert {text for own in cells(tmp_path).values() for text, _ in own} == {"fp32"}
     assert cells(tmp_path)["LTE handset 2012", "all 2 grids"][0] == ("fp32", "the reference; NOR 50 g, DEU 500 g")
     assert "leaves the reference alone" in str(section(tmp_path))
@@ -219,6 +225,22 @@ def test_grids_on_which_another_is_first_have_rows_of_their_own(tmp_path: Path) 
     assert ("Wi-Fi handset 2012", "all 2 grids") in found
 
 
+def test_a_seed_that_only_some_have_decides_nothing(tmp_path: Path) -> None:
+    """At seed 2, which ``quick`` does not have, all take a tenth: over own seeds 21.5 g would be less than its 32."""
+    write(tmp_path)
+    for name in ("cells", "breakdown", "boundary"):
+        rows = pd.read_csv(tmp_path / f"{name}.csv", keep_default_na=False, dtype=object)
+        save(tmp_path, name, rows[(rows["method"] != "quick") | (rows["seed"] != "2")].to_dict("records"))  # type: ignore[arg-type]
+    change(tmp_path, "breakdown", {"seed": "2"}, lambda row: {"carbon_g": float(row["carbon_g"]) / 10})
+    assert cells(tmp_path)["LTE handset 2012", "all 2 grids"][0][0] == "quick"
+
+
+def test_accuracy_is_that_of_the_model_that_clients_decode(tmp_path: Path) -> None:
+    write(tmp_path)
+    change(tmp_path, "pairs", {"quantity": "sent_test_accuracy", "method": "quick"}, accuracy(-0.02))
+    assert cells(tmp_path)["LTE handset 2012", "all 2 grids"][0][0] == "small"
+
+
 def test_grams_that_are_unknown_at_a_seed_are_not_compared(tmp_path: Path) -> None:
     write(tmp_path)
     change(tmp_path, "breakdown", {"method": "quick", "seed": "1", "component": "codec"}, {"carbon_g": ""})
@@ -259,7 +281,7 @@ def test_error_feedback_and_training_in_part_are_said_of_the_first(tmp_path: Pat
 
 def test_without_accuracy_all_are_asked(tmp_path: Path) -> None:
     write(tmp_path)
-    change(tmp_path, "pairs", {"quantity": "test_accuracy"}, {"estimate": "", "low": "", "high": ""})
+    score(tmp_path, {"estimate": "", "low": "", "high": ""})
     assert {text for own in cells(tmp_path).values() for text, _ in own} == {"lossy"}
     assert "no test accuracy was compared" in str(section(tmp_path))
     assert "no condition" not in remarks(tmp_path)

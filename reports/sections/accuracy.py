@@ -9,7 +9,7 @@ from reports.sections.budgets import budget_table, cost_budget_table
 
 def accuracy(tables: Tables) -> Section:
     """Initial, validation and test accuracy with paired differences."""
-    is_coded = _has_coded_downlink(tables)
+    is_coded = lookup.has_coded_downlink(tables)
     scores = ("validation_accuracy", "test_accuracy", *(["sent_test_accuracy"] if is_coded else []))
     columns = (
         Column("method", "Method", is_number=False),
@@ -43,20 +43,17 @@ def accuracy(tables: Tables) -> Section:
         "varies between seeds (partition, cohorts, batches, and initial weights where they are random), not the finite "
         "size of the test set.",
         "Scored is the server’s model, in float32."
-        + (" “As decoded”: that model as a client would decode it after the last round." if is_coded else ""),
+        + (
+            " “As decoded”: that model as a client would decode it after the last round, which verdicts are on."
+            if is_coded
+            else ""
+        ),
         "Methods are paired only with one of their own initialisation, cohort, partition and budget.",
     )
     table = Table("accuracy", "Accuracy", columns, tuple(rows), notes)
     blocks: list[Block] = [*(Paragraph(text) for text in _verdicts(tables)), table]
     blocks += [table for table in (budget_table(tables), cost_budget_table(tables)) if table]
     return Section("accuracy", "Accuracy", tuple(blocks))
-
-
-def _has_coded_downlink(tables: Tables) -> bool:
-    """Whether clients of some method decode another model than the server has."""
-    means = [(lookup.mean(tables, name, "test_accuracy"), lookup.mean(tables, name, "sent_test_accuracy"))
-             for name in lookup.methods(tables)]  # fmt: skip
-    return any(sent is not None and sent.value is not None and sent != whole for whole, sent in means)
 
 
 def _verdicts(tables: Tables) -> list[str]:
@@ -69,11 +66,11 @@ def _verdicts(tables: Tables) -> list[str]:
     for name in lookup.challengers(tables):
         if name in lookup.references(tables):
             continue
-        found[lookup.verdict(lookup.pair(tables, name, "test_accuracy"))].append(name)
+        found[lookup.verdict(lookup.score_difference(tables, name))].append(name)
     words = {"holds": "Test accuracy holds for", "not resolved": "Not resolved for", "not compared": "Not compared for"}
     said = [f"{words[key]} {phrases.some(names)}." for key, names in found.items() if names]
     rule = "Accuracy “holds” if the lower end of the paired 95 % interval is above −0.5 points; otherwise the "
-    below = [name for name in lookup.challengers(tables) if _is_below(lookup.pair(tables, name, "test_accuracy"))]
+    below = [name for name in lookup.challengers(tables) if _is_below(lookup.score_difference(tables, name))]
     if below:
         said.append(f"For {phrases.some(below)} the whole interval lies below −0.5 points: accuracy was lost.")
     return [" ".join([*said, f"{rule}comparison is “not resolved”, which is not the same as “worse”."])]

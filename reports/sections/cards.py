@@ -26,7 +26,7 @@ def cards(tables: Tables) -> Section | None:
 def _card(tables: Tables, name: str, bits: str, unit: str) -> Card:
     entry, text = lookup.description(tables, name), _text(tables, name)
     uplink = entry.get("uplink")
-    total, score = lookup.mean(tables, name, "total_bits"), phrases.accuracy(lookup.mean(tables, name, "test_accuracy"))
+    total, score = lookup.mean(tables, name, "total_bits"), phrases.accuracy(lookup.score(tables, name))
     change = phrases.change(lookup.pair(tables, name, "total_bits"), is_fact=True)
     against = f" ({change.text} to {lookup.reference_of(tables, name)})" if change.value is not None else ""
     known = total is not None and total.value is not None

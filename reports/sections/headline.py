@@ -71,8 +71,8 @@ def _comparison(tables: Tables) -> Table:
                 *([phrases.rounds(lookup.rounds(tables, name))] if has_rounds else []),
                 *bits,
                 _against(tables, name, phrases.change(lookup.pair(tables, name, "total_bits"), is_fact=True)),
-                phrases.accuracy(lookup.mean(tables, name, "test_accuracy")),
-                _against(tables, name, phrases.points(lookup.pair(tables, name, "test_accuracy"))),
+                phrases.accuracy(lookup.score(tables, name)),
+                _against(tables, name, phrases.points(lookup.score_difference(tables, name))),
                 phrases.assumed(joules[name], j_factor),
                 _against(
                     tables, name, phrases.change(lookup.pair(tables, name, "device_energy_j", radio), is_fact=False)
@@ -106,6 +106,7 @@ def _notes(tables: Tables) -> tuple[str, ...]:
         *([f"Methods are compared with {lookup.compared_with(tables)}."] if lookup.challengers(tables) else []),
         "Bits, joules and grams are of one training run of the whole fleet, mean over seeds. Unicast: every client "
         "receives its own copy; multicast totals are under “Bits”.",
+        *phrases.decoded_notes(tables),
         *given_notes(tables),
         *_beyond(tables),
         "Intervals under accuracy and changes are 95 % t intervals over seeds (paired by seed for differences and "

@@ -155,7 +155,7 @@ def _unconditional(tables: Tables, firsts: Mapping[Where, First], free: Mapping[
         less = ""
         if shares and min(shares) > 0:
             less = f", {phrases.less(shares)} than the reference"
-        points = phrases.points(lookup.pair(tables, name, "test_accuracy"), has_verdict=False)
+        points = phrases.points(lookup.score_difference(tables, name), has_verdict=False)
         lost = f", at {points.text}{NBSP}points of test accuracy" if points.value is not None else ""
         lost += f" ({phrases.CONFIDENCE} {points.detail})" if points.ends else ""
         yield f"If accuracy were no condition, {name} would be first {_places(tables, own, free)}{less}{lost}."
