@@ -157,6 +157,7 @@ class Scaled:
         deployment: the deployment.
         schedule: when rounds happen.
         terms: what clients spend in rounds.
+        given: what they spend before round 1, if they fetch what they are given over the air.
         networks: what the network takes, by mode and cast.
         obstacles: why such a run is not possible; empty if it is.
     """
@@ -164,6 +165,7 @@ class Scaled:
     deployment: Deployment
     schedule: Schedule
     terms: tuple[Term, ...]
+    given: tuple[Term, ...]
     networks: Mapping[tuple[Mode, Cast], tuple[Term, ...]]
     obstacles: tuple[str, ...]
 
@@ -209,7 +211,7 @@ def deploy(ledger: Ledger, turns: Turns, assumptions: Assumptions, deployment: D
     for party in parties:
         sent = transfers_in_time(turns, party.chosen, party.carriages, party.compute_s, schedule)
         usage = reduce(sent, party.group.radio.tail_s, schedule.n_rounds)
-        prices = {name: Factor(price) for name, price in party.group.radio.coefficients().items()}
+        prices = _prices(party)
         terms += computing_terms(party, ledger, turns, schedule.n_rounds)
         terms += radio_terms(party, usage, prices)
         late += late_terms(party, turns, ledger, sent["uplink"], prices, schedule.n_rounds)
@@ -252,26 +254,31 @@ def scaled(ledger: Ledger, turns: Turns, assumptions: Assumptions, deployment: D
     larger = turns.scaled(scale)
     terms: list[Term] = []
     obstacles: list[str] = []
+    given: list[Term] = []
     networks: dict[tuple[Mode, Cast], tuple[Term, ...]] = {}
     for party in parties:
         usage, found = _carried(ledger, turns, party, schedule)
         terms += found
+        given += boundary.provisioning_terms(party, ledger, _prices(party), schedule.n_rounds, scale)
         obstacles += remarks.obstacles(party, larger, assumptions.round_limit_s)
         for cast in get_args(Cast):
             mbit = boundary.network_mbit(party, ledger, usage, schedule.n_rounds, cast, scale)
             for mode in get_args(Mode):
                 known = networks.get((mode, cast), ())
                 networks[mode, cast] = known + boundary.network_terms(party, mbit, mode)
-    return Scaled(deployment, schedule, tuple(terms), networks, tuple(obstacles))
+    return Scaled(deployment, schedule, tuple(terms), tuple(given), networks, tuple(obstacles))
 
 
 def _carried(ledger: Ledger, turns: Turns, party: Party, schedule: Schedule) -> tuple[Usage, list[Term]]:
     """What a group does on the air, and the terms of its rounds."""
     sent = transfers_in_time(turns, party.chosen, party.carriages, party.compute_s, schedule)
     usage = reduce(sent, party.group.radio.tail_s, schedule.n_rounds)
-    prices = {name: Factor(price) for name, price in party.group.radio.coefficients().items()}
     computing = computing_terms(party, ledger, turns, schedule.n_rounds)
-    return usage, [*computing, *radio_terms(party, usage, prices)]
+    return usage, [*computing, *radio_terms(party, usage, _prices(party))]
+
+
+def _prices(party: Party) -> dict[str, Factor]:
+    return {name: Factor(price) for name, price in party.group.radio.coefficients().items()}
 
 
 def timed(ledger: Ledger, turns: Turns, parties: Sequence[Party], assumptions: Assumptions) -> tuple[Float64, Schedule]:

@@ -72,15 +72,20 @@ def server_terms(schedule: Schedule, pue: Coefficient) -> tuple[Term, ...]:
     return (Term("server", 0, "round_s", schedule.round_s, (Factor(server_w()), Factor(pue))),)
 
 
-def provisioning_terms(party: Party, ledger: Ledger, prices: Mapping[str, Factor], n_rounds: int) -> Iterable[Term]:
-    """What clients were given before round 1, as if each had fetched it over the air in a session of its own."""
+def provisioning_terms(
+    party: Party, ledger: Ledger, prices: Mapping[str, Factor], n_rounds: int, scale: float = 1.0
+) -> Iterable[Term]:
+    """What clients were given before round 1, as if each had fetched it over the air in a session of its own.
+
+    `scale` is what the payloads are multiplied by.
+    """
     given = ledger.transfers[ledger.transfers["round"] == 0]
     n_bytes = given.groupby("client")["payload_bytes"].sum()
     n_bytes = n_bytes[party.clients[n_bytes.index.to_numpy(np.int64)]]
     if n_bytes.empty:
         return
     radio = party.group.radio
-    carriage = radio.carry(n_bytes.to_numpy(np.int64), "downlink")
+    carriage = radio.carry(np.rint(scale * n_bytes.to_numpy(np.float64)).astype(np.int64), "downlink")
     sums = {name: float(getattr(carriage, name).sum()) for name in CARRIED}
     for name, amount in {"sessions": len(n_bytes), "tail_s": len(n_bytes) * radio.tail_s, **sums}.items():
         amounts = np.zeros(n_rounds + 1)

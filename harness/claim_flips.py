@@ -15,7 +15,7 @@ from harness.core.types import Coefficient
 from harness.draws import Key, is_point, key_of
 from harness.terms import Term
 
-Axis = Literal["coefficient", "size", "network", "supply", "participation"]
+Axis = Literal["coefficient", "size", "network", "supply", "provisioning", "participation"]
 
 _HALVINGS = 30
 
@@ -179,6 +179,9 @@ def _choices(claim: ClaimMap, radio: Radio) -> Iterator[Flip]:
         point = claim.point(radio, replace(claim.base, network=network))
         if point.status != base.status:
             yield Flip("network", point.setting.network_words, saves=point.saves)
+    fetched = claim.point(radio, replace(claim.base, is_fetched=True))
+    if fetched.status != base.status:
+        yield Flip("provisioning", "what is given before round 1 fetched over the air", saves=fetched.saves)
     for source in claim.supplies[1:]:
         point = claim.point(radio, replace(claim.base, supply=source))
         if point.status != base.status:

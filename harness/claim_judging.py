@@ -170,6 +170,7 @@ def _radio(radio: RadioVerdict) -> dict[str, Any]:
         "title": radio.title,
         "status": radio.base.status,
         "saves": radio.base.saves,
+        "saves_fetched": None if radio.fetched is None else radio.fetched.saves,
         "is_validated": radio.is_validated,
         "obstacles": list(radio.obstacles),
         "size": None if radio.size is None else asdict(radio.size),

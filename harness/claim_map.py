@@ -2,7 +2,8 @@
 
 Amounts of one run of a method and of its reference are computed once for each radio and update size; all else are
 coefficients (see `harness.terms`). Typical values throughout: how seeds differ stands in ``pairs.csv``. The base
-setting is the study's own update size with clients alone, on mains. Provisioning and standby are outside.
+setting is the study's own update size with clients alone, on mains, and what they are given before round 1 at no cost.
+Standby is outside.
 """
 
 import itertools
@@ -51,11 +52,13 @@ class Setting:
         scale: size of the model, its payloads and all computing, relative to the study's.
         network: mode of the network in the total, and whether it carries once or for each client; None excludes it.
         supply: where the clients' electricity comes from.
+        is_fetched: whether clients fetch what they are given before round 1 over the air.
     """
 
     scale: float = 1.0
     network: tuple[Mode, Cast] | None = None
     supply: str = "mains"
+    is_fetched: bool = False
 
     @property
     def network_words(self) -> str:
@@ -155,7 +158,13 @@ class Amounts:
     @cached_property
     def reference_bytes(self) -> float:
         """Bytes of an update of the study without a codec."""
-        return float(self._pair[1][0].transfers[["reference_bytes", "payload_bytes"]].max().max())
+        transfers = self._pair[1][0].transfers
+        return float(transfers.loc[transfers["round"] > 0, ["reference_bytes", "payload_bytes"]].max().max())
+
+    @cached_property
+    def is_given(self) -> bool:
+        """Whether clients of either are given anything before round 1."""
+        return any((ledger.transfers["round"] == 0).any() for ledger, _ in self._pair)
 
     @property
     def is_computed(self) -> bool:
@@ -244,7 +253,7 @@ class ClaimMap:
         return ours, theirs
 
     def _charged(self, found: Scaled, radio: Radio, setting: Setting) -> tuple[Term, ...]:
-        clients, source = found.terms, supply(setting.supply)
+        clients, source = (*found.terms, *(found.given if setting.is_fetched else ())), supply(setting.supply)
         if self.quantity == "radio_energy_j":
             clients = tuple(term for term in clients if term.component in RADIO_COMPONENTS)
         network = () if setting.network is None else found.networks[setting.network]

@@ -1,7 +1,7 @@
 """Where a claim on joules or grams holds, radio by radio, in a few words and as rows of ``where.csv``."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.break_even import SizeThreshold
@@ -24,6 +24,7 @@ class RadioVerdict:
         name: name of the radio.
         title: its name in reports.
         base: the claim at the base setting.
+        fetched: the same if clients fetch what they are given before round 1; None where they are given nothing.
         obstacles: why the radio cannot carry the study's updates; empty if it can.
         is_validated: whether its model was compared with a measured whole.
         size: where it holds by update size, all else as in the base; None where the radio is not possible.
@@ -33,6 +34,7 @@ class RadioVerdict:
     name: str
     title: str
     base: Point
+    fetched: Point | None
     obstacles: tuple[str, ...]
     is_validated: bool
     size: SizeThreshold | None
@@ -64,10 +66,11 @@ def region(claim: ClaimMap, others: Sequence[ClaimMap] = ()) -> Region:
     found = []
     for radio in claim.amounts.radios:
         base, obstacles = claim.point(radio, claim.base), claim.amounts.obstacles(radio)
+        fetched = claim.point(radio, replace(claim.base, is_fetched=True)) if claim.amounts.is_given else None
         size = None if obstacles else threshold(claim, radio)
         turned = () if obstacles else tuple(flips(claim, radio, others))
         is_validated = not any(note.startswith("unvalidated") for note in radio.model.notes())
-        found.append(RadioVerdict(radio.name, radio.model.title, base, obstacles, is_validated, size, turned))
+        found.append(RadioVerdict(radio.name, radio.model.title, base, fetched, obstacles, is_validated, size, turned))
     found.sort(key=lambda each: (bool(each.obstacles), -(each.base.saves or 0.0)))
     return Region(claim, claim.points(), found)
 

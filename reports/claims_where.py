@@ -52,11 +52,12 @@ def where_table(each: Mapping[str, Any], key: str) -> Table:
         Column("flips", "Turned by", "one assumption at a time, nearest first", is_number=False),
     )
     rows = tuple(_row(radio) for radio in each["radios"])
+    supply = "on mains" if each["base_supply"] == "mains" else each["base_supply"]
     notes = (
-        "In the base: the study's own size, clients alone, "
-        f"{'on mains' if each['base_supply'] == 'mains' else each['base_supply']}. By update size: from or up to which "
-        "size of an update without a codec the claim holds, from a ten-thousandth to ten thousand times the study's. A "
-        "coefficient is told with its typical value and the one at which the claim turns; choices stand after numbers.",
+        f"In the base: the study's own size, clients alone, {supply}, and what they are given before round 1 at no "
+        "cost; if fetched: that comes over the air as well. By update size: from or up to which size of an update "
+        "without a codec the claim holds, from a ten-thousandth to ten thousand times the study's. A coefficient is "
+        "told with its typical value and the one at which the claim turns; choices stand after numbers.",
     )
     return Table(key, f"{each['claim']}, {each['study']}, {each['method']}: radio by radio", columns, rows, notes)
 
@@ -70,11 +71,19 @@ def _row(radio: Mapping[str, Any]) -> tuple[Cell, ...]:
     status = str(radio["status"])
     return (
         named,
-        Cell(significant(saves, ESTIMATE_DIGITS), value=saves) if is_known(saves) else absent("nothing to save"),
+        Cell(significant(saves, ESTIMATE_DIGITS), _fetched(radio), value=saves)
+        if is_known(saves)
+        else absent("nothing to save"),
         Cell(status, tone="plain" if status == "holds" else "warn"),
         Cell(_size_words(radio["size"])),
         Cell(_flips(radio)),
     )
+
+
+def _fetched(radio: Mapping[str, Any]) -> str:
+    """What is saved if what clients are given before round 1 comes over the air; empty if they are given nothing."""
+    saves = radio["saves_fetched"]
+    return f"{significant(saves, ESTIMATE_DIGITS)} if fetched" if is_known(saves) else ""
 
 
 def _size_words(found: Mapping[str, Any]) -> str:

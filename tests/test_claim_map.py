@@ -20,7 +20,7 @@ from harness.network import network
 from harness.scenarios import Scenarios
 from harness.supply import supply
 from radio_models.lte import LteHandset2012
-from tests.ledgers import make_ledger
+from tests.ledgers import make_ledger, provisioned, recorded_transfers
 from tests.runs import BOTH_WAYS, FP32
 from tests.test_merge import results
 
@@ -244,6 +244,42 @@ def test_flips_come_by_how_far_they_are_moved_and_choices_last(found: Amounts) -
 
 def test_a_claim_far_from_all_that_is_varied_is_turned_by_nothing(found: Amounts) -> None:
     assert flips(ClaimMap(found, "device_energy_j", -1000.0), radio(found, "lte")) == []
+
+
+def test_what_is_given_before_round_1_may_turn_a_claim() -> None:
+    """Three quarters of the bits are saved, and twice as many as the reference sends are given before round 1."""
+    ours, theirs = ledger(MB), ledger(4 * MB)
+    given = make_ledger(cpu_s=(0.0, 0.0, 0.0), transfers=[*provisioned(n_bytes=32 * MB), *recorded_transfers(ours)])
+    found = Amounts("six", "fp32", (given, theirs), SCENARIOS)
+    assert found.is_given
+    assert found.reference_bytes == 4 * MB, "what is given is no update"
+    claim = ClaimMap(found, "device_energy_j", 20.0)
+    nbiot = radio(found, "nbiot")
+    fetched = claim.point(nbiot, replace(claim.base, is_fetched=True))
+    base = claim.point(nbiot, claim.base)
+    assert (base.status, fetched.status) == ("holds", "does not hold")
+    assert (base.theirs, base.ours) == (
+        fetched.theirs,
+        pytest.approx(fetched.ours - 32 / 4 * _received(ours), rel=0.05),
+    )
+    (turned,) = (flip for flip in flips(claim, nbiot) if flip.axis == "provisioning")
+    assert turned.saves == fetched.saves
+    (here,) = (each for each in region(claim).radios if each.name == "nbiot")
+    assert here.fetched == fetched
+
+
+def _received(own: Any) -> float:
+    """Joules of one download of 4 MB by both clients on NB-IoT: four times those of 1 MB."""
+    down = Amounts("six", "fp32", (own, own), SCENARIOS)
+    (found, _) = down.at(radio(down, "nbiot"), 4.0)
+    return sum(term.joules().typical for term in found.terms if term.component == "downlink") / 2
+
+
+def test_nothing_given_turns_nothing(found: Amounts) -> None:
+    claim = ClaimMap(found, "device_energy_j", 20.0)
+    assert not found.is_given
+    assert all(each.fetched is None for each in region(claim).radios)
+    assert not any(flip.axis == "provisioning" for each in found.radios for flip in flips(claim, each))
 
 
 def test_harvested_energy_leaves_nothing_to_save(found: Amounts) -> None:
