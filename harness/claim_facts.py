@@ -87,7 +87,10 @@ def saved(ratio: Interval) -> Interval:
 
 
 def _paired(quantity: str, method: str, runs: Runs) -> tuple[str, Interval | None]:
-    interval = pairs.fact_interval(runs.cells, method, runs.study.references[method], quantity)
+    cells = runs.cells
+    if quantity == "all_bits":
+        cells = cells.assign(all_bits=cells["total_bits"] + cells["provisioning_bits"])
+    interval = pairs.fact_interval(cells, method, runs.study.references[method], quantity)
     if quantity in SCORES:
         return "points", None if interval is None else _times(interval, 100.0)
     return "% saved", None if interval is None else saved(interval)

@@ -34,7 +34,7 @@ from harness.specfile import located, position_of, read_text
 from harness.values import Name, not_empty
 from harness.yaml12 import Document, Location, path_text, read_yaml
 
-Bits = Literal["uplink_bits", "total_bits", "multicast_total_bits"]
+Bits = Literal["uplink_bits", "total_bits", "multicast_total_bits", "all_bits"]
 Score = Literal["validation_accuracy", "test_accuracy", "sent_test_accuracy"]
 Deployed = Literal["radio_energy_j", "device_energy_j", "carbon_g"]
 Statistic = Literal["sigma", "kurtosis", "absmax_over_sigma", "entropy_bits", "shape_entropy_bits"]
@@ -56,7 +56,8 @@ class Needs(Part):
     """What must hold; one of quantity, contrast and statistic, with a bound.
 
     Attributes:
-        quantity: what is compared with the method's reference, seed by seed.
+        quantity: what is compared with the method's reference, seed by seed; ``all_bits`` are those of the rounds and
+            of what clients are given before round 1.
         saves: per cent of bits, joules or grams that must be saved, at least.
         loses_at_most: points of accuracy that may be lost.
         contrast: a contrast that the study names.

@@ -72,11 +72,11 @@ def fact_interval(cells: pd.DataFrame, method: str, reference: str, quantity: st
         cells: as in ``cells.csv``.
         method: name of the method.
         reference: name of what it is compared with.
-        quantity: one of `BITS`, compared as a ratio, or a score, compared as a difference.
+        quantity: a column of bits, compared as a ratio, or of scores, compared as a difference.
     """
     facts = cells.set_index(["method", "seed"])[quantity]
     seeds = shared_seeds(facts.index, method, reference)
-    compare = statistics.paired_ratio if quantity in BITS else statistics.paired_difference
+    compare = statistics.paired_ratio if quantity.endswith("_bits") else statistics.paired_difference
     return _Pairing(method, reference, seeds).interval(compare, facts) if seeds else None
 
 

@@ -10,22 +10,29 @@ from reports.document import Block, Cell, Column, Paragraph, Report, Section, Ta
 from reports.numbers import ESTIMATE_DIGITS, absent, fixed, is_known, signed, significant
 from reports.phrases import CONFIDENCE, listing
 
-_VERDICTS = ("holds", "holds if", "does not hold", "not resolved")
+_VERDICTS = {
+    "holds": ("holds", "hold"),
+    "holds if": ("holds under a condition", "hold under a condition"),
+    "does not hold": ("does not hold", "do not hold"),
+    "not resolved": ("is not resolved", "are not resolved"),
+}
+"""What is said of one judgement, and of several."""
 _PROJECTED = "projected"
 _METHOD = (
-    "A claim on facts holds where the whole 95 % interval over seeds is on the needed side, does not hold where "
-    "all of it is on the other, and is not resolved otherwise; facts that are the same at every seed are their "
-    "own interval. All joules and grams are projected (P). They are judged with typical values on a map: every "
-    "radio of the study and every packaged one with its default settings; the model, its payloads and all "
-    "computing 0.1, 1, 10 and 100 times as large; the network outside the total, or inside with marginal or "
-    "average intensities, carrying what many clients receive alike once for each (unicast) or once (multicast); "
-    "and four supplies. Participation enters through methods of the study that ask other numbers of clients. The "
-    "base is the study's own size with clients alone, on mains; what clients have before round 1 and standby are "
-    "outside. A claim holds if every point of the map holds, does not if none does, and in between holds under "
-    "the condition that is told; points where a radio cannot carry the updates, or where nothing is taken that "
-    "could be saved, are left out. What turns a radio is found by moving one assumption at a time from the base: "
-    "each axis, and each coefficient to the low and the high end of its range. Amounts are those of one run at "
-    "one seed of each method and its reference."
+    "A claim on facts holds where the whole 95 % interval over seeds is on the needed side, does not hold where all "
+    "of it is on the other, and is not resolved otherwise; facts that are the same at every seed are their own "
+    "interval. Verdicts are not corrected for how many there are: of twenty intervals, one may miss. All joules and "
+    "grams are projected (P). They are judged with typical values on a map: every radio of the study and every "
+    "packaged one with its default settings; the model, its payloads and all computing 0.1, 1, 10 and 100 times as "
+    "large; the network outside the total, or inside with marginal or average intensities, carrying what many "
+    "clients receive alike once for each (unicast) or once (multicast); and four supplies. Participation enters "
+    "through methods of the study that ask other numbers of clients. The base is the study's own size with clients "
+    "alone, on mains, and what they have before round 1 at no cost; standby is outside. A claim holds if every "
+    "point of the map holds, does not if none does, and in between holds under the condition that is told; points "
+    "where a radio cannot carry the updates, or where nothing is taken that could be saved, are left out. What "
+    "turns a radio is found by moving one assumption at a time from the base: each axis, and each coefficient to "
+    "the low and the high end of its range. Amounts are those of one run at one seed of each method and its "
+    "reference."
 )
 
 
@@ -73,12 +80,24 @@ def verdict_table(data: ClaimsData) -> Table:
 
 
 def _lead(data: ClaimsData) -> str:
-    counts = {verdict: sum(row["verdict"] == verdict for row in data.rows) for verdict in _VERDICTS}
-    words = {"holds": "hold", "holds if": "hold under a condition", "does not hold": "do not hold",
-             "not resolved": "are not resolved"}  # fmt: skip
-    said = [f"{n} {words[verdict]}" for verdict, n in counts.items() if n]
-    n = len(data.rows)
-    return f"Of {n} judgement{'s' if n != 1 else ''}, {listing(said)}."
+    """How many hold, by what they are about: counted bits are no achievement beside accuracy that is kept."""
+    found: dict[str, list[str]] = {}
+    for row in data.rows:
+        found.setdefault(_subject(row), []).append(str(row["verdict"]))
+    said = []
+    for subject, verdicts in found.items():
+        counts = [f"{n} {words[n > 1]}" for verdict, words in _VERDICTS.items() if (n := verdicts.count(verdict))]
+        said.append(f"Of {len(verdicts)} judgement{'s' if len(verdicts) != 1 else ''} on {subject}, {listing(counts)}.")
+    return " ".join(said)
+
+
+def _subject(row: Mapping[str, Any]) -> str:
+    quantity = str(row["quantity"])
+    if not row["method"]:
+        return "error feedback and initialisations"
+    if quantity.endswith("_bits"):
+        return "bits"
+    return "accuracy" if quantity.endswith("_accuracy") else "joules and grams"
 
 
 def _about(data: ClaimsData, each: Mapping[str, Any]) -> Paragraph:
@@ -104,6 +123,7 @@ def _quantity(row: Mapping[str, Any]) -> str:
         "uplink_bits": "uplink bits",
         "total_bits": "total bits",
         "multicast_total_bits": "total bits, broadcast once",
+        "all_bits": "total bits and those before round 1",
         "validation_accuracy": "validation accuracy",
         "test_accuracy": "test accuracy",
         "sent_test_accuracy": "test accuracy of the model that clients decode",

@@ -19,6 +19,8 @@ from harness.pairs import OTHER_MACHINES
 from harness.spec import Contrast
 from harness.statistics import Interval
 from harness.store import Store
+from reports.claims_data import ClaimsData
+from reports.claims_page import _lead
 from tests.runs import BOTH_WAYS, FP32
 from tests.test_merge import results
 
@@ -87,6 +89,28 @@ def test_bits_that_are_the_same_at_every_seed_are_their_own_interval() -> None:
     found = runs({"six": [60.0, 60.0], "fp32": [100.0, 100.0]}, "total_bits")
     for saves, verdict in ((39.0, "holds"), (41.0, "does not hold")):
         assert judge_facts(Needs(quantity="total_bits", saves=saves), ON, found).verdict == verdict
+
+
+def test_bits_before_round_1_belong_to_all_bits_alone() -> None:
+    found = runs({"six": [20.0, 20.0], "fp32": [100.0, 100.0]}, "total_bits")
+    found.cells["provisioning_bits"] = [40.0, 40.0, 0.0, 0.0]
+    for quantity, estimate in (("total_bits", 80.0), ("all_bits", 40.0)):
+        (interval,) = [judge_facts(Needs(quantity=quantity, saves=50.0), ON, found).interval]
+        assert interval is not None and interval.estimate == pytest.approx(estimate), quantity
+
+
+def test_a_file_is_summed_up_by_what_its_claims_are_about() -> None:
+    rows = [
+        {"method": "six", "quantity": "total_bits", "verdict": "holds"},
+        {"method": "six", "quantity": "uplink_bits", "verdict": "holds"},
+        {"method": "six", "quantity": "test_accuracy", "verdict": "not resolved"},
+        {"method": "", "quantity": "gain", "verdict": "does not hold"},
+        {"method": "six", "quantity": "carbon_g", "verdict": "holds if"},
+    ]
+    assert _lead(ClaimsData(rows, pd.DataFrame(), {}, ())) == (
+        "Of 2 judgements on bits, 2 hold. Of 1 judgement on accuracy, 1 is not resolved. Of 1 judgement on error "
+        "feedback and initialisations, 1 does not hold. Of 1 judgement on joules and grams, 1 holds under a condition."
+    )
 
 
 def test_accuracy_is_judged_in_points_by_its_interval() -> None:
