@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from reports.claims_data import ClaimsData
-from reports.claims_where import where_figure, where_table
+from reports.claims_where import HOW_TO_READ, where_figure, where_table
 from reports.document import Block, Cell, Column, Paragraph, Report, Section, Table
 from reports.numbers import ESTIMATE_DIGITS, absent, fixed, is_known, signed, significant
 from reports.phrases import CONFIDENCE, listing
@@ -40,7 +40,7 @@ def claims_report(data: ClaimsData) -> Report:
     """The page."""
     sections = [Section("claims", "Claims", (Paragraph(_lead(data), "lead"), verdict_table(data)))]
     if data.maps:
-        blocks: list[Block] = []
+        blocks: list[Block] = [Paragraph(HOW_TO_READ)]
         for number, each in enumerate(data.maps, start=1):
             blocks += [_about(data, each), where_figure(data, each, _key(each)), where_table(each, f"radios_{number}")]
         sections.append(Section("where", "Where it holds", tuple(blocks)))
@@ -65,18 +65,22 @@ def verdict_table(data: ClaimsData) -> Table:
         Column("verdict", "Verdict", is_number=False),
         Column("source", "Source", is_number=False),
     )
-    rows = tuple(
-        (
-            Cell(str(row["claim"]), str(data.claims[str(row["claim"])]["says"])),
-            Cell(str(row["study"]), str(row["method"])),
-            Cell(_needed(row), _quantity(row)),
-            _found(row),
-            Cell(str(row["verdict"]), str(row["condition"]), tone="plain" if row["verdict"] == "holds" else "warn"),
-            Cell(str(data.claims[str(row["claim"])]["source"] or "not stated")),
-        )
-        for row in data.rows
-    )
+    # In words, and with its source, a claim stands once: in the first of its rows.
+    first = {str(row["claim"]): row for row in reversed(data.rows)}
+    rows = tuple(_verdict_row(row, data.claims[name], is_first=row is first[name])
+                 for row in data.rows if (name := str(row["claim"])))  # fmt: skip
     return Table("verdicts", "Claims and what results say of them", columns, rows)
+
+
+def _verdict_row(row: Mapping[str, Any], claim: Mapping[str, Any], *, is_first: bool) -> tuple[Cell, ...]:
+    return (
+        Cell(str(row["claim"]), str(claim["says"]) if is_first else ""),
+        Cell(str(row["study"]), str(row["method"])),
+        Cell(_needed(row), _quantity(row)),
+        _found(row),
+        Cell(str(row["verdict"]), str(row["condition"]), tone="plain" if row["verdict"] == "holds" else "warn"),
+        Cell(str(claim["source"] or "not stated") if is_first else ""),
+    )
 
 
 def _lead(data: ClaimsData) -> str:
@@ -108,6 +112,7 @@ def _about(data: ClaimsData, each: Mapping[str, Any]) -> Paragraph:
         f"(P) to {each['device']}. {str(row['verdict']).capitalize()}{': ' if row['condition'] else ''}"
         f"{row['condition']}. Seed {each['seed']}, {each['cohort']} clients a round"
     )
+    text += f", {each['base_supply']}"
     text += f", grams on the grid of {each['grid']}." if row["quantity"] == "carbon_g" and each["grid"] else "."
     if infeasible:
         text += f" Not possible with such updates: {listing(infeasible)}."

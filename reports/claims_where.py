@@ -12,6 +12,14 @@ from reports.numbers import ESTIMATE_DIGITS, absent, fixed, is_known, significan
 
 _MODES = {"excluded": "Clients alone", "marginal": "With network, marginal", "average": "With network, average"}
 _MOST_FLIPS = 6
+HOW_TO_READ = (
+    "In the base: the study's own size, clients alone, and what they are given before round 1 at no cost. If "
+    "fetched: that comes over the air as well. By update size: from or up to which size of an update without a "
+    "codec the claim holds, from a ten-thousandth to ten thousand times the study's. A coefficient is told with its "
+    "typical value and the one at which the claim turns; choices stand after numbers."
+)
+"""What columns of `where_table` mean."""
+
 _MARKS = {"infeasible": "\u2013", "nothing to save": "0"}
 
 
@@ -52,14 +60,7 @@ def where_table(each: Mapping[str, Any], key: str) -> Table:
         Column("flips", "Turned by", "one assumption at a time, nearest first", is_number=False),
     )
     rows = tuple(_row(radio) for radio in each["radios"])
-    supply = "on mains" if each["base_supply"] == "mains" else each["base_supply"]
-    notes = (
-        f"In the base: the study's own size, clients alone, {supply}, and what they are given before round 1 at no "
-        "cost; if fetched: that comes over the air as well. By update size: from or up to which size of an update "
-        "without a codec the claim holds, from a ten-thousandth to ten thousand times the study's. A coefficient is "
-        "told with its typical value and the one at which the claim turns; choices stand after numbers.",
-    )
-    return Table(key, f"{each['claim']}, {each['study']}, {each['method']}: radio by radio", columns, rows, notes)
+    return Table(key, f"{each['claim']}, {each['study']}, {each['method']}: radio by radio", columns, rows)
 
 
 def _row(radio: Mapping[str, Any]) -> tuple[Cell, ...]:
