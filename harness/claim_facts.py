@@ -1,6 +1,7 @@
 """Claims about facts and what follows from them: an interval over seeds beside what is needed."""
 
-from dataclasses import dataclass, replace
+import operator
+from dataclasses import dataclass
 from typing import Literal
 
 import pandas as pd
@@ -77,13 +78,8 @@ def judge_facts(needs: Needs, on: Judged, runs: Runs | None) -> Finding:
 
 
 def saved(ratio: Interval) -> Interval:
-    """Per cent saved, from a ratio of a method to its reference.
-
-    >>> saved(Interval(2, 0.75, 0.5, 1.0))
-    Interval(n=2, estimate=25.0, low=0.0, high=50.0, note='')
-    """
-    estimate, high, low = (None if end is None else 100 * (1 - end) for end in (ratio.estimate, ratio.low, ratio.high))
-    return replace(ratio, estimate=estimate, low=low, high=high)
+    """Per cent saved, from a ratio of a method to its reference."""
+    return ratio.mapped(lambda share: 100 * (1 - share))
 
 
 def _paired(quantity: str, method: str, runs: Runs) -> tuple[str, Interval | None]:
@@ -92,7 +88,7 @@ def _paired(quantity: str, method: str, runs: Runs) -> tuple[str, Interval | Non
         cells = cells.assign(all_bits=cells["total_bits"] + cells["provisioning_bits"])
     interval = pairs.fact_interval(cells, method, runs.study.references[method], quantity)
     if quantity in SCORES:
-        return "points", None if interval is None else _times(interval, 100.0)
+        return "points", None if interval is None else interval.mapped(lambda share: 100 * share)
     return "% saved", None if interval is None else saved(interval)
 
 
@@ -114,21 +110,6 @@ def _statistic(needs: Needs, runs: Runs) -> tuple[str, Interval | None]:
                 None if pd.isna(row[key]) else float(row[key]) for key in ("estimate", "low", "high")
             )
             interval = Interval(int(row["n_pairs"]), estimate, low, high, str(row["note"]))
-            return unit, _turned(interval, is_ratio=unit == "times") if is_turned else interval
+            turned = (lambda ratio: 1 / ratio) if unit == "times" else operator.neg
+            return unit, interval.mapped(turned) if is_turned else interval
     return unit, None
-
-
-def _turned(interval: Interval, *, is_ratio: bool) -> Interval:
-    """The same comparison the other way round."""
-    estimate, high, low = (
-        None if end is None else 1 / end if is_ratio else -end
-        for end in (interval.estimate, interval.low, interval.high)
-    )
-    return replace(interval, estimate=estimate, low=low, high=high)
-
-
-def _times(interval: Interval, factor: float) -> Interval:
-    estimate, low, high = (
-        None if end is None else factor * end for end in (interval.estimate, interval.low, interval.high)
-    )
-    return replace(interval, estimate=estimate, low=low, high=high)

@@ -8,7 +8,7 @@ References:
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,6 +48,17 @@ class Interval:
     low: float | None
     high: float | None
     note: str = ""
+
+    def mapped(self, change: Callable[[float], float]) -> "Interval":
+        """The interval of what a monotone function makes of the estimate.
+
+        >>> Interval(2, 0.75, 0.5, 1.0).mapped(lambda ratio: 100 * (1 - ratio))
+        Interval(n=2, estimate=25.0, low=0.0, high=50.0, note='')
+        """
+        estimate, one, other = (None if end is None else change(end) for end in (self.estimate, self.low, self.high))
+        if one is None or other is None:
+            return replace(self, estimate=estimate, low=None, high=None)
+        return replace(self, estimate=estimate, low=min(one, other), high=max(one, other))
 
 
 def mean_interval(values: Sequence[float], *, is_counted: bool = True) -> Interval:

@@ -21,6 +21,12 @@ from reports.numbers import (
 )
 from reports.schema import Tables
 
+_TRAINED = {
+    "all": "every parameter",
+    "norm_and_bias": "the last layer, scales and shifts of normalisation layers, and biases",
+    "lora": "the last layer, and low-rank additions to weights (rank {rank}, alpha {alpha:g})",
+    "head": "the last layer",
+}
 CONFIDENCE = "95 % CI"
 PROJECTED = "projected (P)"
 NOT_PAIRED = "not paired"
@@ -260,3 +266,10 @@ def decoded_notes(tables: Tables) -> tuple[str, ...]:
     """Below a table of test accuracies: whose they are, where clients and server have different models."""
     said = "Where the downlink is coded, test accuracy is that of the final model as clients decode it."
     return (said,) if lookup.has_coded_downlink(tables) else ()
+
+
+def trained(settings: Mapping[str, Any]) -> str:
+    """What a method trains, by its settings; empty if they do not say."""
+    kind, blocks = str(settings.get("kind") or ""), settings.get("blocks")
+    words = _TRAINED.get(kind, kind).format(**settings)
+    return words if blocks is None else f"{words}, in the last {blocks} blocks and what follows them"

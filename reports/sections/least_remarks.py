@@ -20,12 +20,6 @@ CORRECTING = ("error_feedback", "ef21")
 """Codecs that keep on clients what was not sent."""
 
 _RADIO = ("uplink", "downlink")
-_TRAINED = {
-    "all": "all",
-    "norm_and_bias": "the last layer, normalisation layers and biases",
-    "lora": "the last layer and low-rank additions",
-    "head": "the last layer",
-}
 
 
 def least_remarks(tables: Tables, least: Least) -> list[str]:
@@ -137,11 +131,8 @@ def _trained(tables: Tables, name: str) -> str:
     settings = lookup.description(tables, name).get("train")
     if not isinstance(settings, Mapping):
         return ""
-    kind, blocks = str(settings.get("kind")), settings.get("blocks")
-    region = f"the last {blocks} blocks and what follows them" if blocks is not None else ""
-    if kind == "all":
-        return region
-    return ", in ".join(filter(None, [_TRAINED.get(kind, kind), region]))
+    is_whole = settings.get("kind") == "all" and settings.get("blocks") is None
+    return "" if is_whole else phrases.trained(settings)
 
 
 def _unconditional(tables: Tables, firsts: Mapping[Where, First], free: Mapping[Where, First]) -> Iterator[str]:

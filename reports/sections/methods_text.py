@@ -38,12 +38,6 @@ _SOURCES = {
     "checkpoint": "what its checkpoint says, elsewhere",
 }
 _MADE_ELSEWHERE = ("imagenet", "checkpoint")
-_TRAINED = {
-    "all": "every parameter",
-    "norm_and_bias": "the last layer, scales and shifts of normalisation layers, and biases",
-    "lora": "the last layer, and low-rank additions to weights (rank {rank}, alpha {alpha:g})",
-    "head": "the last layer",
-}
 
 
 def _training(tables: Tables) -> Iterator[Sentence]:
@@ -103,12 +97,8 @@ def _trained(tables: Tables) -> Iterator[Sentence]:
     """What methods train of the model, where that is not all of it; the rest is given to clients once."""
     found: dict[str, list[str]] = {}
     for entry in _entries(tables):
-        settings = _within(entry, "train")
-        words = _TRAINED.get(str(settings.get("kind")), "").format(**settings)
-        if settings.get("blocks") is not None:
-            words += f", in the last {settings['blocks']} blocks and what follows them"
-        found.setdefault(words, []).append(str(entry.get("name", "")))
-    if set(found) <= {"", _TRAINED["all"]}:
+        found.setdefault(phrases.trained(_within(entry, "train")), []).append(str(entry.get("name", "")))
+    if set(found) <= {"", phrases.trained({"kind": "all"})}:
         return
     cited = citing(tables, *(f"train:{_within(entry, 'train').get('kind')}" for entry in _entries(tables)))
     told = [f"{phrases.listing(names)}: {words}" for words, names in found.items()]
