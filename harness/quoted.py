@@ -5,6 +5,8 @@ points, bits, bytes, joules, grams) and its sentence, or its row and the heading
 quantity. It is right if a result of such a method and quantity, or an end of its interval, rounds to it. It is an
 objection if only one result could be meant, or if it is within `NEAR` of one that could be. Sentences that cite others
 are left alone, and so are numbers whose quantity has no result in that unit.
+
+Not seen: numbers of two methods of one sentence in each other's place, and "more" where the tables say less.
 """
 
 import math
