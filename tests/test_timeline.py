@@ -1,6 +1,5 @@
 """The timeline: when things happen in a deployment, by hand."""
 
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -120,8 +119,8 @@ def test_unknown_seconds_and_receivers_are_refused() -> None:
         deployed(make_ledger(gemm_gflops=0.0))
 
 
-def test_a_large_cell_costs_little_time() -> None:
-    """1000 rounds of 100 clients; CPU time, so that a busy machine does not matter."""
+def test_a_large_cell_is_priced_whole() -> None:
+    """1000 rounds of 100 clients, which a quadratic loop would take minutes for; `pricing_speed` has its time."""
     pairs = pd.MultiIndex.from_product([range(1, 1001), range(100)], names=["round", "client"]).to_frame(index=False)
     ledger = replace(
         make_ledger(),
@@ -135,9 +134,6 @@ def test_a_large_cell_costs_little_time() -> None:
             [pairs.assign(phase=phase, cpu_seconds=0.1, n_steps=1) for phase in ("decode", "local_training", "encode")]
         ),
     )
-    before = time.process_time()
     result = deployed(ledger)
-    spent_s = time.process_time() - before
     assert result.schedule.n_rounds == 1000
     assert np.isfinite(result.joules().typical)
-    assert spent_s < 5.0  # about 1 s; the margin is for slow machines, a quadratic loop takes minutes
