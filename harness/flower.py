@@ -27,7 +27,17 @@ from harness.core.errors import PayloadError
 from harness.core.protocols import Codec, ServerRule, State
 from harness.core.types import SERVER, Agreed, Float32
 from harness.federation import aggregate
-from harness.flower_records import LINK, Signature, app, load_state, only_arrays, payload_of, save_state
+from harness.flower_records import (
+    LINK,
+    Signature,
+    app,
+    client_of,
+    is_about_model,
+    load_state,
+    only_arrays,
+    payload_of,
+    save_state,
+)
 from harness.link import Coder
 
 _LOG = logging.getLogger("flwr")
@@ -48,7 +58,8 @@ def is_running_statistic(name: str) -> bool:
 class CodedClient:
     """A mod: the app sees the decoded model, and what leaves is its coded update.
 
-    What the uplink codec keeps for the client lies in the state of its context.
+    Messages that are about neither training nor evaluation pass as they are. What the uplink codec keeps for the client
+    lies in the state of its context.
 
     Attributes:
         uplink: codec of updates: name, settings or part, as in a definition.
@@ -76,6 +87,8 @@ class CodedClient:
             PayloadError: what arrived is damaged or was made with other settings; Flower tells the server.
             UpdateError: training gave NaN or infinity.
         """
+        if not is_about_model(message):
+            return call_next(message, context)
         key, record = only_arrays(message.content)
         if LINK not in message.content:
             raise PayloadError("the server does not code: its strategy is no CodedStrategy")
@@ -112,9 +125,10 @@ class _Arrived(NamedTuple):
 class CodedStrategy:
     """A strategy around another: codes the model for the clients, and decodes their updates before they are aggregated.
 
-    The server keeps its model in float32. To the strategy inside, a client's model is the server's plus the update that
-    was decoded, so that FedAvg adds the mean update. A payload that cannot be decoded is refused, with its client's
-    number in Flower's log, and becomes a reply with an error: the strategy inside deals with it as with any other.
+    The server keeps its model in float32, also where the strategy inside computes in float64. To that strategy, a
+    client's model is the server's plus the update that was decoded, so that FedAvg adds the mean update. A payload that
+    cannot be decoded is refused, with its client's number in Flower's log, and becomes a reply with an error: the
+    strategy inside deals with it as with any other.
 
     Attributes:
         strategy: the strategy inside; it samples clients, and aggregates unless there is a `server` rule.
@@ -143,14 +157,15 @@ class CodedStrategy:
             is_statistic: whether an array, by its name, is measured rather than trained.
 
         Raises:
-            ValueError: a codec whose server must miss nothing: clients of a network are lost.
+            ValueError: a codec whose server must miss nothing: clients of a network are lost; or a server rule of
+                another codec.
             UsageError: see `harness.registry.build`.
             EnvironmentLacksError: Flower is not installed.
         """
         app()
         self.strategy = strategy
         self._up, self._down = _codec(uplink), _codec(downlink)
-        self._rule: ServerRule | None = None if server is None else registry.build("server", server)
+        self._rule: ServerRule | None = None if server is None else _rule_for(self._up, server)
         self._seed, self._weighted_by, self._is_statistic = seed, weighted_by, is_statistic
         self._state: State = None
         self._rule_state: State = None
@@ -185,7 +200,7 @@ class CodedStrategy:
         """Decode, then aggregate by the server rule, or by the strategy inside."""
         arrived, others = list[_Arrived](), list[Any]()
         for reply in replies:
-            if reply.has_error():
+            if reply.has_error() or not is_about_model(reply):
                 others.append(reply)
                 continue
             try:
@@ -198,7 +213,7 @@ class CodedStrategy:
         arrays, metrics = self.strategy.aggregate_train(server_round, messages)
         if self._rule is not None and arrived:
             arrays = self._stepped(self._rule, arrived, weights)
-        return arrays, metrics
+        return None if arrays is None else self._signature.in_float32(arrays), metrics
 
     def aggregate_evaluate(self, server_round: int, replies: Iterable[Any]) -> Any:
         """As the strategy inside does."""
@@ -230,7 +245,7 @@ class CodedStrategy:
     def _sealed(self, messages: Iterable[Any], coded: Any, round: int) -> list[Any]:
         link = app().ConfigRecord({"round": round, "seed": self._seed, "signature": self._signature.pack()})
         ready = list(messages)
-        for message in ready:
+        for message in filter(is_about_model, ready):
             key, _ = only_arrays(message.content)
             message.content[key], message.content[LINK] = coded, link
         return ready
@@ -242,7 +257,7 @@ class CodedStrategy:
             PayloadError: damaged, of other settings, not coded, or of a client in `taken`, which has answered already.
         """
         key, record = only_arrays(reply.content)
-        client = _client_of(reply)
+        client = client_of(reply)
         if client is None:
             raise PayloadError("it does not say which client sent it; has its app a CodedClient?")
         if client in taken:
@@ -271,6 +286,14 @@ def _codec(named: object) -> Codec:
     return codec
 
 
+def _rule_for(codec: Codec, named: object) -> ServerRule:
+    rule: ServerRule = registry.build("server", named)
+    needed = getattr(rule, "needs_codec", codec.kind)
+    if needed != codec.kind:
+        raise ValueError(f"{codec.kind} does not go with server {rule.kind}, which needs uplink {needed}")
+    return rule
+
+
 def _number_of(context: Any) -> int:
     """The client's number.
 
@@ -283,13 +306,6 @@ def _number_of(context: Any) -> int:
     return number
 
 
-def _client_of(reply: Any) -> int | None:
-    """The number that a client says it has; None if it says none."""
-    link = reply.content.get(LINK)
-    number = None if link is None else link.get("client")
-    return number if isinstance(number, int) and number >= 0 else None
-
-
 def _weight(message: Any, name: str) -> float:
     metrics: Mapping[str, Any] = next(iter(message.content.metric_records.values()), {})
     if name not in metrics:
@@ -300,7 +316,7 @@ def _weight(message: Any, name: str) -> float:
 def _refused(reply: Any, round: int, error: Exception) -> Any:
     """The reply of a client whose payload cannot be decoded, as an error."""
     flwr, node = app(), reply.metadata.src_node_id
-    client = _client_of(reply)
+    client = client_of(reply)
     said = f"round {round}: payload of client {'?' if client is None else client} (node {node}) refused: {error}"
     _LOG.warning(said)
     return flwr.Message(error=flwr.Error(_MOD_FAILED_PRECONDITION, said), metadata=reply.metadata)

@@ -26,6 +26,7 @@ LINK = "quantfl-harness"
 """Name of the record beside it, and of the state that a client keeps."""
 
 _STYPE = "quantfl-harness.payload"
+_MODEL_TYPES = ("train", "evaluate")
 
 
 def app() -> Any:
@@ -90,6 +91,16 @@ class Signature:
             parts.append(array.reshape(-1))
         return np.concatenate(parts)
 
+    def in_float32(self, record: Any) -> Any:
+        """A record whose coded arrays may be of another precision, as what a strategy computes is, in float32."""
+        flwr, coded = app(), {tensor.name for tensor in self.layout.tensors}
+        changed = {
+            name: flwr.Array(array.numpy().astype(np.float32))
+            for name, array in record.items()
+            if name in coded and array.dtype != "float32"
+        }
+        return flwr.ArrayRecord({**record, **changed})
+
     def record(self, vector: Float32, others: Any) -> Any:
         """The ``ArrayRecord`` in the app's order, with the arrays that are not coded from the record `others`."""
         flwr = app()
@@ -125,6 +136,18 @@ def only_arrays(content: Any) -> tuple[str, Any]:
         raise PayloadError(f"{len(records)} array records in a message that should carry one model")
     key, record = records[0]
     return str(key), record
+
+
+def is_about_model(message: Any) -> bool:
+    """Whether messages of this type carry a model: ``train`` and ``evaluate``, also ``train.mine``; not ``query``."""
+    return message.metadata.message_type.partition(".")[0] in _MODEL_TYPES
+
+
+def client_of(reply: Any) -> int | None:
+    """The number that a client says it has; None if it says none."""
+    link = reply.content.get(LINK)
+    number = None if link is None else link.get("client")
+    return number if isinstance(number, int) and number >= 0 else None
 
 
 def payload_of(record: Any) -> bytes:

@@ -37,6 +37,15 @@ _LINE_ROWS = 10_000
 _KINDS: Mapping[str, type[Any]] = {"transfers": Transfer, "windows": ComputeWindow, "scores": Score}
 
 
+class Digest(str):
+    """Digest of a payload, for `OpenLedger.transfer` in place of the payload itself."""
+
+    @classmethod
+    def of(cls, content: str | bytes) -> "Digest":
+        """The digest that a ledger keeps of `content`."""
+        return cls(hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()[:16])
+
+
 class OpenLedger:
     """Logs one training run of one method: bytes that crossed the air, and optionally seconds and scores.
 
@@ -112,8 +121,8 @@ class OpenLedger:
             client: the client that sent or received it, from 0.
             direction: ``uplink`` (client to server) or ``downlink``.
             n_bytes: its length, at least 0, without headers of the network.
-            content: the payload, or any name for it. Clients that receive equal content in a round could have shared
-                one broadcast; without it, no two payloads are taken to be equal.
+            content: the payload, or any name for it, or the `Digest` of either. Clients that receive equal content in a
+                round could have shared one broadcast; without it, no two payloads are taken to be equal.
             is_late: whether the server did not use it because it came after the deadline of its round.
         """
         at_round, who = whole("round", round, 1), whole("client", client, 0)
@@ -121,7 +130,7 @@ class OpenLedger:
         length = whole("n_bytes", n_bytes, 0)
         with self._lock:
             name = f"\0{at_round} {who} {way} {len(self._facts.transfers)}" if content is None else content
-            digest = hashlib.sha256(name.encode() if isinstance(name, str) else name).hexdigest()[:16]
+            digest = name if isinstance(name, Digest) else Digest.of(name)
             # A model that comes in several payloads is one model.
             is_first = (at_round, who, way) not in self._modelled
             row = Transfer(

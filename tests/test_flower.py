@@ -1,6 +1,8 @@
 """QuantFL in a Flower app, server and clients in this process: payloads, state, refusals and the ledger."""
 
 import logging
+import random
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from harness.ledger import Ledger
 from harness.open_folder import read_open
 from harness.open_ledger import OpenLedger
 from harness.spec import BenchmarkSpec
-from harness.store import Store
+from harness.store import Store, read_rounds
 from tests.runs import planned, run_here, tiny
 from tests.test_ray_engine import without
 
@@ -26,6 +28,7 @@ pytest.importorskip("flwr")
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
+from flwr.serverapp import strategy as strategies
 from flwr.serverapp.strategy import FedAvg
 from flwr.supercore.task_identity import TaskIdentity
 
@@ -52,6 +55,42 @@ def damaged(client: int, at: int) -> Fault:
         return reply
 
     return fault
+
+
+def saying(client: int, at: int, number: int) -> Fault:
+    """In one round a client says another number than its own."""
+
+    def fault(reply: Message, who: int, round: int) -> Message:
+        if who == client and round == at and LINK in reply.content:
+            reply.content[LINK] = ConfigRecord({"client": number})
+        return reply
+
+    return fault
+
+
+def witnessed(crossed: Counter[tuple[int, int, str]], fault: Fault) -> Fault:
+    """Counts what really crossed the air: round, client, direction."""
+
+    def seen(reply: Message, client: int, round: int) -> Message | None:
+        crossed[round, client, "downlink"] += 1
+        answer = fault(reply, client, round)
+        crossed[round, client, "uplink"] += answer is not None and bool(answer.content.array_records)
+        return answer
+
+    return seen
+
+
+class Picks(FedAvg):
+    """Trains the named nodes of each round."""
+
+    def __init__(self, *picks: Iterable[int]) -> None:
+        super().__init__(fraction_evaluate=0.0)
+        self._picks = picks
+
+    def configure_train(self, server_round: int, arrays: Any, config: Any, grid: Any) -> Iterable[Message]:
+        content = RecordDict({"arrays": arrays, "config": config})
+        config["server-round"] = server_round
+        return self._construct_messages(content, [100 + place for place in self._picks[server_round - 1]], "train")
 
 
 class Here:
@@ -243,9 +282,58 @@ def test_a_client_with_other_settings_is_refused(
 def test_two_nodes_with_one_number_are_not_taken_for_one_client(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Nor are they billed as one: the one that was second to say it has another in the ledger."""
     logging.getLogger("flwr").propagate = True
-    federate(tmp_path, [CodedClient("quantfl")], lambda plain: CodedStrategy(plain, "quantfl"), partitions=[0, 1, 1, 3])
+    ledger = federate(
+        tmp_path, [CodedClient("quantfl")], lambda plain: CodedStrategy(plain, "quantfl"), partitions=[0, 1, 1, 3]
+    )
     assert caplog.text.count("refused: another node answered as this client") >= 3
+    assert len(payloads(ledger)) == 3 * 2 * N_CLIENTS
+    assert set(ledger.transfers["client"]) == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("inside", "fault"),
+    [
+        (lambda: FedAvg(fraction_train=0.5, fraction_evaluate=1.0), intact),
+        (lambda: FedAvg(fraction_train=0.5, fraction_evaluate=0.5), intact),
+        (lambda: Picks((2, 3), (0, 3), (3, 1)), lost(3, rounds=[1, 2])),
+        (lambda: Picks((1, 2), (1, 2), (0, 3)), saying(1, at=1, number=-7)),
+        (lambda: Picks((0, 1), (0, 1), (0, 1)), saying(1, at=2, number=-7)),
+        (lambda: Picks((2, 3), (0, 2), (2, 1)), saying(2, at=2, number=0)),
+    ],
+    ids=["all evaluated", "half evaluated", "lost at first", "no number at first", "no number later", "another's"],
+)
+def test_the_ledger_has_each_payload_under_its_client_whoever_speaks_first(
+    inside: Callable[[], FedAvg], fault: Fault, tmp_path: Path
+) -> None:
+    crossed: Counter[tuple[int, int, str]] = Counter()
+    random.seed(3)
+    ledger = federate(
+        tmp_path,
+        [CodedClient("quantfl")],
+        lambda plain: CodedStrategy(inside(), "quantfl", server="mean"),
+        witnessed(crossed, fault),
+    )
+    found = ledger.transfers[["round", "client", "direction"]].itertuples(index=False, name=None)
+    assert Counter(found) == +crossed
+
+
+def test_a_run_that_breaks_off_keeps_what_was_held_back(tmp_path: Path) -> None:
+    """Client 3 has not said its number when the server ends in round 2."""
+
+    def fault(reply: Message, client: int, round: int) -> Message | None:
+        if round == 2:
+            raise KeyboardInterrupt
+        return None if client == 3 else reply
+
+    with pytest.raises(KeyboardInterrupt):
+        federate(
+            tmp_path, [CodedClient("quantfl")], lambda plain: CodedStrategy(Picks((2, 3), (2, 3)), "quantfl"), fault
+        )
+    (attempt,) = (tmp_path / "cells").glob("*/attempts/*")
+    rows = [row for line in read_rounds(attempt) for row in line["transfers"]]
+    assert [(row["client"], row["direction"]) for row in rows] == [(2, "downlink"), (2, "uplink"), (0, "downlink")]
 
 
 def test_an_app_that_does_not_code_is_logged_as_it_is(tmp_path: Path) -> None:
@@ -308,6 +396,74 @@ def test_what_makes_no_sense_is_refused_by_name() -> None:
     )
     with pytest.raises(Exception, match=r"^the server does not code: its strategy is no CodedStrategy$"):
         CodedClient("quantfl")(message, None, lambda message, context: message)
+
+
+def test_a_server_rule_of_another_codec_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^quantfl does not go with server ef21, which needs uplink ef21$"):
+        CodedStrategy(FedAvg(), "quantfl", server="ef21")
+
+
+COUNTS = {"min_train_nodes": 1, "min_available_nodes": 1, "fraction_evaluate": 0.0}
+OF_FLOWER: list[tuple[str, dict[str, Any]]] = [
+    ("FedAvg", {}),
+    ("FedAvgM", {"server_momentum": 0.5}),
+    ("FedAdam", {}),
+    ("FedYogi", {}),
+    ("FedAdagrad", {}),
+    ("FedMedian", {}),
+    ("FedTrimmedAvg", {}),
+    ("Krum", {"num_malicious_nodes": 1}),
+    ("MultiKrum", {"num_malicious_nodes": 1, "num_nodes_to_select": 2}),
+    ("Bulyan", {"num_malicious_nodes": 0}),
+    ("QFedAvg", {"client_learning_rate": 0.5}),
+    ("FedProx", {}),
+]
+
+
+@pytest.mark.parametrize(("name", "settings"), OF_FLOWER, ids=[name for name, _ in OF_FLOWER])
+def test_strategies_of_flower_aggregate_coded_updates_as_they_do_others(name: str, settings: dict[str, Any]) -> None:
+    """Also those that compute in float64. Updates are small whole numbers, and no two of five are equally central."""
+
+    def trained(mods: list[Any], wrap: Callable[[Any], Any]) -> Float32:
+        app = ClientApp(mods=mods)
+
+        @app.train()
+        def train(message: Message, context: Context) -> Message:
+            update = np.float32(2 ** int(context.node_config["partition-id"]))
+            model = {name: Array(array.numpy() + update) for name, array in message.content["arrays"].items()}
+            metrics = MetricRecord({"num-examples": 1, "train_loss": 1.0})
+            return Message(RecordDict({"arrays": ArrayRecord(model), "metrics": metrics}), reply_to=message)
+
+        initial = ArrayRecord({"w": Array(np.arange(3, dtype=np.float32)), "b": Array(np.ones(2, np.float32))})
+        strategy = wrap(getattr(strategies, name)(**COUNTS, **settings))
+        arrays = strategy.start(Here(app, partitions=range(5)), initial, num_rounds=3).arrays
+        return to_vector(arrays)
+
+    plain = trained([], lambda strategy: strategy)
+    coded = trained([CodedClient("float32")], lambda strategy: CodedStrategy(strategy, "float32"))
+    assert coded.dtype == np.float32
+    assert coded == pytest.approx(plain, rel=1e-5)
+
+
+def test_messages_of_other_types_pass_as_they_are() -> None:
+    """A query carries no model, neither to the client nor in what a strategy sends and gets."""
+    query = Message(RecordDict({"config": ConfigRecord({"a": 1})}), dst_node_id=1, message_type="query")
+    answer = Message(RecordDict({"metrics": MetricRecord({"b": 2})}), reply_to=query)
+    assert CodedClient("quantfl")(query, None, lambda message, context: answer) is answer
+
+    class Asking(FedAvg):
+        def configure_train(self, server_round: int, arrays: Any, config: Any, grid: Any) -> Iterable[Message]:
+            return [query]
+
+        def aggregate_train(self, server_round: int, replies: Iterable[Message]) -> tuple[Any, Any]:
+            assert list(replies) == [answer]
+            return None, None
+
+    strategy = CodedStrategy(Asking(), "quantfl")
+    arrays = ArrayRecord({"w": Array(np.ones(2, np.float32))})
+    assert strategy.configure_train(1, arrays, ConfigRecord(), None) == [query]
+    assert set(query.content) == {"config"}
+    assert strategy.aggregate_train(1, [answer]) == (None, None)
 
 
 def test_a_node_without_a_number_is_told_what_to_set() -> None:
