@@ -7,12 +7,13 @@ progress is shown, and lost tries count in the footprint of the benchmark.
 """
 
 import logging
+import math
 import os
 import socket
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,9 +24,9 @@ from harness.core.errors import EnvironmentLacksError, UsageError
 from harness.extras import require
 from harness.ledger import ROUNDS_FILE
 from harness.plan import Cell
-from harness.ray_node import Finished, Job, Line, NodeView
-from harness.runner import THREAD_VARIABLES, Event, default_jobs, distinct_tasks
-from harness.shipment import Shipment, code_digest, pack, write_files
+from harness.ray_node import Finished, Job, Line
+from harness.runner import THREAD_VARIABLES, Event, default_jobs
+from harness.shipment import Shipment, code_digest, pack, pack_parts, write_files
 from harness.store import Store
 from harness.tasks.cache import cache_root, make_once
 
@@ -61,8 +62,7 @@ class RayEngine:
         """Run cells whose data is prepared here; see `harness.runner.run_missing`.
 
         Raises:
-            EnvironmentLacksError: Ray is not installed, the cluster does not answer or cannot run such cells, or
-                pre-training failed.
+            EnvironmentLacksError: Ray is not installed, or the cluster does not answer or cannot run such cells.
             UsageError: a meter would see the cells of a whole machine.
         """
         if not missing:
@@ -76,11 +76,12 @@ class RayEngine:
 
     @contextmanager
     def _connected(self, ray: ModuleType) -> Iterator[None]:
+        asked = {name: value for name, value in os.environ.items() if name == "HARNESS_ACCELERATOR"}
         settings: dict[str, Any] = {
             "include_dashboard": False,
             "log_to_driver": False,
             "logging_level": logging.ERROR,
-            "runtime_env": {"env_vars": dict.fromkeys(THREAD_VARIABLES, "1")},
+            "runtime_env": {"env_vars": {**dict.fromkeys(THREAD_VARIABLES, "1"), **asked}},
         }
         before = dict(os.environ)
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -89,7 +90,7 @@ class RayEngine:
             os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - its name has small letters
             os.environ["HARNESS_CACHE"] = str(cache_root().resolve())
             settings |= {
-                "num_cpus": max(1, round((self.jobs or default_jobs()) * self.cpus)),
+                "num_cpus": math.ceil(max(default_jobs(), self.cpus) if self.jobs is None else self.jobs * self.cpus),
                 "object_store_memory": _LOCAL_STORE_BYTES,
                 "_node_ip_address": "127.0.0.1",
                 # By default a worker that the kernel's memory ran out under is started again for ever.
@@ -104,7 +105,7 @@ class RayEngine:
                 ray.init(self.address or "local", **settings)
             except (ConnectionError, RuntimeError, ValueError, OSError) as error:
                 where = f"no Ray cluster at {self.address}" if self.address else "Ray does not start here"
-                raise EnvironmentLacksError(f"{where}: {str(error).strip().partition(chr(10))[0]}") from error
+                raise EnvironmentLacksError(f"{where}: {' '.join(str(error).split())}") from error
             yield
         finally:
             ray.shutdown()
@@ -144,12 +145,13 @@ class _Run:
     _ended: set[str] = field(default_factory=set)
 
     def all(self, missing: Mapping[str, Cell]) -> dict[str, Failure]:
-        alone = self._examined()
+        alone = self._examined(list(missing.values()))
         self._lines = self.ray.remote(num_cpus=0)(ray_node.Lines).options(scheduling_strategy=self._here()).remote()
         self._taken = self._lines.take.remote()
-        self._pretrain(list(missing.values()), alone)
-        job = Job(self.meter, self._shipment(list(missing.values())), alone, self.engine.is_forced)
-        return self._cells(missing, self.ray.put(job))
+        failures = self._pretrain(missing, alone)
+        ready = {key: cell for key, cell in missing.items() if key not in failures}
+        job = Job(self.meter, self._shipment(list(ready.values())), alone, self.engine.is_forced)
+        return failures | self._cells(ready, self.ray.put(job))
 
     def _cells(self, missing: Mapping[str, Cell], job: Any) -> dict[str, Failure]:
         run = self._remote(ray_node.run)
@@ -207,46 +209,62 @@ class _Run:
             self._attempts[cell_id, attempt] = self.store.claim(cell_id)
         return self._attempts[cell_id, attempt]
 
-    def _pretrain(self, cells: Sequence[Cell], alone: frozenset[str]) -> None:
-        for mapping, _ in distinct_tasks(cells):
-            folder = registry.build("task", mapping).pretraining_folder()
-            if folder is None or folder.is_dir():
+    def _pretrain(self, missing: Mapping[str, Cell], alone: frozenset[str]) -> dict[str, Failure]:
+        """Pre-train where the cache has no model. Returns the failures by cell id: of cells that lack theirs then."""
+        known: dict[Path, Failure | None] = {}
+        failures: dict[str, Failure] = {}
+        for key, cell in missing.items():
+            folder = registry.build("task", cell.task).pretraining_folder()
+            if folder is None:
                 continue
-            self.on_event(Event("pretraining"))
-            of_task = [cell for cell in cells if cell.task == mapping]
-            job = Job(self.meter, self._shipment(of_task), alone, self.engine.is_forced)
-            files = self._outcome(self._remote(ray_node.pretrain).remote(mapping, job))
-            if isinstance(files, Failure):
-                raise EnvironmentLacksError(f"pre-training for task {mapping['kind']} failed: {files.error}")
-            make_once(folder, lambda draft, made=files: write_files(draft, made))  # type: ignore[misc]
+            if folder not in known:
+                known[folder] = None if folder.is_dir() else self._pretrained(cell, folder, alone)
+            failure = known[folder]
+            if failure is not None:
+                failures[key] = failure
+                self.on_event(Event("failed", key, failure))
+        return failures
 
-    def _shipment(self, cells: Sequence[Cell]) -> Shipment:
+    def _pretrained(self, cell: Cell, folder: Path, alone: frozenset[str]) -> Failure | None:
+        """Pre-train the model of a cell into a folder of the cache. Returns None, or why it failed."""
+        self.on_event(Event("pretraining"))
+        job = Job(self.meter, self._shipment([cell]), alone, self.engine.is_forced)
+        files = self._outcome(self._remote(ray_node.pretrain).remote(cell.task, folder.name, job))
+        try:
+            if not isinstance(files, Failure):
+                make_once(folder, lambda draft: write_files(draft, files))
+                return None
+        except OSError as error:
+            files = describe_failure(error)
+        return replace(files, error=f"pre-training for task {cell.task['kind']} failed: {files.error}")
+
+    def _shipment(self, cells: Sequence[Cell], packed: Callable[..., Shipment] = pack) -> Shipment:
         """What nodes need; on this machine they share the cache, and need nothing."""
-        return Shipment(code_digest()) if self.engine.address is None else pack(cells, self._send)
+        return Shipment(code_digest()) if self.engine.address is None else packed(cells, self._send)
 
     def _send(self, files: Any) -> Any:
         """A reference in a list, so that Ray does not fetch it before it is known to be needed."""
         return self.ray.put(files)
 
-    def _examined(self) -> frozenset[str]:
+    def _examined(self, cells: Sequence[Cell]) -> frozenset[str]:
         """The machines on which one cell runs at a time.
 
         Raises:
-            EnvironmentLacksError: no node is large enough for a cell, or one has other code.
+            EnvironmentLacksError: no node is large enough for a cell, or one has other code or lacks a checkpoint.
             UsageError: a meter would see several cells, and the run is not told that it may.
         """
         fitting = {node["NodeID"]: self._n_fitting(node["Resources"]) for node in self.ray.nodes() if node["Alive"]}
         if not any(fitting.values()):
             asked = f"{self.engine.cpus:g} CPUs" + f" and {self.engine.gpus:g} GPUs" * (self.engine.gpus > 0)
             raise EnvironmentLacksError(f"no node of the Ray cluster has {asked}; lower resources in the definition")
-        look = {key: self._look(key) for key, n_cells in fitting.items() if n_cells}
+        parts = self._shipment(cells, pack_parts)
+        look = {key: self._look(key, parts) for key, n_cells in fitting.items() if n_cells}
         together: dict[str, int] = defaultdict(int)
         counted = set()
         for key, reference in look.items():
             seen = self._outcome(reference)
             if isinstance(seen, Failure):
                 raise EnvironmentLacksError(f"node {key[:8]} of the Ray cluster cannot run cells: {seen.error}")
-            self._check_code(key, seen)
             together[seen.machine] += fitting[key]
             counted |= {seen.machine} if seen.is_whole_machine else set()
         jobs = self.engine.jobs or max(together.values())
@@ -260,24 +278,16 @@ class _Run:
             )
         return frozenset(set(together) - shared)
 
-    @staticmethod
-    def _check_code(key: str, seen: NodeView) -> None:
-        if seen.code != code_digest():
-            raise EnvironmentLacksError(
-                f"node {key[:8]} of the Ray cluster has another version of the harness or of the libraries that make "
-                "data; install the same as here"
-            )
-
     def _n_fitting(self, resources: Mapping[str, float]) -> int:
         """Cells that fit on a node at a time."""
         n_cells = int(resources.get("CPU", 0) / self.engine.cpus)
         return min(n_cells, int(resources.get("GPU", 0) / self.engine.gpus)) if self.engine.gpus else n_cells
 
-    def _look(self, node: str) -> Any:
+    def _look(self, node: str, parts: Shipment) -> Any:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         there = NodeAffinitySchedulingStrategy(node, soft=False)
-        return self.ray.remote(num_cpus=0)(ray_node.view).options(scheduling_strategy=there).remote(self.meter)
+        return self.ray.remote(num_cpus=0)(ray_node.view).options(scheduling_strategy=there).remote(self.meter, parts)
 
     def _here(self) -> Any:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy

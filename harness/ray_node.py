@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from harness import registry
+from harness import plan, registry
 from harness.cell import Failure, describe_failure, start_worker, worker_host, worker_meter, write_cell
-from harness.core.errors import UsageError
+from harness.core.errors import EnvironmentLacksError, UsageError
 from harness.core.protocols import EnergyMeter
 from harness.ledger import ROUNDS_FILE
 from harness.meters.cpu_time import Window
 from harness.plan import Cell
-from harness.shipment import Files, Shipment, code_digest, read_files, unpack
+from harness.shipment import Files, Shipment, read_files, unpack
 from harness.simulation import training_settings
 
 
@@ -47,12 +47,10 @@ class NodeView:
 
     Attributes:
         machine: digest of its host name; nodes of one machine say the same.
-        code: see `harness.shipment.code_digest`.
         is_whole_machine: whether its meter sees every process of the machine.
     """
 
     machine: str
-    code: str
     is_whole_machine: bool
 
 
@@ -101,9 +99,20 @@ class Lines:
         return lines
 
 
-def view(meter: str) -> NodeView:
-    """This node, before any cell runs on it."""
-    return NodeView(worker_host().machine, code_digest(), registry.build("meter", meter).is_whole_machine())
+def view(meter: str, shipment: Shipment) -> NodeView:
+    """This node, before any cell runs on it.
+
+    Args:
+        meter: kind of the meter.
+        shipment: what `harness.shipment.pack_parts` gives.
+
+    Raises:
+        EnvironmentLacksError: the code or a checkpoint here is not that of the driver.
+    """
+    import ray
+
+    unpack(shipment, ray.get)
+    return NodeView(worker_host().machine, registry.build("meter", meter).is_whole_machine())
 
 
 def run(cell: Cell, cell_id: str, job: Job, lines: Any) -> Finished | Failure:
@@ -121,6 +130,7 @@ def run(cell: Cell, cell_id: str, job: Job, lines: Any) -> Finished | Failure:
     """
     try:
         meter = _start(job)
+        _check_same(plan.cell_id(cell), cell_id)
         with tempfile.TemporaryDirectory(prefix="harness-cell-") as name:
             folder, attempt = Path(name), uuid.uuid4().hex
             teller = _Teller(folder / ROUNDS_FILE, lines, cell_id, attempt)
@@ -131,15 +141,26 @@ def run(cell: Cell, cell_id: str, job: Job, lines: Any) -> Finished | Failure:
         return describe_failure(error)
 
 
-def pretrain(task: Mapping[str, Any], job: Job) -> Files | Failure:
-    """Pre-train the model of `task` here. Returns the files of its folder, or why it failed."""
+def pretrain(task: Mapping[str, Any], name: str, job: Job) -> Files | Failure:
+    """Pre-train the model of `task` here, the folder of which has a `name`. Returns its files, or why it failed."""
     try:
         meter = _start(job)
         part = registry.build("task", task)
+        folder = part.pretraining_folder()
+        _check_same(folder.name, name)
         part.pretrain(meter)
-        return read_files(part.pretraining_folder())
+        return read_files(folder)
     except Exception as error:
         return describe_failure(error)
+
+
+def _check_same(here: str, there: str) -> None:
+    """Refuse what would be something else here, by its content address."""
+    if here != there:
+        raise EnvironmentLacksError(
+            "this node has another model module, plug-in or data set than the machine that started the run; "
+            "install the same on both"
+        )
 
 
 def _start(job: Job) -> EnergyMeter:

@@ -1,25 +1,27 @@
-"""What a machine needs to run cells besides the code: prepared data and pre-trained models, as content.
+"""What a machine needs to run cells besides the code: prepared data, pre-trained models and parts from files.
 
 The driver prepares as for a run of its own and ships the folders of its cache by name. A node that has a folder of that
 name takes nothing: names are digests of what the content depends on. A data set itself is not shipped. Where it is a
-folder, its digest is, because names of prepared folders depend on it.
+folder, its digest is, because names of prepared folders depend on it. Nor is the file of ``source: checkpoint``, whose
+path is part of a cell: a node must have it there.
 """
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import registry
+from harness import part_files, registry
 from harness.core.errors import EnvironmentLacksError
 from harness.plan import Cell
 from harness.runner import prepare
-from harness.sources import data_digest, source_digest
+from harness.sources import data_digest, file_digest, source_digest
 from harness.tasks.cache import cache_root, cached_folder, make_once, noted
 from harness.tasks.hub import STAND_IN_FILE, folder_digest
 
@@ -33,18 +35,29 @@ class Shipment:
 
     Attributes:
         code: digest of the code that makes facts and data; a node must have the same.
-        folders: prepared folders by name in the cache, as whatever `unpack` can fetch; empty on the driver's machine.
+        folders: prepared folders by path in the cache, as whatever `unpack` can fetch; empty on the driver's machine.
         data_sets: digest of each data set that is a folder on the driver's machine, by the folder's name.
+        checkpoints: digest of each file that models start from, by its path; a node must have the same.
     """
 
     code: str
     folders: Mapping[str, Any] = field(default_factory=dict)
     data_sets: Mapping[str, str] = field(default_factory=dict)
+    checkpoints: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def code_digest() -> str:
-    """Digest of the code that makes facts and data on this machine."""
-    return f"{source_digest()[:16]}-{data_digest()[:16]}"
+    """Digest of the code that makes facts and data on this machine, and of torch, with which they are computed."""
+    # Builds for the CPU and for a GPU differ behind the plus; a driver may have the one and its nodes the other.
+    return f"{source_digest()[:16]}-{data_digest()[:16]}-{version('torch').partition('+')[0]}"
+
+
+def pack_parts(cells: Iterable[Cell], send: Callable[[Files], Any]) -> Shipment:
+    """What nodes need before they can be asked about `cells`: files that definitions name; see `pack`."""
+    paths = {cell.task.get("pretraining", {}).get("checkpoint") for cell in cells} - {None}
+    with noted() as folders:
+        part_files.keep()
+    return Shipment(code_digest(), _sent(folders, send), checkpoints={path: file_digest(path) for path in paths})
 
 
 def pack(cells: Iterable[Cell], send: Callable[[Files], Any]) -> Shipment:
@@ -66,25 +79,36 @@ def pack(cells: Iterable[Cell], send: Callable[[Files], Any]) -> Shipment:
         if folder is not None:
             data_sets[folder.name] = folder_digest(folder)
     distinct = dict.fromkeys([*folders, *pretrained])
-    return Shipment(code_digest(), {folder.name: send(read_files(folder)) for folder in distinct}, data_sets)
+    parts = pack_parts(known, send)
+    return replace(parts, folders={**parts.folders, **_sent(distinct, send)}, data_sets=data_sets)
 
 
 def unpack(shipment: Shipment, fetch: Callable[[Any], Files]) -> None:
     """Leave what a shipment holds in the cache of this machine.
 
     Raises:
-        EnvironmentLacksError: the code here is another, so that the facts would not be those of the cell's id.
+        EnvironmentLacksError: the code or a checkpoint here is another, so that the facts would not be those of the
+            cell's id.
     """
     if code_digest() != shipment.code:
         raise EnvironmentLacksError(
-            "this node has another version of the harness, or of numpy, pillow, scikit-learn or flwr-datasets, "
+            "this node has another version of the harness, or of torch, numpy, pillow, scikit-learn or flwr-datasets, "
             "than the machine that started the run; install the same on both"
+        )
+    if other := [path for path, digest in shipment.checkpoints.items() if file_digest(path) != digest]:
+        raise EnvironmentLacksError(
+            f"this node has no file {other[0]}, or another than the machine that started the run; checkpoints are not "
+            "shipped: copy it to that path on every node"
         )
     for name, reference in shipment.folders.items():
         make_once(cache_root() / name, lambda draft, wanted=reference: write_files(draft, fetch(wanted)))  # type: ignore[misc]
     if shipment.data_sets:
         folder = cached_folder("data-sets", shipment.data_sets)
         os.environ["HARNESS_DATA"] = str(make_once(folder, partial(_stand_in, shipment.data_sets)))
+
+
+def _sent(folders: Iterable[Path], send: Callable[[Files], Any]) -> dict[str, Any]:
+    return {folder.relative_to(cache_root()).as_posix(): send(read_files(folder)) for folder in folders}
 
 
 def read_files(folder: Path) -> dict[str, NDArray[np.uint8]]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import context, ray_node, shipment
+from harness import context, part_files, ray_engine, ray_node, registry, shipment
 from harness.cell import Failure, worker_host
 from harness.cli import run as run_command
 from harness.core.errors import EnvironmentLacksError, UsageError
@@ -19,13 +19,17 @@ from harness.meters.cpu_time import CpuTimeMeter
 from harness.plan import cell_id
 from harness.ray_engine import RayEngine, _Run
 from harness.ray_node import Finished, Job, Line, Lines, NodeView, SharedMeter
-from harness.shipment import Shipment, code_digest, pack, read_files, unpack, write_files
+from harness.runner import Event
+from harness.shipment import Shipment, code_digest, pack, pack_parts, read_files, unpack, write_files
 from harness.spec import BenchmarkSpec, Resources
 from harness.store import Attempt, Store
 from harness.tasks import hub, prepared
+from harness.tasks.images import Images
 from harness.tasks.mnist import Mnist
 from tests.ledgers import make_ledger
 from tests.runs import BOTH_WAYS, FP32, planned, tiny, write_spec
+from tests.test_part_files import METER
+from tests.test_plugins import CODEC
 
 
 class Called:
@@ -116,11 +120,55 @@ def test_a_node_with_other_code_runs_nothing() -> None:
     failed = ray_node.run(cell.cell, cell.cell_id, Job("cpu_time", Shipment("other")), Called())
     assert isinstance(failed, Failure) and failed.is_environment
     assert failed.error.startswith("this node has another version of the harness")
+    with pytest.raises(EnvironmentLacksError, match=r"^this node has another version of the harness, or of torch"):
+        ray_node.view("cpu_time", Shipment("other"))
+
+
+def test_another_torch_is_other_code_and_another_build_of_it_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = {}
+    for torch in ("2.9.0", "2.9.0+cpu", "2.9.1"):
+        monkeypatch.setattr(shipment, "version", lambda package, torch=torch: torch)
+        digests[torch] = code_digest()
+    assert digests["2.9.0"] == digests["2.9.0+cpu"] != digests["2.9.1"]
+
+
+def test_a_node_with_another_model_module_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module is part of the cell's id, and no part of the harness."""
+    module = tmp_path / "own_model.py"
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(n_hidden: int) -> None:
+        module.write_text(
+            "from torch import nn\n"
+            "def make(shape, n_classes):\n"
+            f"    parts = (nn.Flatten(), nn.Linear(64, {n_hidden}), nn.Linear({n_hidden}, n_classes))\n"
+            "    return nn.Sequential(*parts)\n"
+        )
+
+    write(8)
+    (tmp_path / "data").mkdir()
+    splits = registry.build("task", "digits").load_splits()
+    monkeypatch.setattr(Images, "load_splits", lambda task: splits)
+    task = {"kind": "images", "data": str(tmp_path / "data"), "model": "own_model:make", "clients": 3, "head": "2"}
+    (cell,) = planned({**tiny(federation={"rounds": 1, "score_every": 1}), "task": task})
+    job = Job("cpu_time", Shipment(code_digest()))
+    assert isinstance(ray_node.run(cell.cell, cell.cell_id, job, Called()), Finished)
+    write(16)
+    failed = ray_node.run(cell.cell, cell.cell_id, job, Called())
+    assert isinstance(failed, Failure) and failed.is_environment
+    assert failed.error.startswith("this node has another model module, plug-in or data set than the machine that")
+
+
+def test_a_node_pre_trains_no_other_model_than_the_driver_asked_for() -> None:
+    (cell,) = planned(tiny(task={"init": "pretrained"}))
+    failed = ray_node.pretrain(cell.cell.task, "pretrained-other", Job("cpu_time", Shipment(code_digest())))
+    assert isinstance(failed, Failure) and failed.error.startswith("this node has another model module")
 
 
 def test_prepared_data_is_shipped_once_and_only_to_who_lacks_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(part_files, "_LOADED", {})
     cells = [cell.cell for cell in planned(tiny([FP32, BOTH_WAYS], seeds=[0, 1]))]
     sent: list[Any] = []
     fetched: list[Any] = []
@@ -161,6 +209,50 @@ def test_a_node_without_the_data_set_finds_what_was_prepared_from_it(
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     unpack(shipped, lambda reference: {})
     assert prepared._data_folder(Mnist()).name == wanted
+
+
+def test_parts_from_files_are_shipped_and_known_before_a_node_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A codec, and a meter, which a node is asked about first."""
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "driver"))
+    (tmp_path / "mine.py").write_text(CODEC.format(kind="mine"))
+    (tmp_path / "sun.py").write_text(METER)
+    monkeypatch.setattr(part_files, "_LOADED", {})
+    own = {"file": str(tmp_path / "mine.py"), "class": "Mean"}
+    values = tiny([{"name": "mean", "uplink": own}], meter=f"{tmp_path / 'sun.py'}:Sundial")
+    (cell,) = planned(values)
+    meter = BenchmarkSpec.model_validate(values).meter
+    sent: dict[str, Any] = {}
+
+    def send(files: Any) -> str:
+        sent[str(len(sent))] = files
+        return str(len(sent) - 1)
+
+    parts, everything = pack_parts([cell.cell], send), pack([cell.cell], send)
+    assert {name.partition("/")[0] for name in parts.folders} == {"parts"} and len(parts.folders) == 2
+    for name in ("mine.py", "sun.py"):
+        (tmp_path / name).unlink()
+    part_files._LOADED.clear()
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "node"))
+    monkeypatch.setattr("ray.get", sent.__getitem__)
+    assert ray_node.view(meter, parts).machine == worker_host().machine
+    assert isinstance(ray_node.run(cell.cell, cell.cell_id, Job(meter, everything), Called()), Finished)
+
+
+def test_a_node_without_the_checkpoint_is_told_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(b"weights")
+    (cell,) = planned(tiny())
+    pretraining = {"source": "checkpoint", "checkpoint": str(path)}
+    own = replace(cell.cell, task={**cell.cell.task, "pretraining": pretraining})
+    parts = pack_parts([own, cell.cell], lambda files: files)
+    unpack(replace(parts, folders={}), lambda reference: {})
+    path.write_bytes(b"others")
+    with pytest.raises(
+        EnvironmentLacksError, match=r"has no file .*weights\.safetensors, or another .* on every node$"
+    ):
+        ray_node.view("cpu_time", replace(parts, folders={}))
 
 
 def test_files_survive_the_way(tmp_path: Path) -> None:
@@ -216,13 +308,13 @@ class Nodes:
 
 def examined(engine: RayEngine, nodes: Sequence[tuple[float, NodeView]], monkeypatch: pytest.MonkeyPatch) -> Any:
     ray = Nodes(*nodes)
-    monkeypatch.setattr(_Run, "_look", lambda run, key: ray.look(key))
+    monkeypatch.setattr(_Run, "_look", lambda run, key, parts: ray.look(key))
     monkeypatch.setattr(_Run, "_outcome", lambda run, reference: reference)
-    return _Run(engine, ray, Store(Path("none")), "codecarbon", lambda event: None)._examined()  # type: ignore[arg-type]
+    return _Run(engine, ray, Store(Path("none")), "codecarbon", lambda event: None)._examined([])  # type: ignore[arg-type]
 
 
-def node(machine: str, counts: bool = False, code: str | None = None) -> NodeView:
-    return NodeView(machine, code_digest() if code is None else code, counts)
+def node(machine: str, counts: bool = False) -> NodeView:
+    return NodeView(machine, counts)
 
 
 def test_cells_beside_each_other_under_a_counter_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,8 +330,127 @@ def test_cells_beside_each_other_under_a_counter_are_refused(monkeypatch: pytest
 def test_a_cluster_that_cannot_run_the_cells_is_told_before_any_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(EnvironmentLacksError, match="no node of the Ray cluster has 16 CPUs and 1 GPUs"):
         examined(RayEngine("x", cpus=16, gpus=1), [(4, node("a"))], monkeypatch)
-    with pytest.raises(EnvironmentLacksError, match="node 00000000 of the Ray cluster has another version"):
-        examined(RayEngine("x"), [(4, node("a", code="older"))], monkeypatch)
+    older: Any = Failure("this node has another version of the harness", "", True)
+    with pytest.raises(EnvironmentLacksError, match="node 00000000 of the Ray cluster cannot run cells: this node has"):
+        examined(RayEngine("x"), [(4, older)], monkeypatch)
+
+
+class RayHere:
+    """In place of Ray: a node with one CPU, and work that is done here when it is asked for."""
+
+    exceptions = SimpleNamespace(RayTaskError=ZeroDivisionError, RayError=ZeroDivisionError)
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [{"NodeID": "0" * 16, "Alive": True, "Resources": {"CPU": 1.0}}]
+
+    def remote(self, **settings: Any) -> Any:
+        return lambda work: Remote(Called if work is Lines else work)
+
+    def put(self, value: Any) -> Any:
+        return value
+
+    def get(self, reference: Any) -> Any:
+        return reference.value
+
+    def wait(self, references: list[Any], **settings: Any) -> tuple[list[Any], list[Any]]:
+        return references, []
+
+
+class Remote:
+    """A function, or an actor, of `RayHere`."""
+
+    def __init__(self, work: Any) -> None:
+        self._work = work
+
+    def options(self, **settings: Any) -> "Remote":
+        return self
+
+    def remote(self, *arguments: Any) -> Any:
+        if self._work is Called:
+            actor = Called()
+            return SimpleNamespace(add=actor, take=Remote(actor.lines.take))
+        return Returned(self._work(*arguments))
+
+
+class Returned:
+    """A reference of `RayHere`."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def test_one_failed_pre_training_fails_its_cells_and_the_others_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(_Run, "_here", lambda run: None)
+    monkeypatch.setattr(_Run, "_look", lambda run, key, parts: Returned(node("a")))
+    values = tiny([{**FP32, "init": "pretrained"}, {**BOTH_WAYS, "init": "random"}], seeds=[0, 1])
+    cells = {cell.cell_id: cell for cell in planned(values)}
+    lacking = {key for key, cell in cells.items() if cell.method == "fp32"}
+    folders = {registry.build("task", cells[key].cell.task).pretraining_folder() for key in lacking}
+    (folder,) = folders
+    folder.write_text("in the way")
+    store, events = Store(tmp_path / "results"), list[Event]()
+    run = _Run(RayEngine(), RayHere(), store, "cpu_time", events.append)  # type: ignore[arg-type]
+    failures = run.all({key: cell.cell for key, cell in cells.items()})
+    assert set(failures) == lacking and len(lacking) == 2
+    (error,) = {failure.error for failure in failures.values()}
+    assert error.startswith("pre-training for task digits failed: ")
+    assert {event.cell_id for event in events if event.kind == "failed"} == lacking
+    assert [event.kind for event in events].count("pretraining") == 1
+    assert all(store.is_finished(key) is (key not in lacking) for key in cells)
+
+
+@contextmanager
+def started(engine: RayEngine) -> Iterator[dict[str, Any]]:
+    """What Ray is started with."""
+    settings: dict[str, Any] = {}
+    ray: Any = SimpleNamespace(
+        init=lambda address, **given: settings.update(given),
+        shutdown=lambda: None,
+        _private=SimpleNamespace(worker=SimpleNamespace(print_to_stdstream=None)),
+    )
+    with engine._connected(ray):
+        yield settings
+
+
+@pytest.mark.parametrize(
+    ("cpus", "jobs", "n_cpus", "at_a_time"),
+    [(1, None, 8, 8), (4, None, 8, 2), (8, None, 8, 1), (9.5, None, 10, 1), (2, 3, 6, 3), (0.5, 3, 2, 4)],
+)
+def test_cells_on_this_machine_get_the_cpus_that_they_ask_for(
+    cpus: float, jobs: int | None, n_cpus: int, at_a_time: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 8; where more would fit than --jobs says, the engine itself keeps to that."""
+    monkeypatch.setattr(ray_engine, "default_jobs", lambda: 8)
+    engine = RayEngine(cpus=cpus, jobs=jobs)
+    with started(engine) as settings:
+        assert settings["num_cpus"] == n_cpus
+    run = _Run(engine, None, Store(Path("none")), "cpu_time", lambda event: None)  # type: ignore[arg-type]
+    assert run._n_fitting({"CPU": n_cpus}) == at_a_time
+
+
+@pytest.mark.parametrize("named", ["cuda", None])
+def test_nodes_train_on_what_the_driver_is_told_to(named: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HARNESS_ACCELERATOR", raising=False)
+    if named:
+        monkeypatch.setenv("HARNESS_ACCELERATOR", named)
+    with started(RayEngine("127.0.0.1:1")) as settings:
+        variables = settings["runtime_env"]["env_vars"]
+    assert variables.get("HARNESS_ACCELERATOR") == named and variables["OMP_NUM_THREADS"] == "1"
+
+
+def test_why_a_cluster_cannot_be_reached_is_told_in_one_line() -> None:
+    def refuse(address: str, **settings: Any) -> None:
+        raise ConnectionError("ray client connection timeout:\n\n  the versions of Python differ\n")
+
+    ray: Any = SimpleNamespace(
+        init=refuse, shutdown=lambda: None, _private=SimpleNamespace(worker=SimpleNamespace(print_to_stdstream=None))
+    )
+    said = r"^no Ray cluster at ray://a:1: ray client connection timeout: the versions of Python differ$"
+    with pytest.raises(EnvironmentLacksError, match=said), RayEngine("ray://a:1")._connected(ray):
+        pass
 
 
 def test_tries_are_not_charged_at_a_rate_of_several_machines() -> None:
