@@ -24,7 +24,7 @@ from harness.core.errors import EnvironmentLacksError, UsageError
 from harness.extras import require
 from harness.ledger import ROUNDS_FILE
 from harness.plan import Cell
-from harness.ray_node import Finished, Job, Line
+from harness.ray_node import Failed, Finished, Job, Line
 from harness.runner import THREAD_VARIABLES, Event, default_jobs
 from harness.shipment import Shipment, code_digest, pack, pack_parts, write_files
 from harness.store import Store
@@ -173,7 +173,7 @@ class _Run:
             self.on_event(Event("tick"))
         return failures
 
-    def _end(self, key: str, outcome: Finished | Failure) -> Failure | None:
+    def _end(self, key: str, outcome: Finished | Failed | Failure) -> Failure | None:
         """Publish what came of a cell. Returns why it failed, or None."""
         self._ended.add(key)
         try:
@@ -182,10 +182,15 @@ class _Run:
                 write_files(attempt, outcome.files)
                 self.store.publish(attempt, key)
                 return None
-            tried = [path for (cell_id, _), path in self._attempts.items() if cell_id == key]
-            attempt = tried[-1] if tried else self.store.claim(key)
-            self.store.fail(attempt, key, outcome.error, outcome.traceback)
-            return outcome
+            if isinstance(outcome, Failed):
+                attempt, failure = self._attempt(key, outcome.attempt), outcome.failure
+                if outcome.rounds:
+                    (attempt / ROUNDS_FILE).write_text(outcome.rounds, encoding="utf-8")
+            else:
+                tried = [path for (cell_id, _), path in self._attempts.items() if cell_id == key]
+                attempt, failure = tried[-1] if tried else self.store.claim(key), outcome
+            self.store.fail(attempt, key, failure.error, failure.traceback)
+            return failure
         except OSError as error:
             return describe_failure(error)
 

@@ -4,6 +4,7 @@ Everything here runs in a Ray worker. A node needs the package and its dependenc
 the data sets. Rounds are told while they are done, so that what a lost node has spent is known.
 """
 
+import fcntl
 import functools
 import tempfile
 import uuid
@@ -22,6 +23,7 @@ from harness.meters.cpu_time import Window
 from harness.plan import Cell
 from harness.shipment import Files, Shipment, read_files, unpack
 from harness.simulation import training_settings
+from harness.tasks.cache import cache_root
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,21 @@ class Finished:
 
     attempt: str
     files: Files
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A cell that failed on a node that lives.
+
+    Attributes:
+        attempt: the try that failed, as its lines named it.
+        failure: why.
+        rounds: what it had written of its rounds: all of it, also what `Lines` has not told yet.
+    """
+
+    attempt: str
+    failure: Failure
+    rounds: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,7 +132,7 @@ def view(meter: str, shipment: Shipment) -> NodeView:
     return NodeView(worker_host().machine, registry.build("meter", meter).is_whole_machine())
 
 
-def run(cell: Cell, cell_id: str, job: Job, lines: Any) -> Finished | Failure:
+def run(cell: Cell, cell_id: str, job: Job, lines: Any) -> Finished | Failed:
     """Run `cell` here.
 
     Args:
@@ -128,17 +145,30 @@ def run(cell: Cell, cell_id: str, job: Job, lines: Any) -> Finished | Failure:
         The files of its ledger, or why it failed: errors of a cell are told, not raised, so that Ray runs again only
         what a lost node or a killed worker took with it.
     """
-    try:
-        meter = _start(job)
-        _check_same(plan.cell_id(cell), cell_id)
-        with tempfile.TemporaryDirectory(prefix="harness-cell-") as name:
-            folder, attempt = Path(name), uuid.uuid4().hex
-            teller = _Teller(folder / ROUNDS_FILE, lines, cell_id, attempt)
-            registry.build("task", cell.task).compute_activations(cell.seed, training_settings(cell))
-            write_cell(cell, cell_id, folder, meter, worker_host(), after_round=teller.tell)
-            return Finished(attempt, read_files(folder))
-    except Exception as error:
-        return describe_failure(error)
+    attempt = uuid.uuid4().hex
+    with tempfile.TemporaryDirectory(prefix="harness-cell-") as name:
+        rounds = Path(name) / ROUNDS_FILE
+        try:
+            meter = _start(job)
+            _check_same(plan.cell_id(cell), cell_id)
+            with _one_at_a_time():
+                registry.build("task", cell.task).compute_activations(cell.seed, training_settings(cell))
+            teller = _Teller(rounds, lines, cell_id, attempt)
+            write_cell(cell, cell_id, rounds.parent, meter, worker_host(), after_round=teller.tell)
+            return Finished(attempt, read_files(rounds.parent))
+        except Exception as error:
+            written = rounds.read_text(encoding="utf-8") if rounds.exists() else ""
+            return Failed(attempt, describe_failure(error), written)
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Let cells of a machine that need the same activations wait for the first, instead of computing them as well."""
+    folder = cache_root()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "activations.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def pretrain(task: Mapping[str, Any], name: str, job: Job) -> Files | Failure:

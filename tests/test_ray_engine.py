@@ -1,6 +1,7 @@
 """Cells on Ray, as far as it needs no cluster: what is refused, what is shipped, and what a node does with it."""
 
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,7 +19,7 @@ from harness.core.errors import EnvironmentLacksError, UsageError
 from harness.meters.cpu_time import CpuTimeMeter
 from harness.plan import cell_id
 from harness.ray_engine import RayEngine, _Run
-from harness.ray_node import Finished, Job, Line, Lines, NodeView, SharedMeter
+from harness.ray_node import Failed, Finished, Job, Line, Lines, NodeView, SharedMeter
 from harness.runner import Event
 from harness.shipment import Shipment, code_digest, pack, pack_parts, read_files, unpack, write_files
 from harness.spec import BenchmarkSpec, Resources
@@ -27,7 +28,7 @@ from harness.tasks import hub, prepared
 from harness.tasks.images import Images
 from harness.tasks.mnist import Mnist
 from tests.ledgers import make_ledger
-from tests.runs import BOTH_WAYS, FP32, planned, tiny, write_spec
+from tests.runs import BOTH_WAYS, DIVERGES, FP32, planned, run_here, tiny, write_spec
 from tests.test_part_files import METER
 from tests.test_plugins import CODEC
 
@@ -89,6 +90,11 @@ def test_an_address_at_which_nobody_answers_is_told_at_once(
     assert capsys.readouterr().err.splitlines()[-1].startswith(f"error: {said}")
 
 
+def failure_of(outcome: Finished | Failed) -> Failure:
+    assert isinstance(outcome, Failed)
+    return outcome.failure
+
+
 def test_resources_are_of_the_spec_and_of_no_cell() -> None:
     large = tiny() | {"resources": {"cpus": 4}}
     assert planned(tiny()) == planned(large)
@@ -111,13 +117,13 @@ def test_a_node_returns_the_files_of_a_ledger_and_tells_its_rounds(tmp_path: Pat
 def test_a_cell_that_fails_on_a_node_is_a_failure_and_no_exception() -> None:
     (cell,) = planned(tiny())
     broken = replace(cell.cell, task={**cell.cell.task, "clients": 0})
-    failed = ray_node.run(broken, cell.cell_id, Job("cpu_time", Shipment(code_digest())), Called())
+    failed = failure_of(ray_node.run(broken, cell.cell_id, Job("cpu_time", Shipment(code_digest())), Called()))
     assert isinstance(failed, Failure) and failed.error == "task.clients: must be 1 to 450 (got 0)"
 
 
 def test_a_node_with_other_code_runs_nothing() -> None:
     (cell,) = planned(tiny())
-    failed = ray_node.run(cell.cell, cell.cell_id, Job("cpu_time", Shipment("other")), Called())
+    failed = failure_of(ray_node.run(cell.cell, cell.cell_id, Job("cpu_time", Shipment("other")), Called()))
     assert isinstance(failed, Failure) and failed.is_environment
     assert failed.error.startswith("this node has another version of the harness")
     with pytest.raises(EnvironmentLacksError, match=r"^this node has another version of the harness, or of torch"):
@@ -154,7 +160,7 @@ def test_a_node_with_another_model_module_runs_nothing(tmp_path: Path, monkeypat
     job = Job("cpu_time", Shipment(code_digest()))
     assert isinstance(ray_node.run(cell.cell, cell.cell_id, job, Called()), Finished)
     write(16)
-    failed = ray_node.run(cell.cell, cell.cell_id, job, Called())
+    failed = failure_of(ray_node.run(cell.cell, cell.cell_id, job, Called()))
     assert isinstance(failed, Failure) and failed.is_environment
     assert failed.error.startswith("this node has another model module, plug-in or data set than the machine that")
 
@@ -400,6 +406,56 @@ def test_one_failed_pre_training_fails_its_cells_and_the_others_run(
     assert {event.cell_id for event in events if event.kind == "failed"} == lacking
     assert [event.kind for event in events].count("pretraining") == 1
     assert all(store.is_finished(key) is (key not in lacking) for key in cells)
+
+
+def test_a_failed_cell_keeps_all_the_rounds_that_it_ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those that the driver had not heard of when it failed."""
+    monkeypatch.setattr(_Run, "_here", lambda run: None)
+    monkeypatch.setattr(_Run, "_look", lambda run, key, parts: Returned(node("a")))
+    (cell,) = planned(tiny([DIVERGES], federation={"lr": 1000, "rounds": 6}))
+    here, there = Store(tmp_path / "here"), Store(tmp_path / "there")
+    assert run_here(cell, here.root) is not None
+    run = _Run(RayEngine(), RayHere(), there, "cpu_time", lambda event: None)  # type: ignore[arg-type]
+    assert set(run.all({cell.cell_id: cell.cell})) == {cell.cell_id}
+    (local,), (remote,) = here.attempts(cell.cell_id), there.attempts(cell.cell_id)
+    assert (remote.state, remote.error, remote.rounds) == (local.state, local.error, local.rounds)
+    assert remote.cpu_seconds > 0
+
+
+def test_a_lost_cell_keeps_the_rounds_that_were_told(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    run = _Run(RayEngine(), RayHere(), store, "cpu_time", lambda event: None)  # type: ignore[arg-type]
+    lines = Lines()
+    run._lines, run._taken = SimpleNamespace(take=Remote(lines.take)), Returned([])  # type: ignore[assignment]
+    (cell,) = planned(tiny())
+    actor = Called()
+    assert isinstance(ray_node.run(cell.cell, cell.cell_id, Job("cpu_time", Shipment(code_digest())), actor), Finished)
+    told = actor.lines.take()[:2]
+    for line in told:
+        lines.add(line)
+    run._take_lines()
+    run._take_lines()
+    lost = Failure("its worker or node was lost", "", False)
+    assert run._end(cell.cell_id, lost) == lost
+    (attempt,) = store.attempts(cell.cell_id)
+    assert (attempt.state, attempt.error, attempt.rounds) == ("failed", lost.error, 1), "round 0 and round 1 were told"
+
+
+def test_cells_of_a_machine_wait_for_the_first_that_computes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    order: list[str] = []
+
+    def other() -> None:
+        with ray_node._one_at_a_time():
+            order.append("other")
+
+    with ray_node._one_at_a_time():
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join(0.2)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "other"]
 
 
 @contextmanager
