@@ -113,8 +113,11 @@ def run_cell_in_company(cell: Cell, cell_id: str, root: Path, meter: str, n_thre
 
 
 # In every Python process of a run, workers too: a socket that leaves the machine fails and is written down.
-_NO_NETWORK = """
-import os, socket, sys
+_AS_A_USER = """
+import os, signal, socket, sys
+
+# A shell in the background hands on that Ctrl-C is ignored; a terminal does not.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def refuse(event, args):
     remote = event in ("socket.connect", "socket.sendto") and args[0].family != socket.AF_UNIX
@@ -131,7 +134,7 @@ def start_harness(*arguments: str | Path, folder: Path, **variables: str) -> sub
     """Start the command line in `folder`, without network, in a process group of its own."""
     site = folder / "site"
     site.mkdir(parents=True, exist_ok=True)
-    (site / "sitecustomize.py").write_text(_NO_NETWORK)
+    (site / "sitecustomize.py").write_text(_AS_A_USER)
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(site), str(REPOSITORY)]),
         "NETWORK_ATTEMPTS": str(folder / "network_attempts"),
