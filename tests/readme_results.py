@@ -4,8 +4,10 @@
 """
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from statistics import geometric_mean
 
 from reports.numbers import fixed, percent, signed, significant
 
@@ -17,10 +19,12 @@ END = "<!-- to here -->"
 Row = Mapping[str, str]
 
 MNIST, CIFAR = "paper-mnist", "paper-cifar100"
-POINT = {MNIST: (MNIST, "QuantFL 6-bit"), CIFAR: ("cifar100", "QuantFL 6-bit")}
-"""Where the abstract's point was run; on CIFAR-100 by an earlier study of the same task."""
-BOTH, OURS = "QuantFL 6-bit both ways", "QuantFL both ways"
-OUR_RUNS = {study: (study, OURS) for study in (MNIST, CIFAR)}
+BOTH, OURS, MODEL = "QuantFL 6-bit both ways", "QuantFL both ways", "QuantFL both ways, model"
+FINER = (CIFAR, "QuantFL both ways, finer downlink")
+POINT = [(MNIST, "QuantFL 6-bit"), ("cifar100", "QuantFL 6-bit")]
+OUR_RUNS = [(study, OURS) for study in (MNIST, CIFAR)]
+LEVELS = (2, 3, 4, 8, 16, 64)
+OPERATORS = ("access", "core", "server")
 RADIOS = (("nbiot", "NB-IoT"), ("ltem", "LTE-M"), ("wifi", "Wi-Fi of 2012"), ("lte_2021", "LTE of 2021"))
 
 
@@ -54,6 +58,22 @@ def points(study: str, method: str, quantity: str) -> str:
     return f"{signed(100 * float(row['estimate']), 2)} ({low} to {high}; {row['n_pairs']} seeds)"
 
 
+def fetched(study: str, method: str, radio: str) -> str:
+    """Share of clients' joules that a method saved if what they are given before round 1 comes over the air as well."""
+    (reference,) = {row["reference"] for row in table(study, "pairs") if row["method"] == method}
+    joules: dict[tuple[str, str], float] = defaultdict(float)
+    grids = {row["grid"]: None for row in table(study, "breakdown") if row["radio"] == radio}
+    rows = [
+        *(row for row in table(study, "breakdown") if row["grid"] == next(iter(grids))),
+        *table(study, "provisioning"),
+    ]
+    for row in rows:
+        if row["radio"] == radio and row.get("component") not in OPERATORS:
+            joules[row["method"], row["seed"]] += float(row["energy_j"])
+    seeds = [seed for name, seed in joules if name == method and (reference, seed) in joules]
+    return percent(1 - geometric_mean(joules[method, seed] / joules[reference, seed] for seed in seeds), 0)
+
+
 def mean(study: str, method: str, quantity: str) -> float:
     """Mean of a quantity over the seeds of a method."""
     (row,) = [row for row in table(study, "methods") if (row["method"], row["quantity"]) == (method, quantity)]
@@ -81,71 +101,129 @@ def verdict(claim: str, study: str, method: str = "") -> str:
     return row["verdict"]
 
 
+def all_in(study: str, method: str) -> str:
+    """Share of bits that a method saved with what clients are given before round 1."""
+    (row,) = [
+        row
+        for row in read(RESULTS / "claims.csv")
+        if (row["quantity"], row["study"], row["method"]) == ("all_bits", study, method)
+    ]
+    return percent(float(row["estimate"]) / 100, 1)
+
+
 def answer() -> Iterable[str]:
     """The table."""
 
     def row(*cells: str) -> str:
         return "| " + " | ".join(cells) + " |"
 
-    def bits(runs: Mapping[str, tuple[str, str]]) -> list[str]:
-        return [", ".join(saved(*runs[each], quantity) for quantity in ("uplink_bits", "total_bits")) for each in runs]
+    def bits(runs: Iterable[tuple[str, str]]) -> list[str]:
+        return [", ".join(saved(*run, quantity) for quantity in ("uplink_bits", "total_bits")) for run in runs]
 
-    def judged(claim: str, runs: Mapping[str, tuple[str, str]], quantity: str) -> list[str]:
-        return [f"{points(*run, quantity)}: {verdict(claim, *run)}" for run in runs.values()]
+    def judged(claim: str, runs: Iterable[tuple[str, str]]) -> list[str]:
+        return [f"{points(*run, 'sent_test_accuracy')}: {verdict(claim, *run)}" for run in runs]
+
+    def joules(share: Callable[[str, str, str], str]) -> list[str]:
+        return [", ".join(share(*run, radio) for radio, _ in RADIOS) for run in OUR_RUNS]
 
     yield row("", "MNIST", "CIFAR-100", "the abstract")
     yield row("---", "---", "---", "---")
     yield row("test accuracy of fp32", *(percent(mean(study, "fp32", "test_accuracy")) for study in (MNIST, CIFAR)), "")
     yield row("**6 bits up, fp32 down**: bits saved on the uplink, in total", *bits(POINT), "80 %, about 40 %")
     claim = "accuracy of uncompressed training"
-    yield row("points of accuracy to fp32, 95 % CI", *judged(claim, POINT, "test_accuracy"), "“match or exceed”")
+    yield row("points of accuracy to fp32, 95 % CI", *judged(claim, POINT), "“match or exceed”")
     here = (MNIST, BOTH)
     yield row("**6 bits both ways**: bits saved in total", saved(*here, "total_bits"), "not run", "80 %")
-    yield row("points, as clients decode the model", *judged(claim, {MNIST: here}, "sent_test_accuracy"), "not run", "")
+    yield row("points", *judged(claim, [here]), "not run", "")
     yield row("**our preset, both ways**: uplink, in total", *bits(OUR_RUNS), "")
-    yield row("points, as clients decode the model", *judged("ours, accuracy", OUR_RUNS, "sent_test_accuracy"), "")
-    joules = [", ".join(saved(*run, "device_energy_j", radio, 0) for radio, _ in RADIOS) for run in OUR_RUNS.values()]
-    yield row(f"joules of clients saved: {', '.join(label for _, label in RADIOS)}", *joules, "")
-    methods = ("fp32", "QuantFL 6-bit", BOTH, OURS)
+    yield row("points", *judged("ours, accuracy", OUR_RUNS), "")
+    yield row("with the pre-trained model sent to clients as well", *(all_in(*run) for run in OUR_RUNS), "")
+    yield row("**ours, finer downlink**: uplink, in total", "not run", *bits([FINER]), "")
+    yield row("points", "not run", *judged("ours, accuracy", [FINER]), "")
+    label = f"joules of clients that our preset saves: {', '.join(name for _, name in RADIOS)}"
+    yield row(label, *joules(lambda *run: saved(*run[:2], "device_energy_j", run[2], 0)), "")
+    yield row("with the pre-trained model over the air as well", *joules(fetched), "")
+    methods = ("fp32", "QuantFL 6-bit", BOTH, OURS, MODEL, "EF-QuantFL both ways")
     scores = [percent(mean("budget", f"{method} / 2 rounds", "sent_test_accuracy")) for method in methods]
-    label = "**for the bits of two fp32 rounds**: fp32, 6 bits up, 6 bits both ways, ours"
+    label = "**for the bits of two fp32 rounds**: fp32; 6 bits up; both ways; ours; ours, model each round; with EF"
     yield row(label, ", ".join(scores), "not run", "89.00 %, 66.89 %")
+
+
+def feedback() -> Iterable[str]:
+    """What error feedback gains, by levels."""
+    gains = "what EF gains at {levels} levels, pre-trained, {who}"
+    rows = {
+        "all 20 clients a round": gains.replace("{who}", "all clients"),
+        "2 of 20 clients a round": gains.replace("{who}", "2 of 20 clients"),
+        "more than from random weights, mean of both": "pre-trained x EF, {levels} levels",
+    }
+    yield f"| points that error feedback gains, MNIST, pre-trained; levels: | {' | '.join(map(str, LEVELS))} |"
+    yield "| --- |" + " --- |" * len(LEVELS)
+    for words, name in rows.items():
+        cells = [contrast("ablation-ef", name.format(levels=levels)) for levels in LEVELS]
+        yield f"| {words} | {' | '.join(cells)} |"
 
 
 def findings() -> Iterable[str]:
     """What stands under the table."""
-    gains = [contrast("ablation-ef", f"what EF gains at {levels} levels, pre-trained") for levels in (64, 8, 2)]
-    yield f"- What error feedback gains, in points: {gains[0]} at 64 levels, {gains[1]} at 8, {gains[2]} at 2."
-    both = contrast("ablation-ef", "pre-trained x EF, all settings")
-    yield f"- What it gains more from pre-trained than from random weights: {both} points."
+    spared = (("4 levels", "4 levels"), ("QuantFL 6-bit", "6 bits"), ("QuantFL", "our preset"))
+    told = ", ".join(
+        f"{words} {contrast('ablation-init', f'what {name} loses less when pre-trained')}" for name, words in spared
+    )
+    yield f"- What codecs without error feedback lose less from pre-trained weights, MNIST, six seeds, points: {told}."
     measures = (("sigma", "deviation"), ("absmax_sigmas", "largest entry in deviations"), ("kurtosis", "kurtosis"))
-    for study, name in (("ablation-init", "MNIST"), ("cifar100-init", "CIFAR-100, one seed")):
-        told = ", ".join(f"{words} {start(study, quantity)}" for quantity, words in measures)
-        yield f"- Updates from pre-trained over those from random weights, {name}: {told}."
+    told = ", ".join(f"{words} {start('ablation-init', quantity)}" for quantity, words in measures)
+    yield f"- Updates from pre-trained over those from random weights, MNIST: {told}."
     for method in ("QSGD both ways", "EF-QuantFL both ways"):
         total, score = saved(MNIST, method, "total_bits"), points(MNIST, method, "sent_test_accuracy")
         yield f"- {method}, MNIST: {total} of all bits saved, {score} points."
-    given = (mean(CIFAR, OURS, "provisioning_bits") - mean(CIFAR, "fp32", "provisioning_bits")) / 1e9
-    sent, plain = (mean(CIFAR, method, "total_bits") / 1e9 for method in (OURS, "fp32"))
-    fetched = percent(1 - (given + sent) / plain, 0)
-    yield (
-        f"- Our preset gives clients the initial model before round 1, {significant(given, 2)} Gbit on CIFAR-100 "
-        f"beside {significant(sent, 2)} in rounds: fetched over the air, it saves {fetched} in all."
-    )
-    without = (MNIST, f"{OURS}, model")
+    without = (MNIST, MODEL)
     total, score = saved(*without, "total_bits"), points(*without, "sent_test_accuracy")
-    yield f"- Without such a model, sent whole in each round instead, MNIST: {total} saved, {score} points."
-    radios = (("nbiot", "NB-IoT"), ("ltem", "LTE-M"), ("lte", "LTE of 2012"), ("nr_lowband", "5G of 2021"))
+    yield f"- Ours with the model whole in each round, and nothing before them, MNIST: {total} saved, {score} points."
+    radios = (
+        ("nbiot", "NB-IoT"),
+        ("ltem", "LTE-M"),
+        ("wifi", "Wi-Fi"),
+        ("lte", "LTE of 2012"),
+        ("nr_lowband", "5G of 2021"),
+    )
     passed = ", ".join(
-        f"{label} {significant(float(pair(*POINT[MNIST], 'pass_through', radio)['estimate']), 2)}"
+        f"{label} {significant(float(pair(*POINT[0], 'pass_through', radio)['estimate']), 2)}"
         for radio, label in radios
     )
     yield f"- Pass-through of 6 bits up, MNIST: {passed}."
 
 
+def radios() -> Iterable[str]:
+    """On how many radios our preset saves joules."""
+    runs = {
+        "CNN on MNIST": (MNIST, OURS),
+        "MLP on MNIST": ("heterogeneity", f"{OURS} / 2 clients"),
+        "CIFAR-100": (CIFAR, OURS),
+    }
+    modes = {
+        "clients alone": ("excluded", ""),
+        "with what these bits add in the network": ("marginal", "unicast"),
+        "with their average share of the network": ("average", "unicast"),
+    }
+    yield f"| radios on which our preset saves 47 % of the joules | {' | '.join(runs)} |"
+    yield "| --- |" + " --- |" * len(runs)
+    for words, mode in modes.items():
+        yield f"| {words} | {' | '.join(holding(*run, *mode) for run in runs.values())} |"
+
+
+def holding(study: str, method: str, network: str, cast: str) -> str:
+    """On how many radios the claim on joules of both directions holds."""
+    wanted = {"claim": "joules, both ways", "study": study, "method": method, "network": network, "cast": cast,
+              "supply": "mains", "scale": "1.0"}  # fmt: skip
+    rows = [row for row in read(RESULTS / "where.csv") if all(row[key] == value for key, value in wanted.items())]
+    statuses = [row["status"] for row in rows if row["status"] != "infeasible"]
+    return f"{statuses.count('holds')} of {len(statuses)}"
+
+
 def lines() -> list[str]:
     """All of it, line by line."""
-    return [*answer(), "", *findings()]
+    return [*answer(), "", *feedback(), "", *radios(), "", *findings()]
 
 
 if __name__ == "__main__":
