@@ -134,15 +134,19 @@ def missed(checks: Sequence[Check], frames: Mapping[str, pd.DataFrame]) -> list[
 def _value(check: Check, method: str, frames: Mapping[str, pd.DataFrame]) -> tuple[float | None, str]:
     """The operand for a method, or why it is not known."""
     quantity, kind = OPERANDS[check.operand]
-    rows = frames["methods" if kind == "mean" else "pairs"]
-    rows = rows[(rows["method"] == method) & (rows["quantity"] == quantity)]
-    for column, wanted in (("radio", check.radio), ("grid", check.grid)):
+    table, column = ("methods", "mean") if kind == "mean" else ("pairs", "estimate")
+    own = frames[table][frames[table]["method"] == method]
+    rows = own[own["quantity"] == quantity]
+    if quantity == "test_accuracy":  # of the model that clients decode, as in reports, where it was scored
+        sent = own[own["quantity"] == "sent_test_accuracy"]
+        rows = sent if sent[column].notna().any() else rows
+    for place, wanted in (("radio", check.radio), ("grid", check.grid)):
         if wanted and quantity in _PRICED:
-            rows = rows[(rows[column] == wanted) | (rows[column] == "")]
+            rows = rows[(rows[place] == wanted) | (rows[place] == "")]
     if rows.empty:
         return None, "no seed, radio or grid to compare at"
     row = rows.iloc[0]
-    estimate = row["mean" if kind == "mean" else "estimate"]
+    estimate = row[column]
     if estimate is None or pd.isna(estimate):
         return None, str(row["note"])
     factor = {"points": 100.0, "mean": 100.0, "plain": 1.0}

@@ -12,7 +12,7 @@ from harness.statistics import Interval
 
 COLUMNS = [
     *("claim", "study", "method", "reference", "quantity", "cohort", "radio", "radio_title", "scale", "update_bytes"),
-    *("network", "cast", "supply", "ours", "theirs", "unit", "saves", "needed", "status"),
+    *("network", "cast", "supply", "ours", "theirs", "unit", "saves", "saves_fetched", "needed", "status"),
 ]
 
 
@@ -123,9 +123,10 @@ def condition(found: Region) -> str:
 
 
 def rows(found: Region, claim: str, study: str) -> list[dict[str, Any]]:
-    """The map as rows of ``where.csv``."""
+    """The map as rows of ``where.csv``; what is saved if the start is fetched stands in those of the base."""
     amounts = found.claim.amounts
     titles = {radio.name: radio.title for radio in found.radios}
+    fetched = {radio.name: radio.fetched.saves if radio.fetched else None for radio in found.radios}
     return [
         {
             "claim": claim,
@@ -145,6 +146,7 @@ def rows(found: Region, claim: str, study: str) -> list[dict[str, Any]]:
             "theirs": point.theirs,
             "unit": "g" if found.claim.quantity == "carbon_g" else "J",
             "saves": point.saves,
+            "saves_fetched": fetched[point.radio] if point.setting == found.claim.base else None,
             "needed": found.claim.needed,
             "status": point.status,
         }

@@ -60,6 +60,15 @@ def pair_rows(
     return rows
 
 
+def left_accuracy(cells: pd.DataFrame) -> "pd.Series[float]":
+    """Test accuracy of the model that clients are left with, as they decode it; the server's if nobody scored that.
+
+    Args:
+        cells: as in ``cells.csv``.
+    """
+    return cells["sent_test_accuracy"].fillna(cells["test_accuracy"])
+
+
 def shared_seeds(index: pd.Index, method: str, other: str) -> list[int]:
     """Seeds at which two methods are both in an index of methods and seeds, ascending."""
     return sorted({seed for name, seed in index if name == method and (other, seed) in index})

@@ -151,8 +151,10 @@ def run(cell: Cell, cell_id: str, job: Job, lines: Any) -> Finished | Failed:
         try:
             meter = _start(job)
             _check_same(plan.cell_id(cell), cell_id)
-            with _one_at_a_time():
-                registry.build("task", cell.task).compute_activations(cell.seed, training_settings(cell))
+            task, training = registry.build("task", cell.task), training_settings(cell)
+            if task.needs_activations(cell.seed, training):
+                with _one_at_a_time():
+                    task.compute_activations(cell.seed, training)
             teller = _Teller(rounds, lines, cell_id, attempt)
             write_cell(cell, cell_id, rounds.parent, meter, worker_host(), after_round=teller.tell)
             return Finished(attempt, read_files(rounds.parent))
@@ -163,7 +165,7 @@ def run(cell: Cell, cell_id: str, job: Job, lines: Any) -> Finished | Failed:
 
 @contextmanager
 def _one_at_a_time() -> Iterator[None]:
-    """Let cells of a machine that need the same activations wait for the first, instead of computing them as well."""
+    """Let cells of a machine that lack activations wait for each other: most lack the same, which one then computes."""
     folder = cache_root()
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "activations.lock").open("w") as file:

@@ -149,6 +149,7 @@ def _widths(spec: BenchmarkSpec, cells: pd.DataFrame) -> Iterator[Width]:
             in_unit = half if half is None or is_points else 100 * math.expm1(half)
             yield Width(row["name"], in_unit, "points" if is_points else "%", row["note"])
         return
+    cells = cells.assign(test_accuracy=pairs.left_accuracy(cells))
     quantity = "test_accuracy" if cells["test_accuracy"].notna().all() else "validation_accuracy"
     for method, interval in pairs.score_intervals(cells, spec.references(), quantity):
         half = None if interval.low is None or interval.high is None else 50 * (interval.high - interval.low)

@@ -5,6 +5,7 @@ run anew. Amounts are sums over rounds, which is why a grid whose intensity chan
 are fleets, whose groups take other turns. `harness price` has both.
 """
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from harness.ledger import Ledger
 from harness.network import Mode, NetworkKind, network, server_w
 from harness.party import DIRECTIONS, Party, computing_terms, parties_of
 from harness.pooling import ComputeCosts
-from harness.scenarios import Scenarios
+from harness.scenarios import CustomGrid, Scenarios, plain_grid
 from harness.supply import PowerSupply, grid_of, supply
 from harness.supply import names as supply_names
 from harness.tables import PricedCell
@@ -82,10 +83,12 @@ def what_if(
         "changes": settings_that_differ(written, scenarios, {*CHOICES, *_chosen(assumptions)}),
         "methods": [{"name": name, "reference": references.get(name)} for name in names],
         "cells": [_cell(cell, names, list(ledgers)) for cell in priced],
-        "radios": [_priced_radio(radio, runs) for radio in radios],
+        "radios": [_priced_radio(radio, runs) | {"argument": _argument(radio, written)} for radio in radios],
         "devices": [_priced_device(device, runs) for device in kinds],
         "supplies": [_priced_supply(supply(name)) for name in supply_names()],
-        "grids": [_priced_grid(grid) for grid in _grids(assumptions)],
+        "grids": [
+            _priced_grid(grid) | {"argument": _argument_of(grid, written, scenarios)} for grid in _grids(assumptions)
+        ],
         "operator_grid": _fixed_operator_grid(assumptions),
         "networks": {
             kind: {mode: [_ends(row) for row in _network(kind, mode)] for mode in get_args(Mode)}
@@ -272,6 +275,25 @@ def _priced_radio(radio: _Radio, runs: Sequence[_Run]) -> dict[str, Any]:
         "notes": list(dict.fromkeys(notes)),
         "is_validated": not any(note.startswith("unvalidated") for note in radio.model.notes()),
     }
+
+
+def _argument(radio: _Radio, written: Scenarios) -> str:
+    """What `harness price --radio` must be given for it: its name, or all its settings where the name means another."""
+    own = {entry.label: entry.radio for entry in written.radios}
+    is_packaged = radio.name in registry.names("radio")
+    meant = own.get(radio.name) or (registry.build("radio", radio.name) if is_packaged else None)
+    if radio.model == meant:
+        return radio.name
+    settings = registry.describe(radio.model)
+    return json.dumps(settings if radio.name == radio.model.kind else settings | {"name": radio.name})
+
+
+def _argument_of(grid: Grid, written: Scenarios, scenarios: Scenarios) -> str | None:
+    """What `harness price --set grids=[…]` must be given for a grid that ``--grid`` does not know by its name."""
+    ours, known = ({entry.name: entry for entry in each.grids if isinstance(entry, CustomGrid)}
+                   for each in (scenarios, written))  # fmt: skip
+    entry = ours.get(_label(grid))
+    return None if entry is None or entry == known.get(entry.name) else json.dumps(plain_grid(entry))
 
 
 def _priced_device(device: Device, runs: Sequence[_Run]) -> dict[str, Any]:

@@ -10,7 +10,20 @@ import pandas as pd
 
 from reports import lookup
 
-_NUMBERS = ("estimate", "low", "high", "needed", "n", "cohort", "scale", "update_bytes", "ours", "theirs", "saves")
+_NUMBERS = (
+    "estimate",
+    "low",
+    "high",
+    "needed",
+    "n",
+    "cohort",
+    "scale",
+    "update_bytes",
+    "ours",
+    "theirs",
+    "saves",
+    "saves_fetched",
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ _VERDICTS = {
     "holds if": ("holds under a condition", "hold under a condition"),
     "does not hold": ("does not hold", "do not hold"),
     "not resolved": ("is not resolved", "are not resolved"),
+    "nothing": ("has no results yet", "have no results yet"),
 }
 """What is said of one judgement, and of several."""
 _PROJECTED = "projected"
@@ -87,7 +88,7 @@ def _lead(data: ClaimsData) -> str:
     """How many hold, by what they are about: counted bits are no achievement beside accuracy that is kept."""
     found: dict[str, list[str]] = {}
     for row in data.rows:
-        found.setdefault(_subject(row), []).append(str(row["verdict"]))
+        found.setdefault(_subject(row), []).append(str(row["verdict"]) if row["n"] else "nothing")
     said = []
     for subject, verdicts in found.items():
         counts = [f"{n} {words[n > 1]}" for verdict, words in _VERDICTS.items() if (n := verdicts.count(verdict))]

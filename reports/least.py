@@ -36,7 +36,7 @@ class First:
 
     Attributes:
         name: which it is.
-        grams: mean over the seeds that all of them have; over its own where they have none in common.
+        grams: mean over the seeds that all of them have.
         ratio: to the reference, geometric mean over the seeds of both; None where the reference has no grams there.
         tied: methods that cannot be told from it, fewest grams first.
     """
@@ -66,14 +66,14 @@ class Least:
         return (name, radio) not in self._impossible
 
     def first(self, names: Sequence[str], where: Where) -> First | None:
-        """The one of `names` that takes least; None where none of them is possible and known."""
+        """The one of `names` that takes least; None where none is possible and known, or they share no seed."""
         reference = lookup.reference(self._tables)
         found = {name: grams for name in names if (grams := self._of(name, where))}
-        if not found:
-            return None
         # A seed that only some have would favour or burden them.
-        seeds = set.intersection(*map(set, found.values())) if len(found) > 1 else set()
-        means = {name: fmean(grams[seed] for seed in seeds or grams) for name, grams in found.items()}
+        seeds = set.intersection(*map(set, found.values())) if found else set()
+        if not seeds:
+            return None
+        means = {name: fmean(grams[seed] for seed in seeds) for name, grams in found.items()}
         order = sorted(means, key=means.__getitem__)
         best = order[0]
         tied = [name for name in order[1:] if self._is_tied(name, best, means, where)]

@@ -186,8 +186,9 @@ def score_difference(tables: Tables, method: str) -> Estimate | None:
 
 
 def _score_name(tables: Tables, method: str) -> str:
-    sent = mean(tables, method, "sent_test_accuracy")
-    return "test_accuracy" if sent is None or sent.value is None else "sent_test_accuracy"
+    sent, paired = (find(tables, method, "sent_test_accuracy") for find in (mean, pair))
+    is_known = sent is not None and sent.value is not None and (paired is None or paired.value is not None)
+    return "sent_test_accuracy" if is_known else "test_accuracy"
 
 
 def has_coded_downlink(tables: Tables) -> bool:

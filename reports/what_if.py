@@ -37,7 +37,10 @@ def what_if_data(tables: Tables) -> str:
 
 def _facts(tables: Tables, method: str, seed: int) -> dict[str, Any]:
     row = tables.cells[(tables.cells["method"] == method) & (tables.cells["seed"] == seed)].iloc[0]
-    return {name: float(row[name]) if is_known(row[name]) else None for name in _FACTS} | {"machine": row["machine"]}
+    facts: dict[str, Any] = {name: float(row[name]) if is_known(row[name]) else None for name in _FACTS}
+    if is_known(row["sent_test_accuracy"]):
+        facts["test_accuracy"] = float(row["sent_test_accuracy"])
+    return facts | {"machine": row["machine"]}
 
 
 def _cleaned(value: Any) -> Any:

@@ -104,12 +104,15 @@ def test_a_file_is_summed_up_by_what_its_claims_are_about() -> None:
         {"method": "six", "quantity": "total_bits", "verdict": "holds"},
         {"method": "six", "quantity": "uplink_bits", "verdict": "holds"},
         {"method": "six", "quantity": "test_accuracy", "verdict": "not resolved"},
+        {"method": "six", "quantity": "test_accuracy", "verdict": "not resolved", "n": 0},
         {"method": "", "quantity": "gain", "verdict": "does not hold"},
         {"method": "six", "quantity": "carbon_g", "verdict": "holds if"},
     ]
+    rows = [{"n": 3} | row for row in rows]
     assert _lead(ClaimsData(rows, pd.DataFrame(), {}, ())) == (
-        "Of 2 judgements on bits, 2 hold. Of 1 judgement on accuracy, 1 is not resolved. Of 1 judgement on error "
-        "feedback and initialisations, 1 does not hold. Of 1 judgement on joules and grams, 1 holds under a condition."
+        "Of 2 judgements on bits, 2 hold. Of 2 judgements on accuracy, 1 is not resolved and 1 has no results yet. Of "
+        "1 judgement on error feedback and initialisations, 1 does not hold. Of 1 judgement on joules and grams, 1 "
+        "holds under a condition."
     )
 
 

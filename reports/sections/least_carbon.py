@@ -155,6 +155,6 @@ def _notes(tables: Tables, least: Least) -> tuple[str, ...]:
         )
     return (
         f"Below a method stand what it takes less than the reference, and its grams of one training run of the whole "
-        f"fleet, mean over seeds. Of the network, {told}.{also}",
+        f"fleet, mean over the seeds that all of these methods have. Of the network, {told}.{also}",
         f"Tied: at most {percent(TIED_SHARE, 0)} more grams{drawn}.",
     )

@@ -195,12 +195,14 @@
   function command(choice) {
     const hasOperator = choice.network !== "excluded" || choice.server !== "excluded";
     const isOperator = grids(choice).hasOwn && !data.operator_grid && hasOperator;
-    const words = ["harness price", quoted(data.folder), "--radio", quoted(choice.radio), "--device", choice.device];
-    if (!grids(choice).hasOwn) words.push("--grid", quoted(choice.grid));
+    const radio = data.radios[by(data.radios, choice.radio)], grid = data.grids[by(data.grids, choice.grid)];
+    const words = ["harness price", quoted(data.folder), "--radio", quoted(radio.argument), "--device", choice.device];
+    if (!grids(choice).hasOwn)
+      words.push(...grid.argument ? ["--set", quoted(`grids=[${grid.argument}]`)] : ["--grid", quoted(choice.grid)]);
     for (const key of ["supply", "network", "server", "cast", "pue"])
       if (choice[key] !== data.written[key]) words.push("--set", `${key}=${choice[key]}`);
     for (const change of data.changes) words.push("--set", quoted(change));
-    if (isOperator) words.push("--set", quoted(`operator_grid=${choice.grid}`));
+    if (isOperator) words.push("--set", quoted(`operator_grid=${grid.argument ?? choice.grid}`));
     return words.join(" ");
   }
 

@@ -174,6 +174,31 @@ def test_the_command_repeats_what_the_report_was_asked_to_change(browser: Any, s
     assert settings == ["network=average", "server=included", "embodied=calendar"]
 
 
+def test_the_command_names_radios_and_grids_that_the_definition_lacks(
+    browser: Any, study: Path, tmp_path: Path
+) -> None:
+    grid = {"name": "mine", "g_per_kwh": 41, "source": "me"}
+    asked = ["--radio", "{kind: nbiot, coverage: extreme}", "--set", f"grids=[{json.dumps(grid)}]"]
+    done = CliRunner().invoke(app, ["report", str(study), "--out", str(tmp_path), *asked])
+    assert done.exit_code == 0, done.output
+    opened = open_page(browser, tmp_path / "report.html")
+    command = shlex.split(opened.page.locator("[data-place=command]").inner_text())
+    opened.page.context.close()
+    told, wanted = (
+        benchmark.price(study, lambda old, given=given: with_changes(old, *given)).frames["footprint"]  # type: ignore[misc]
+        for given in (_changes(command[3:]), ([asked[1]], [], None, [asked[3]]))
+    )
+    pd.testing.assert_frame_equal(told, wanted)
+
+
+def _changes(words: list[str]) -> tuple[list[str], list[str], str | None, list[str]]:
+    """Options of a command as `with_changes` takes them."""
+    given: dict[str, list[str]] = {"--radio": [], "--grid": [], "--device": [], "--set": []}
+    for option, value in zip(words[::2], words[1::2], strict=True):
+        given[option].append(value)
+    return given["--radio"], given["--grid"], next(iter(given["--device"]), None), given["--set"]
+
+
 def test_joules_of_different_machines_are_not_compared(browser: Any, study: Path, tmp_path: Path) -> None:
     folder = tmp_path / "tiny"
     shutil.copytree(study, folder)
