@@ -113,11 +113,8 @@ def run_cell_in_company(cell: Cell, cell_id: str, root: Path, meter: str, n_thre
 
 
 # In every Python process of a run, workers too: a socket that leaves the machine fails and is written down.
-_AS_A_USER = """
-import os, signal, socket, sys
-
-# A shell in the background hands on that Ctrl-C is ignored; a terminal does not.
-signal.signal(signal.SIGINT, signal.default_int_handler)
+_NO_NETWORK = """
+import os, socket, sys
 
 def refuse(event, args):
     remote = event in ("socket.connect", "socket.sendto") and args[0].family != socket.AF_UNIX
@@ -134,7 +131,7 @@ def start_harness(*arguments: str | Path, folder: Path, **variables: str) -> sub
     """Start the command line in `folder`, without network, in a process group of its own."""
     site = folder / "site"
     site.mkdir(parents=True, exist_ok=True)
-    (site / "sitecustomize.py").write_text(_AS_A_USER)
+    (site / "sitecustomize.py").write_text(_NO_NETWORK)
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(site), str(REPOSITORY)]),
         "NETWORK_ATTEMPTS": str(folder / "network_attempts"),
@@ -149,6 +146,8 @@ def start_harness(*arguments: str | Path, folder: Path, **variables: str) -> sub
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # A shell in the background hands on that Ctrl-C is ignored; a terminal does not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no thread runs here
     )
 
 
