@@ -6,6 +6,7 @@
 import csv
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from itertools import product
 from pathlib import Path
 from statistics import geometric_mean
 
@@ -176,8 +177,7 @@ def findings() -> Iterable[str]:
     measures = (("sigma", "deviation"), ("absmax_sigmas", "largest entry in deviations"), ("kurtosis", "kurtosis"))
     told = ", ".join(f"{words} {start('ablation-init', quantity)}" for quantity, words in measures)
     yield f"- Updates from pre-trained over those from random weights, MNIST: {told}."
-    rivals = ((MNIST, "QSGD both ways"), (CIFAR, "QSGD both ways"), (MNIST, "EF-QuantFL both ways"))
-    for study, method in rivals:
+    for study, method in product((MNIST, CIFAR), ("QSGD both ways", "EF-QuantFL both ways")):
         total, score = saved(study, method, "total_bits"), points(study, method, "sent_test_accuracy")
         yield f"- {method}, {DATA[study]}: {total} of all bits saved, {score} points."
     without = (MNIST, MODEL)
