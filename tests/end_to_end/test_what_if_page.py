@@ -304,12 +304,17 @@ def _shown(page: Any) -> dict[str, str]:
     return shown | {"address": page.evaluate("location.hash")}
 
 
+_TELL_DRAWN = "addEventListener('hashchange', () => { window.drawn = location.hash; })"
+"""The address changes before the page hears of it; this listener, the last, is called once the page has drawn."""
+
+
 def test_every_control_changes_what_it_should_and_the_back_button_undoes_it(browser: Any, study: Path) -> None:
     page = open_page(browser, study / "report.html").page
+    page.evaluate(_TELL_DRAWN)
     before = [_shown(page)]
     for key, value in CHANGES.items():
         _choose(page, key, value)
-        page.wait_for_function("key => location.hash.includes(key + '=')", arg=key)
+        page.wait_for_function("key => location.hash.includes(key + '=') && window.drawn === location.hash", arg=key)
         before.append(_shown(page))
         changed = {name for name, text in before[-1].items() if text != before[-2][name]}
         assert {"sentence", "table", "scatter", "address"} <= changed, key
@@ -317,12 +322,14 @@ def test_every_control_changes_what_it_should_and_the_back_button_undoes_it(brow
     shared = page.evaluate("location.hash")
     for expected in reversed(before[:-1]):
         page.go_back()
-        page.wait_for_function("hash => location.hash === hash", arg=expected["address"])
+        page.wait_for_function("hash => window.drawn === hash", arg=expected["address"])
         assert _shown(page) == expected
     page.context.close()
     again = open_page(browser, study / "report.html", shared).page
     assert _shown(again) == before[-1]
+    again.evaluate(_TELL_DRAWN)
     again.locator("#what-if [name=reset]").click()
+    again.wait_for_function("window.drawn === location.hash")
     assert _shown(again) | {"address": ""} == before[0] | {"address": ""}
     assert "As in the definition" in again.locator("[data-place=state]").inner_text()
     again.context.close()
