@@ -37,7 +37,7 @@ SCHEMA_VERSION = 1
 TIMED = ("uplink_sessions", "uplink_tail_s", "downlink_sessions", "downlink_tail_s", "round_s")
 """Amounts that depend on the device as well: how long it computes decides when transfers happen."""
 
-CHOICES = ("radios", "fleets", "grids", "device")
+_CHOICES = ("radios", "fleets", "grids", "device")
 """Scenarios that a choice names by itself."""
 
 _MARKS = ("infeasible: ", "warning: ")
@@ -80,14 +80,14 @@ def what_if(
         "schema_version": SCHEMA_VERSION,
         "definition": _definition(assumptions, radios),
         "written": _chosen(assumptions_of(written)),
-        "changes": settings_that_differ(written, scenarios, {*CHOICES, *_chosen(assumptions)}),
+        "changes": settings_that_differ(written, scenarios, {*_CHOICES, *_chosen(assumptions)}),
         "methods": [{"name": name, "reference": references.get(name)} for name in names],
         "cells": [_cell(cell, names, list(ledgers)) for cell in priced],
-        "radios": [_priced_radio(radio, runs) | {"argument": _argument(radio, written)} for radio in radios],
+        "radios": [_priced_radio(radio, runs) | {"argument": _radio_argument(radio, written)} for radio in radios],
         "devices": [_priced_device(device, runs) for device in kinds],
         "supplies": [_priced_supply(supply(name)) for name in supply_names()],
         "grids": [
-            _priced_grid(grid) | {"argument": _argument_of(grid, written, scenarios)} for grid in _grids(assumptions)
+            _priced_grid(grid) | {"argument": _grid_argument(grid, written, scenarios)} for grid in _grids(assumptions)
         ],
         "operator_grid": _fixed_operator_grid(assumptions),
         "networks": {
@@ -277,7 +277,7 @@ def _priced_radio(radio: _Radio, runs: Sequence[_Run]) -> dict[str, Any]:
     }
 
 
-def _argument(radio: _Radio, written: Scenarios) -> str:
+def _radio_argument(radio: _Radio, written: Scenarios) -> str:
     """What `harness price --radio` must be given for it: its name, or all its settings where the name means another."""
     own = {entry.label: entry.radio for entry in written.radios}
     is_packaged = radio.name in registry.names("radio")
@@ -288,7 +288,7 @@ def _argument(radio: _Radio, written: Scenarios) -> str:
     return json.dumps(settings if radio.name == radio.model.kind else settings | {"name": radio.name})
 
 
-def _argument_of(grid: Grid, written: Scenarios, scenarios: Scenarios) -> str | None:
+def _grid_argument(grid: Grid, written: Scenarios, scenarios: Scenarios) -> str | None:
     """What `harness price --set grids=[…]` must be given for a grid that ``--grid`` does not know by its name."""
     ours, known = ({entry.name: entry for entry in each.grids if isinstance(entry, CustomGrid)}
                    for each in (scenarios, written))  # fmt: skip

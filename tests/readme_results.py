@@ -6,6 +6,7 @@
 import csv
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from itertools import product
 from pathlib import Path
 from statistics import geometric_mean
@@ -36,8 +37,9 @@ def table(study: str, name: str) -> list[Row]:
     return read(RESULTS / study / "tables" / f"{name}.csv")
 
 
+@cache
 def read(path: Path) -> list[Row]:
-    """Rows of a CSV file."""
+    """Rows of a CSV file, read once."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
@@ -65,13 +67,11 @@ def fetched(study: str, method: str, radio: str) -> str:
     """Share of clients' joules that a method saved if what they are given before round 1 comes over the air as well."""
     (reference,) = {row["reference"] for row in table(study, "pairs") if row["method"] == method}
     joules: dict[tuple[str, str], float] = defaultdict(float)
-    grids = {row["grid"]: None for row in table(study, "breakdown") if row["radio"] == radio}
-    rows = [
-        *(row for row in table(study, "breakdown") if row["grid"] == next(iter(grids))),
-        *table(study, "provisioning"),
-    ]
-    for row in rows:
-        if row["radio"] == radio and row.get("component") not in OPERATORS:
+    spent = [row for row in table(study, "breakdown") if row["radio"] == radio]
+    given = [row for row in table(study, "provisioning") if row["radio"] == radio]
+    # Joules are the same on every grid.
+    for row in (*(row for row in spent if row["grid"] == spent[0]["grid"]), *given):
+        if row.get("component") not in OPERATORS:
             joules[row["method"], row["seed"]] += float(row["energy_j"])
     seeds = [seed for name, seed in joules if name == method and (reference, seed) in joules]
     return percent(1 - geometric_mean(joules[method, seed] / joules[reference, seed] for seed in seeds), 0)
