@@ -27,16 +27,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from baselines.positions import (
-    check_ratio,
-    code_ans,
-    largest,
-    n_kept,
-    pack_plain,
-    plain_bits,
-    read_ans,
-    read_plain,
-)
+from baselines.positions import check_ratio, code_ans, largest, n_kept, pack_plain, plain_bits, read_ans, read_plain
 from harness.core.errors import PayloadError
 from harness.core.protocols import State
 from harness.core.types import Agreed, Float32, Layout, Update

@@ -27,15 +27,7 @@ from harness.core.types import Float32, Layout, Update
 from harness.wire.body import BodyReader, float32_bytes
 from harness.wire.entropy import AnsReader, AnsWriter
 from harness.wire.packing import bits_for, pack, packed_bytes, unpack, unpack_narrow
-from quantfl.quantizer import (
-    Indices,
-    Noise,
-    bucket_means,
-    codebook_values,
-    even_indices,
-    even_values,
-    mass_indices,
-)
+from quantfl.quantizer import Indices, Noise, bucket_means, codebook_values, even_indices, even_values, mass_indices
 from quantfl.ranges import RangeRule, ranges
 from quantfl.shares import Share, Vectors, shares
 

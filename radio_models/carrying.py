@@ -5,7 +5,8 @@ from typing import Literal
 
 import numpy as np
 
-from harness.core.types import Carriage, Direction, Int64
+from harness.core.prices import Carriage
+from harness.core.types import Direction, Int64
 from harness.core.units import BITS_PER_BYTE, BITS_PER_MBIT
 from radio_models.overhead import packetise
 

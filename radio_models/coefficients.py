@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.coefficients import load
-from harness.core.types import Coefficient
+from harness.core.prices import Coefficient
 
 
 @cache

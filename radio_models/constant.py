@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from harness.core.coefficients import combine
-from harness.core.types import Carriage, Coefficient, Direction, Int64
+from harness.core.prices import Carriage, Coefficient
+from harness.core.types import Direction, Int64
 from radio_models.carrying import Link, carried
 from radio_models.coefficients import absent, default, inputs_of, row, set_by_user
 from radio_models.overhead import TRANSPORTS

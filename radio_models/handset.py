@@ -5,7 +5,8 @@ Active power is counted once while either direction is active; acknowledgements 
 
 from typing import Protocol
 
-from harness.core.types import Carriage, Coefficient, Direction, Int64
+from harness.core.prices import Carriage, Coefficient
+from harness.core.types import Direction, Int64
 from radio_models.carrying import Link, carried
 from radio_models.coefficients import absent, inputs_of
 from radio_models.overhead import TRANSPORTS

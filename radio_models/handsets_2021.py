@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from harness.core.coefficients import combine
-from harness.core.types import Coefficient
+from harness.core.prices import Coefficient
 from radio_models import handset
 from radio_models.coefficients import absent, default, row
 from radio_models.validation import NOT_COMPARED, compared, transfer

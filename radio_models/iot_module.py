@@ -6,7 +6,8 @@ listening for paging, asleep. Energy on the air is power times time, so nothing 
 
 from typing import Protocol
 
-from harness.core.types import Carriage, Coefficient, Direction, Int64
+from harness.core.prices import Carriage, Coefficient
+from harness.core.types import Direction, Int64
 from radio_models.carrying import Link, carried
 from radio_models.coefficients import absent, inputs_of, row
 from radio_models.overhead import TRANSPORTS

@@ -20,7 +20,8 @@ from typing import ClassVar, Literal, NamedTuple, get_args
 import numpy as np
 
 from harness.core.coefficients import combine
-from harness.core.types import Carriage, Coefficient, Direction, Float64, Int64
+from harness.core.prices import Carriage, Coefficient
+from harness.core.types import Direction, Float64, Int64
 from harness.core.units import BITS_PER_BYTE, BITS_PER_MBIT
 from radio_models.coefficients import absent, row
 from radio_models.lora_airtime import Fsk, LoRa, Modulation

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
 from harness.core.coefficients import combine
-from harness.core.types import Coefficient
+from harness.core.prices import Coefficient
 from radio_models import iot_module
 from radio_models.carrying import Link
 from radio_models.coefficients import default, row

@@ -26,7 +26,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.core.types import Coefficient, Direction, Float64, Int64
+from harness.core.prices import Coefficient
+from harness.core.types import Direction, Float64, Int64
 from radio_models.coefficients import default, row
 
 _OF_TRANSPORT: dict[str, tuple[str, ...]] = {

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from harness.core.coefficients import combine
-from harness.core.types import Coefficient
+from harness.core.prices import Coefficient
 from radio_models.coefficients import row, set_by_user
 
 _J_PER_KWH = 3.6e6

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from harness.core.coefficients import load
+from harness.core.prices import PRICES, Coefficient
 from harness.core.protocols import RadioModel
-from harness.core.types import PRICES, Coefficient, Direction
+from harness.core.types import Direction
 
 NOT_COMPARED = "unvalidated: no end-to-end energy outside its sources was compared with this model"
 

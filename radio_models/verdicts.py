@@ -6,7 +6,7 @@ count no device that could be bought (the first-order radio, Shannon's capacity)
 
 from dataclasses import dataclass
 
-from harness.core.types import Coefficient
+from harness.core.prices import Coefficient
 from radio_models.coefficients import default, table
 from radio_models.reproductions import (
     first_order_crossover_m,

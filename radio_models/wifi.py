@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from harness.core.coefficients import combine
-from harness.core.types import Coefficient
+from harness.core.prices import Coefficient
 from radio_models import handset
 from radio_models.coefficients import default, row
 from radio_models.validation import NOT_COMPARED, lone_session, reproduced

@@ -16,7 +16,8 @@ from typing import ClassVar, Literal, get_args
 import numpy as np
 
 from harness.core.coefficients import combine
-from harness.core.types import Carriage, Coefficient, Direction, Int64
+from harness.core.prices import Carriage, Coefficient
+from harness.core.types import Direction, Int64
 from harness.core.units import BITS_PER_BYTE, BITS_PER_MBIT
 from radio_models.coefficients import absent, default, row, set_by_user
 from radio_models.overhead import TRANSPORTS, packetise

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from reports.document import Report, Section
-from reports.schema import Tables, read_tables
+from reports.page.what_if import what_if_data
 from reports.sections.accuracy import accuracy
 from reports.sections.assumptions import assumptions
 from reports.sections.beside import beside
@@ -27,7 +27,7 @@ from reports.sections.robustness import robustness
 from reports.sections.testbed import testbed
 from reports.sections.timing import timing
 from reports.sections.update_statistics import update_statistics
-from reports.what_if import what_if_data
+from reports.tables.read import Tables, read_tables
 
 SECTIONS: tuple[Callable[[Tables], Section | None], ...] = (
     headline,

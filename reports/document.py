@@ -110,7 +110,7 @@ class Cell:
         tone: ``muted`` for absent values and for differences that mean nothing, ``warn`` for what needs a look.
         ends: lower and upper end, formatted, where `detail` shows an interval or a range.
         cites: bibliography keys that `text` names; a format that can cite prints citations in its place.
-        is_best: whether it is the best of its column or cannot be told from it, by the rule of `reports.best`.
+        is_best: whether it is the best of its column or cannot be told from it, by the rule of `reports.texts.best`.
     """
 
     text: str

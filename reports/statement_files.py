@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from reports.latex import write_latex
-from reports.markdown import write_markdown
-from reports.schema import Tables
-from reports.statements import compute_checklist, model_card
+from reports.latex.fragment import write_latex
+from reports.page.markdown import write_markdown
+from reports.sections.statements import compute_checklist, model_card
+from reports.tables.read import Tables
 
 
 def write_statements(tables: Tables, folder: Path) -> list[Path]:

@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
-from harness import benchmark, runner
-from harness.runner import LocalEngine
-from harness.spec import BenchmarkSpec
+from harness.commands.price import price
+from harness.commands.render import write_tables
+from harness.commands.run import run
+from harness.run.engines import local
+from harness.run.engines.local import LocalEngine
+from harness.spec.spec import BenchmarkSpec
 from reports.build import build_report
-from reports.html import write_html
+from reports.page.html import write_html
 from tests.runs import BOTH_WAYS, FP32, SIGN, PoolHere, tiny
 
 CAMPUS = {"name": "campus", "g_per_kwh": 41, "source": "an example"}
@@ -90,7 +93,7 @@ def run_study(folder: Path, **changes: Any) -> Path:
     }
     spec = BenchmarkSpec.model_validate(tiny([FP32, BOTH_WAYS, SIGN], **(settings | changes)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "_workers", PoolHere().workers)
-        assert benchmark.run(spec, folder, LocalEngine(1), lambda event: None) == {}
-    write_html(build_report(benchmark.write_tables(benchmark.price(folder), folder)), folder / "report.html")
+        patch.setattr(local, "_workers", PoolHere().workers)
+        assert run(spec, folder, LocalEngine(1), lambda event: None) == {}
+    write_html(build_report(write_tables(price(folder), folder)), folder / "report.html")
     return folder

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from harness.accounting import Assumptions, DeploymentResult
-from harness.carbon import grid
-from harness.deployment import deployment_of
-from harness.devices import device
-from harness.supply import supply
-from harness.terms import Bounds
+from harness.price.accounting.account import DeploymentResult
+from harness.price.accounting.assumptions import Assumptions
+from harness.price.accounting.terms import Bounds
+from harness.price.assumptions.deployment import deployment_of
+from harness.price.assumptions.devices import device
+from harness.price.assumptions.grids import grid
+from harness.price.assumptions.power_supply import supply
 from radio_models.lte import LteHandset2012
 
 PI = device("raspberry_pi_4")

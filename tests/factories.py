@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
-from harness import registry
 from harness.core.protocols import Codec, State
 from harness.core.types import Agreed, Layout, TensorSpec, Update
+from harness.parts import registry
 
 DIGITS_MLP_SHAPES = ((128, 64), (128,), (10, 128), (10,))
 """The MLP of the digits task: 8192 + 128 + 1280 + 10 = 9610 parameters."""

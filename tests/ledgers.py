@@ -6,18 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from harness.core.types import (
-    SERVER,
-    ComputeWindow,
-    Direction,
-    EnergyReading,
-    Phase,
-    Score,
-    Shadow,
-    Transfer,
-    UpdateStatistic,
-)
-from harness.ledger import Host, Ledger
+from harness.core.facts import ComputeWindow, EnergyReading, Score, Shadow, Transfer, UpdateStatistic
+from harness.core.types import SERVER, Direction, Phase
+from harness.ledger.ledger import Host, Ledger
 
 HOST_GFLOPS = 23.778
 """Twice the matrix rate of a Raspberry Pi 4: a CPU second here is two device seconds there."""

@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from statistics import geometric_mean
 
-from reports.numbers import fixed, percent, signed, significant
+from reports.texts.numbers import fixed, percent, signed, significant
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results"

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness import contrasts, statistics
-from reports.columns import TABLES
+from harness.statistics import intervals
+from harness.tables import contrasts
+from reports.tables.columns import TABLES
 
 CONTRASTS = (
     {"name": "coded less fp32", "quantity": "test_accuracy", "plus": [1], "minus": [0], "per": 1},
@@ -125,8 +126,8 @@ def _statistics(cells: pd.DataFrame, names: Sequence[str], n_tensors: int) -> li
 
 def _initialisations(seeds: Sequence[int]) -> list[dict[str, Any]]:
     rng = np.random.default_rng(0)
-    ratio = statistics.paired_ratio([0.5 * float(rng.uniform(0.9, 1.1)) for _ in seeds], [1.0] * len(seeds))
-    gap = statistics.paired_difference([-1.0 + float(rng.uniform(-0.1, 0.1)) for _ in seeds], [0.0] * len(seeds))
+    ratio = intervals.paired_ratio([0.5 * float(rng.uniform(0.9, 1.1)) for _ in seeds], [1.0] * len(seeds))
+    gap = intervals.paired_difference([-1.0 + float(rng.uniform(-0.1, 0.1)) for _ in seeds], [0.0] * len(seeds))
     rows = []
     for quantity, kind, found in (("sigma", "ratio", ratio), ("kurtosis", "ratio", ratio),
                                   ("absmax_sigmas", "ratio", ratio), ("entropy_bits", "difference", gap),

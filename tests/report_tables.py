@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness import budgets, statistics
-from harness.cost_budgets import cost_budget_rows
-from harness.noise import noise_rows
-from harness.pareto import pareto_rows
-from harness.pilot import pilot_rows
-from reports.columns import METHOD_BITS, METHOD_QUANTITIES, TABLES
+from harness.statistics import intervals
+from harness.tables import bit_budgets
+from harness.tables.cost_budgets import cost_budget_rows
+from harness.tables.noise_floor import noise_rows
+from harness.tables.pareto import pareto_rows
+from harness.tables.seeds_needed import pilot_rows
+from reports.tables.columns import METHOD_BITS, METHOD_QUANTITIES, TABLES
 
 NAMES = ("fp32", "QuantFL 6-bit", "QuantFL both ways", "EF-SignSGD")
 RADIOS = {"lte": "LTE handset 2012", "wifi": "Wi-Fi handset 2012"}
@@ -74,7 +75,7 @@ def write_tables(
     rows["compute"] = _compute(names if n_seeds else (), len(names) * n_seeds)
     frames = {name: pd.DataFrame(rows[name], columns=list(columns)) for name, columns in TABLES.items()}
     frames["methods"] = _methods(frames["cells"])
-    reached = budgets.budget_rows(frames["cells"], frames["trajectories"], names[0])
+    reached = bit_budgets.budget_rows(frames["cells"], frames["trajectories"], names[0])
     frames["budgets"] = pd.DataFrame(reached, columns=list(TABLES["budgets"]))
     afforded = cost_budget_rows(frames["cells"], frames["trajectories"], frames["footprint"], names[0])
     frames["cost_budgets"] = pd.DataFrame(afforded, columns=list(TABLES["cost_budgets"]))
@@ -203,7 +204,7 @@ def _methods(cells: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for name, group in cells.groupby("method", sort=False):
         for quantity in METHOD_QUANTITIES:
-            interval = statistics.mean_interval(group[quantity].astype(float).tolist())
+            interval = intervals.mean_interval(group[quantity].astype(float).tolist())
             ends = {"mean": interval.estimate, "low": interval.low, "high": interval.high}
             rows.append({"method": name, "quantity": quantity, "radio": "", "grid": "", "n": interval.n, **ends})
             rows[-1]["note"] = interval.note
@@ -224,7 +225,7 @@ def _pairs(cells: pd.DataFrame, breakdown: pd.DataFrame, names: Sequence[str], r
         if not seeds:
             continue
 
-        def add(quantity: str, kind: str, interval: statistics.Interval, radio: str = "", grid: str = "") -> None:
+        def add(quantity: str, kind: str, interval: intervals.Interval, radio: str = "", grid: str = "") -> None:
             head = {"method": name, "reference": names[0], "quantity": quantity, "radio": radio, "grid": grid}  # noqa: B023
             body = {"kind": kind, "n_pairs": interval.n, "estimate": interval.estimate, "low": interval.low}
             rows.append({**head, **body, "high": interval.high, "note": interval.note})
@@ -234,17 +235,17 @@ def _pairs(cells: pd.DataFrame, breakdown: pd.DataFrame, names: Sequence[str], r
 
         facts = cells.set_index(["method", "seed"])
         for quantity in METHOD_BITS:
-            add(quantity, "ratio", statistics.paired_ratio(*of(facts[quantity])))
+            add(quantity, "ratio", intervals.paired_ratio(*of(facts[quantity])))
         for quantity in ("test_accuracy", "validation_accuracy", "sent_test_accuracy"):
-            add(quantity, "difference", statistics.paired_difference(*of(facts[quantity])))
+            add(quantity, "difference", intervals.paired_difference(*of(facts[quantity])))
         for radio in radios:
-            add("radio_energy_j", "ratio", statistics.paired_ratio(*of(radio_only, radio, first_grid)), radio)
-            add("device_energy_j", "ratio", statistics.paired_ratio(*of(device, radio, first_grid)), radio)
-            add("deployment_energy_j", "ratio", statistics.paired_ratio(*of(device, radio, first_grid)), radio)
+            add("radio_energy_j", "ratio", intervals.paired_ratio(*of(radio_only, radio, first_grid)), radio)
+            add("device_energy_j", "ratio", intervals.paired_ratio(*of(device, radio, first_grid)), radio)
+            add("deployment_energy_j", "ratio", intervals.paired_ratio(*of(device, radio, first_grid)), radio)
             joules = of(radio_only, radio, first_grid)
-            add("pass_through", "ratio", statistics.pass_through(*joules, *of(bits)), radio)
+            add("pass_through", "ratio", intervals.pass_through(*joules, *of(bits)), radio)
             for grid in GRIDS:
-                add("carbon_g", "ratio", statistics.paired_ratio(*of(carbon, radio, grid)), radio, grid)
+                add("carbon_g", "ratio", intervals.paired_ratio(*of(carbon, radio, grid)), radio, grid)
     return pd.DataFrame(rows, columns=list(TABLES["pairs"]))
 
 

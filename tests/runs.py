@@ -15,11 +15,11 @@ from typing import Any
 
 import psutil
 
-from harness.benchmark import PlannedCell, plan_cells
-from harness.cell import Failure, run_cell, start_worker
-from harness.plan import Cell
-from harness.spec import BenchmarkSpec
-from harness.store import Store
+from harness.ledger.store import Store
+from harness.run.cell import Cell
+from harness.run.engines.worker import Failure, run_cell, start_worker
+from harness.spec.plan import PlannedCell, plan_cells
+from harness.spec.spec import BenchmarkSpec
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -87,13 +87,13 @@ class PoolHere:
 
     @contextmanager
     def workers(self, jobs: int, meter: str) -> Iterator["PoolHere"]:
-        """In place of `harness.runner._workers`."""
+        """In place of `harness.run.engines.local._workers`."""
         start_worker(meter)
         yield self
 
 
 def run_cell_or_die(cell: Cell, cell_id: str, root: Path, meter: str, n_threads: int) -> Failure | None:
-    """In place of `harness.cell.run_cell` in a real worker: the cell of seed 1 is killed as if memory had run out."""
+    """In place of `worker.run_cell` in a real worker: the cell of seed 1 is killed as if memory had run out."""
     if cell.seed == 1:
         Store(root).claim(cell_id)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -101,7 +101,7 @@ def run_cell_or_die(cell: Cell, cell_id: str, root: Path, meter: str, n_threads:
 
 
 def run_cell_in_company(cell: Cell, cell_id: str, root: Path, meter: str, n_threads: int) -> Failure | None:
-    """In place of `harness.cell.run_cell` in two real workers: neither begins before the other is there."""
+    """In place of `worker.run_cell` in two real workers: neither begins before the other is there."""
     root.mkdir(exist_ok=True)
     (root / f"ready-{cell_id}").touch()
     end = time.monotonic() + 60

@@ -11,7 +11,7 @@ from itertools import product
 from math import isfinite
 from pathlib import Path
 
-from harness.core.types import Coefficient
+from harness.core.prices import Coefficient
 
 DEFAULT_FACTORS = {
     "primary": (0.8, 1.25),

@@ -11,20 +11,9 @@ from typing import Any, ClassVar, Literal, Protocol, Union, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.core.types import (
-    Agreed,
-    Carriage,
-    Coefficient,
-    Direction,
-    EnergyReading,
-    Float32,
-    Int64,
-    Layout,
-    Metric,
-    Split,
-    TrainingWork,
-    Update,
-)
+from harness.core.facts import EnergyReading, TrainingWork
+from harness.core.prices import Carriage, Coefficient
+from harness.core.types import Agreed, Direction, Float32, Int64, Layout, Metric, Split, Update
 
 State = Union[Float32, tuple["State", ...], None]  # noqa: UP007 - a union that names itself
 """What a codec or a server rule keeps between rounds: float32 vectors, or nothing. Its bytes are the memory charged."""
@@ -115,7 +104,8 @@ class RadioModel(Protocol):
     """A radio technology: what carrying payloads takes, how long the radio stays awake after it, and what that costs.
 
     Joules are in every radio the sum over the quantities of `PRICES` of quantity times coefficient. What sessions and
-    tails there are follows from when transfers happen; that is the same for all radios (see `harness.usage`).
+    tails there are follows from when transfers happen; that is the same for all radios (see
+    `harness.price.accounting.radio_usage`).
     """
 
     kind: ClassVar[str]
@@ -237,5 +227,5 @@ class Task(Protocol):
 
         Args:
             seed: evaluation seed.
-            training: fields of `harness.local_training.LocalTraining`.
+            training: fields of `harness.run.tasks.local_training.LocalTraining`.
         """

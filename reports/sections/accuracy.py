@@ -1,10 +1,11 @@
 """What the bits bought: accuracy, its paired differences, and whether it holds."""
 
-from reports import lookup, phrases
 from reports.document import Block, Cell, Column, Paragraph, Section, Table
-from reports.numbers import absent
-from reports.schema import Tables
 from reports.sections.budgets import budget_table, cost_budget_table
+from reports.tables import lookup
+from reports.tables.read import Tables
+from reports.texts import phrases
+from reports.texts.numbers import absent
 
 
 def accuracy(tables: Tables) -> Section:

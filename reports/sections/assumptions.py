@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from reports import lookup, phrases, priced
 from reports.document import Block, Bullets, Cell, Column, Paragraph, Section, Table
-from reports.numbers import absent
-from reports.schema import Tables
+from reports.tables import lookup, priced
+from reports.tables.read import Tables
+from reports.texts import phrases
+from reports.texts.numbers import absent
 
 
 def assumptions(tables: Tables) -> Section:

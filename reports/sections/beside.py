@@ -1,11 +1,12 @@
 """What stands beside the totals, or in them if the definition says so: start, standby, network, server, manufacture."""
 
-from reports import lookup, phrases, priced
 from reports.document import Cell, Column, Paragraph, Section, Table
-from reports.lookup import Range
-from reports.numbers import TABLE_HEADROOM, absent, scale
-from reports.schema import Tables
 from reports.sections.carbon import kind_words
+from reports.tables import lookup, priced
+from reports.tables.lookup import Range
+from reports.tables.read import Tables
+from reports.texts import phrases
+from reports.texts.numbers import TABLE_HEADROOM, absent, scale
 
 PARTS = {
     "provisioning": "what clients are given before round 1",

@@ -1,12 +1,13 @@
 """What crossed the air: payload, in unicast and multicast, frames, and the same vectors as raw float32."""
 
-from reports import lookup, phrases
-from reports.columns import METHOD_BITS, meaning
 from reports.document import Block, Cell, Column, Paragraph, Section, Table
-from reports.numbers import absent, percent, scale
-from reports.schema import Tables
 from reports.sections.provisioning import given_notes
 from reports.sections.shadows import shadow_table
+from reports.tables import lookup
+from reports.tables.columns import METHOD_BITS, meaning
+from reports.tables.read import Tables
+from reports.texts import phrases
+from reports.texts.numbers import absent, percent, scale
 
 _QUANTITIES = (*METHOD_BITS, "frame_bits", "reference_bits")
 _MODES = {"total_bits": "unicast", "multicast_total_bits": "multicast"}

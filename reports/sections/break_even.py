@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from reports import lookup, phrases, priced
 from reports.document import Cell, Column, Table
-from reports.numbers import ESTIMATE_DIGITS, absent, is_known, significant, size
-from reports.schema import Tables
+from reports.tables import lookup, priced
+from reports.tables.lookup import is_known
+from reports.tables.read import Tables
+from reports.texts import phrases
+from reports.texts.numbers import ESTIMATE_DIGITS, absent, significant, size
 
 _NJ_PER_J = 1e9
 

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from reports import lookup, phrases
 from reports.document import Cell, Column, Table
-from reports.numbers import ESTIMATE_DIGITS, FACT_DIGITS, absent, percent, with_unit
-from reports.schema import Tables
+from reports.tables import lookup
+from reports.tables.read import Tables
+from reports.texts import phrases
+from reports.texts.numbers import ESTIMATE_DIGITS, FACT_DIGITS, absent, percent, with_unit
 
 _TITLES = {"uplink_bits": "Uplink", "total_bits": "Total"}
 

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from reports import lookup, phrases, priced
 from reports.document import Block, Cell, Column, Paragraph, Section, Table
-from reports.numbers import scale
-from reports.schema import Tables
 from reports.sections.trajectories import accuracy_against_carbon
+from reports.tables import lookup, priced
+from reports.tables.read import Tables
+from reports.texts import phrases
+from reports.texts.numbers import scale
 
 
 def carbon(tables: Tables) -> Section:

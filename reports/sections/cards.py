@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reports import lookup, phrases
-from reports.bibliography import citing, in_words, own_first
 from reports.document import Card, Cards, Section
-from reports.numbers import scale
-from reports.schema import Tables
+from reports.tables import lookup
+from reports.tables.read import Tables
+from reports.texts import phrases
+from reports.texts.bibliography import citing, in_words, own_first
+from reports.texts.numbers import scale
 
 _WRAPPED = "inner"
 

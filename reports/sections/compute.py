@@ -6,11 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from reports import lookup
-from reports.columns import meaning
 from reports.document import Cell, Column, Table
-from reports.numbers import absent, fixed, is_known, percent, scale, significant
-from reports.schema import Tables
+from reports.tables import lookup
+from reports.tables.columns import meaning
+from reports.tables.lookup import is_known
+from reports.tables.read import Tables
+from reports.texts.numbers import absent, fixed, percent, scale, significant
 
 WHY_POOLED = (
     "Local training is the same work under every codec, yet its CPU time scatters between cells, often by more than a "

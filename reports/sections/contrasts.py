@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reports import lookup, phrases
 from reports.document import Block, Bullets, Cell, Column, Paragraph, Section, Table
-from reports.lookup import Estimate
-from reports.numbers import MINUS, absent, is_known, significant
-from reports.schema import Tables
+from reports.tables import lookup
+from reports.tables.lookup import Estimate, is_known
+from reports.tables.read import Tables
+from reports.texts import phrases
+from reports.texts.numbers import MINUS, absent, significant
 
 _QUANTITIES = {
     "validation_accuracy": "validation accuracy",

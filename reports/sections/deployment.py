@@ -3,15 +3,16 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from reports import lookup, phrases, priced
 from reports.document import Bar, Bars, Block, Cell, Column, Figure, Paragraph, Section, Table
-from reports.lookup import COMPONENTS, Range
-from reports.numbers import ESTIMATE_DIGITS, NBSP, TABLE_HEADROOM, absent, is_known, scale, significant, to_text
-from reports.schema import Tables
 from reports.sections.beside import PARTS
 from reports.sections.provisioning import is_charged, provisioning_blocks
 from reports.sections.radio_notes import own_notes, radio_blocks, radio_warnings
 from reports.sections.usage import usage_table
+from reports.tables import lookup, priced
+from reports.tables.lookup import COMPONENTS, Range, is_known
+from reports.tables.read import Tables
+from reports.texts import phrases
+from reports.texts.numbers import ESTIMATE_DIGITS, NBSP, TABLE_HEADROOM, absent, scale, significant, to_text
 
 COMPONENT_LABELS = {
     "provisioning": "Before round 1",

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from reports import lookup, phrases, priced
 from reports.document import Block, Cell, Column, Paragraph, Section, Table
-from reports.lookup import COMPUTING, OPERATORS, Range
-from reports.numbers import TABLE_HEADROOM, absent, percent_estimate, scale, significant
-from reports.schema import Tables
+from reports.tables import lookup, priced
+from reports.tables.lookup import COMPUTING, OPERATORS, Range
+from reports.tables.read import Tables
+from reports.texts import phrases
+from reports.texts.numbers import TABLE_HEADROOM, absent, percent_estimate, scale, significant
 
 _RADIO = ("uplink", "downlink", "provisioning")
 _SHARES = (

@@ -3,21 +3,22 @@
 from collections.abc import Mapping
 from typing import Any
 
-from reports import lookup, phrases
 from reports.document import Block, Cell, Column, Paragraph, Section, Table
-from reports.numbers import (
+from reports.tables import lookup
+from reports.tables.lookup import is_known
+from reports.tables.read import Tables
+from reports.texts import phrases
+from reports.texts.numbers import (
     ESTIMATE_DIGITS,
     NBSP,
     TABLE_HEADROOM,
     absent,
-    is_known,
     percent,
     scale,
     signed,
     significant,
     with_unit,
 )
-from reports.schema import Tables
 
 
 def formulas(tables: Tables) -> Section | None:

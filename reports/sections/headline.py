@@ -1,14 +1,15 @@
 """The first screen: the answer, the figure, the pass-through, and one table with everything that decides."""
 
-from reports import lookup, phrases, priced
-from reports.answer import answer, pass_through
-from reports.best import COUNTED, with_best
 from reports.document import Block, Cell, Column, Paragraph, Section, Table
-from reports.numbers import TABLE_HEADROOM, absent, scale
-from reports.schema import Tables
+from reports.sections.answer import answer, pass_through
 from reports.sections.beside import PARTS
 from reports.sections.provisioning import given_notes
 from reports.sections.trajectories import accuracy_against_bits
+from reports.tables import lookup, priced
+from reports.tables.read import Tables
+from reports.texts import phrases
+from reports.texts.best import COUNTED, with_best
+from reports.texts.numbers import TABLE_HEADROOM, absent, scale
 
 
 def headline(tables: Tables) -> Section:

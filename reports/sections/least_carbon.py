@@ -2,13 +2,25 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from reports import lookup, phrases, priced
 from reports.document import Block, Bullets, Cell, Column, Paragraph, Section, Table
-from reports.least import MODES, TIED_DRAWS, TIED_SHARE, First, Least, Mode, asked, compared, has_accuracy, holding
-from reports.numbers import ESTIMATE_DIGITS, NBSP, absent, percent, shorten, with_unit
-from reports.schema import Tables
 from reports.sections.beside import PARTS
 from reports.sections.least_remarks import least_remarks
+from reports.tables import lookup, priced
+from reports.tables.least_carbon import (
+    MODES,
+    TIED_DRAWS,
+    TIED_SHARE,
+    First,
+    Least,
+    Mode,
+    asked,
+    compared,
+    has_accuracy,
+    holding,
+)
+from reports.tables.read import Tables
+from reports.texts import phrases
+from reports.texts.numbers import ESTIMATE_DIGITS, NBSP, absent, percent, shorten, with_unit
 
 _HEADINGS: Mapping[Mode, str] = {
     "excluded": "Network excluded",

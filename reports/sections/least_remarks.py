@@ -7,11 +7,12 @@ is first, of the one that comes after it.
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
-from reports import lookup, phrases, priced
-from reports.least import First, Least, Mode, Where, asked, compared
-from reports.lookup import Range
-from reports.numbers import ESTIMATE_DIGITS, NBSP, percent_estimate, significant
-from reports.schema import Tables
+from reports.tables import lookup, priced
+from reports.tables.least_carbon import First, Least, Mode, Where, asked, compared
+from reports.tables.lookup import Range
+from reports.tables.read import Tables
+from reports.texts import phrases
+from reports.texts.numbers import ESTIMATE_DIGITS, NBSP, percent_estimate, significant
 
 EATEN = 0.1
 """Share of what a radio saved from which it is said that something else takes it back."""

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reports import lookup, phrases
-from reports.bibliography import bibtex, keys
 from reports.document import Block, Bullets, Cell, Column, Listing, Paragraph, Section, Table
-from reports.numbers import FACT_DIGITS, percent_estimate, with_unit
-from reports.schema import Tables
 from reports.sections.methods_text import methods_text
+from reports.tables import lookup
+from reports.tables.read import Tables
+from reports.texts import phrases
+from reports.texts.bibliography import bibtex, keys
+from reports.texts.numbers import FACT_DIGITS, percent_estimate, with_unit
 
 _BITS_PER_MBIT = 1e6
 

@@ -3,15 +3,17 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reports import lookup, phrases, priced
-from reports.bibliography import citing, citing_role
 from reports.document import Paragraph, Sentence, prose
-from reports.numbers import ESTIMATE_DIGITS, NBSP, fixed, is_known, significant, with_unit
-from reports.schema import Tables
 from reports.sections.beside import PARTS
 from reports.sections.carbon import kind_words
 from reports.sections.compute import WHY_POOLED, scatter
 from reports.sections.provisioning import is_charged
+from reports.tables import lookup, priced
+from reports.tables.lookup import is_known
+from reports.tables.read import Tables
+from reports.texts import phrases
+from reports.texts.bibliography import citing, citing_role
+from reports.texts.numbers import ESTIMATE_DIGITS, NBSP, fixed, significant, with_unit
 
 _QUANTFL = (
     "QuantFL here is a parameterised bucket quantiser after the abstract of Herath et al., arXiv 2603.17507; the full "

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from reports import lookup, phrases
 from reports.document import Block, Cell, Column, Paragraph, Section, Table
-from reports.schema import Tables
+from reports.tables import lookup
+from reports.tables.read import Tables
+from reports.texts import phrases
 
 
 def missing(tables: Tables) -> Section:

@@ -1,9 +1,11 @@
 """Which methods nobody beats in both accuracy and cost."""
 
-from reports import lookup, phrases, priced
 from reports.document import Cell, Column, Paragraph, Section, Table
-from reports.numbers import ESTIMATE_DIGITS, FACT_DIGITS, absent, is_known, percent, scale, shorten, significant
-from reports.schema import Tables
+from reports.tables import lookup, priced
+from reports.tables.lookup import is_known
+from reports.tables.read import Tables
+from reports.texts import phrases
+from reports.texts.numbers import ESTIMATE_DIGITS, FACT_DIGITS, absent, percent, scale, shorten, significant
 
 MARK = "on the front"
 """What stands below a cost that nobody beats at the accuracy of its method."""

@@ -4,10 +4,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from reports import lookup, phrases
 from reports.document import Cell, Column, Paragraph, Section, Table
-from reports.numbers import absent, fixed, is_known, percent, percent_estimate, significant
-from reports.schema import Tables
+from reports.tables import lookup
+from reports.tables.lookup import is_known
+from reports.tables.read import Tables
+from reports.texts import phrases
+from reports.texts.numbers import absent, fixed, percent, percent_estimate, significant
 
 _SHOWN = ("total_bits", "validation_accuracy", "test_accuracy")
 _LABELS = {"total_bits": "Total bits", "validation_accuracy": "Validation", "test_accuracy": "Test"}

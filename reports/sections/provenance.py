@@ -3,10 +3,10 @@
 import json
 from collections.abc import Mapping
 
-from reports import phrases
 from reports.document import Block, Cell, Column, Listing, Paragraph, Section, Table
-from reports.numbers import clean
-from reports.schema import Tables
+from reports.tables.read import Tables
+from reports.texts import phrases
+from reports.texts.numbers import clean
 
 
 def provenance(tables: Tables) -> Section:

@@ -1,10 +1,20 @@
 """What clients are given before round 1, and both of its prices: from the factory, and over the air."""
 
-from reports import lookup, phrases, priced
 from reports.document import Block, Cell, Column, Paragraph, Table
-from reports.lookup import Range
-from reports.numbers import FACT_DIGITS, NBSP, TABLE_HEADROOM, absent, percent_estimate, scale, significant, with_unit
-from reports.schema import Tables
+from reports.tables import lookup, priced
+from reports.tables.lookup import Range
+from reports.tables.read import Tables
+from reports.texts import phrases
+from reports.texts.numbers import (
+    FACT_DIGITS,
+    NBSP,
+    TABLE_HEADROOM,
+    absent,
+    percent_estimate,
+    scale,
+    significant,
+    with_unit,
+)
 
 
 def is_charged(tables: Tables) -> bool:

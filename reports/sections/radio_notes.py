@@ -2,9 +2,10 @@
 
 from collections import Counter
 
-from reports import phrases, priced
 from reports.document import Block, Bullets, Cell, Column, Paragraph, Table
-from reports.schema import Tables
+from reports.tables import priced
+from reports.tables.read import Tables
+from reports.texts import phrases
 
 _COMPARED = {
     "validated": "compared, and near",

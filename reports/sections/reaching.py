@@ -6,11 +6,13 @@ from statistics import median
 
 import pandas as pd
 
-from reports import lookup, phrases
 from reports.document import Cell, Column, Paragraph, Section, Table
-from reports.numbers import FACT_DIGITS, absent, is_known, scale, significant
-from reports.schema import Tables
 from reports.sections.timing import target_words
+from reports.tables import lookup
+from reports.tables.lookup import is_known
+from reports.tables.read import Tables
+from reports.texts import phrases
+from reports.texts.numbers import FACT_DIGITS, absent, scale, significant
 
 NEVER = "never"
 _MOST_SEEDS = 10

@@ -1,11 +1,12 @@
 """How far results survive their assumptions: intervals, the order of methods, what to measure first."""
 
-from reports import lookup, phrases, priced
 from reports.document import Block, Cell, Column, Paragraph, Section, Table
-from reports.lookup import Range
-from reports.numbers import TABLE_HEADROOM, absent, is_known, percent_estimate, scale
-from reports.schema import Tables
 from reports.sections.break_even import break_even_table
+from reports.tables import lookup, priced
+from reports.tables.lookup import Range, is_known
+from reports.tables.read import Tables
+from reports.texts import phrases
+from reports.texts.numbers import TABLE_HEADROOM, absent, percent_estimate, scale
 
 _MOST_COEFFICIENTS = 5
 _INTERACTIONS = "interactions"

@@ -1,9 +1,10 @@
 """What the same indices would have taken in another coding: lengths that were logged beside what was sent."""
 
-from reports import lookup, phrases
 from reports.document import Cell, Column, Table
-from reports.numbers import FACT_DIGITS, absent, percent, scale, significant
-from reports.schema import Tables
+from reports.tables import lookup
+from reports.tables.read import Tables
+from reports.texts import phrases
+from reports.texts.numbers import FACT_DIGITS, absent, percent, scale, significant
 
 _WAYS = {"uplink": "Uplink", "downlink": "Downlink"}
 _NAMES = {"ans": "ANS", "elias": "Elias", "golomb": "Golomb"}

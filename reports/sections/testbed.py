@@ -4,12 +4,14 @@ from typing import Any
 
 import pandas as pd
 
-from reports import lookup, phrases
-from reports.columns import meaning
 from reports.document import Block, Bullets, Cell, Column, Paragraph, Section, Table
-from reports.numbers import ESTIMATE_DIGITS, absent, is_known, percent, scale, significant, with_unit
-from reports.schema import Tables
 from reports.sections.compute import BELOW, compute_table, floor_note, machines, marked
+from reports.tables import lookup
+from reports.tables.columns import meaning
+from reports.tables.lookup import is_known
+from reports.tables.read import Tables
+from reports.texts import phrases
+from reports.texts.numbers import ESTIMATE_DIGITS, absent, percent, scale, significant, with_unit
 
 _MOST_OTHER = 0.15
 _LEAST_COVERAGE = 0.95

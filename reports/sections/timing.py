@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reports import lookup, phrases, priced
 from reports.document import Block, Cell, Column, Paragraph, Section, Table
-from reports.numbers import ESTIMATE_DIGITS, NBSP, TABLE_HEADROOM, absent, percent, scale, significant, with_unit
-from reports.schema import Tables
+from reports.tables import lookup, priced
+from reports.tables.read import Tables
+from reports.texts import phrases
+from reports.texts.numbers import ESTIMATE_DIGITS, NBSP, TABLE_HEADROOM, absent, percent, scale, significant, with_unit
 
 _SECONDS = ("round_s", "longest_round_s", "duration_s")
 _COSTS = ("time_s", "energy_j", "carbon_g")

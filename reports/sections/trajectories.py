@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from reports import lookup, phrases, priced
 from reports.document import Curve, Curves, Figure
-from reports.numbers import ESTIMATE_DIGITS, fixed, percent, scale, significant, with_unit
-from reports.schema import Tables
 from reports.sections.provisioning import has_given
+from reports.tables import lookup, priced
+from reports.tables.read import Tables
+from reports.texts import phrases
+from reports.texts.numbers import ESTIMATE_DIGITS, fixed, percent, scale, significant, with_unit
 
 _CELL = ["cell_id", "method", "seed", "round"]
 _MOST_PANELS = 2

@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from reports import lookup, phrases
 from reports.document import Block, Cell, Column, Curve, Curves, Figure, Paragraph, Section, Table
-from reports.numbers import absent, is_known, significant
-from reports.schema import Tables
+from reports.tables import lookup
+from reports.tables.lookup import is_known
+from reports.tables.read import Tables
+from reports.texts import phrases
+from reports.texts.numbers import absent, significant
 
 _WORDS = {
     "sigma": "standard deviation",

@@ -1,10 +1,10 @@
 """What radios do: sessions, seconds and megabits, from the radio models' rates and tails."""
 
-from reports import lookup, priced
-from reports.columns import meaning
 from reports.document import Cell, Column, Table
-from reports.numbers import ESTIMATE_DIGITS, FACT_DIGITS, significant
-from reports.schema import Tables
+from reports.tables import lookup, priced
+from reports.tables.columns import meaning
+from reports.tables.read import Tables
+from reports.texts.numbers import ESTIMATE_DIGITS, FACT_DIGITS, significant
 
 _AMOUNTS = {
     "sessions": FACT_DIGITS,

@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from harness import registry
 from harness.core.errors import UsageError
 from harness.core.protocols import Codec, State
 from harness.core.types import Float32, Layout, Update
+from harness.parts import registry
 from harness.wire.frame import seal, unseal
 from tests.factories import AGREED, settings_bytes
 

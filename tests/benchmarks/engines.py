@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from harness.spec import BenchmarkSpec
+from harness.spec.spec import BenchmarkSpec
 from tests.runs import BOTH_WAYS, FP32, REPOSITORY, SIGN, digests, tiny, write_spec
 
 _ENGINES = {

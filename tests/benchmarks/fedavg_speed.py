@@ -21,20 +21,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness import registry
-from harness.cell import start_worker
-from harness.channel import Channel
 from harness.core.seeds import torch_seed
 from harness.core.types import Examples, Float32
-from harness.federation import draw_cohort, run_rounds
-from harness.ledger import Facts, LedgerWriter
-from harness.local_training import LocalTraining, TorchProblem
-from harness.recording import Recorder, RecordSettings
-from harness.schedule import Schedule
-from harness.server_rules import Mean
-from harness.tasks.mnist import Mnist
-from harness.tasks.models import build_model
-from harness.trainable import whole
+from harness.ledger.ledger import Facts, LedgerWriter
+from harness.parts import registry
+from harness.run.engines.worker import start_worker
+from harness.run.federation.channel import Channel
+from harness.run.federation.rounds import draw_cohort, run_rounds
+from harness.run.federation.schedule import Schedule
+from harness.run.federation.server_rules import Mean
+from harness.run.federation.update_recorder import Recorder, RecordSettings
+from harness.run.tasks.local_training import LocalTraining, TorchProblem
+from harness.run.tasks.mnist import Mnist
+from harness.run.tasks.models import build_model
+from harness.run.tasks.trainable import whole
 from tests.benchmarks.simulators import job
 
 _NEVER = 10**6

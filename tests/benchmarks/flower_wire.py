@@ -7,7 +7,7 @@ on.
 import tempfile
 from pathlib import Path
 
-from harness import registry
+from harness.parts import registry
 from tests.federations import federation, framing
 
 

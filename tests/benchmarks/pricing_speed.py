@@ -23,15 +23,17 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from harness import carbon, registry
+from harness.core.prices import PRICES, Carriage, Coefficient
 from harness.core.protocols import RadioModel
-from harness.core.types import PRICES, Carriage, Coefficient, Direction, Float64
-from harness.draws import Draws, at, is_point, key_of, with_link
-from harness.ledger import Ledger
-from harness.terms import Factor, Term
-from harness.timeline import Turns, schedule_of, transfers_in_time, turns_of
-from harness.uncertainty import Quantiles, amounts_drawn, grams, quantiles
-from harness.usage import CARRIED, Usage, reduce
+from harness.core.types import Direction, Float64
+from harness.ledger.ledger import Ledger
+from harness.parts import registry
+from harness.price.accounting.draws import Draws, at, is_point, key_of, with_link
+from harness.price.accounting.radio_usage import CARRIED, Usage, reduce
+from harness.price.accounting.terms import Factor, Term
+from harness.price.accounting.timeline import Turns, schedule_of, transfers_in_time, turns_of
+from harness.price.accounting.uncertainty import Quantiles, amounts_drawn, grams, quantiles
+from harness.price.assumptions.grids import table as grid_table
 from tests.ledgers import make_ledger
 
 Result = TypeVar("Result")
@@ -83,7 +85,7 @@ def countries() -> dict[str, Coefficient]:
             f"grid.{key}", place.low_g_per_kwh, place.g_per_kwh, place.high_g_per_kwh, "gCO2e/kWh",
             "judgement", "", place.year or 0, "judgement", place.range_basis, False, "grid",
         )
-        for key, place in carbon.table().items()
+        for key, place in grid_table().items()
         if place.g_per_kwh > 0
     }  # fmt: skip
 
@@ -199,7 +201,7 @@ def _status_mb(field: str) -> float:
 
 def _forget_draws() -> None:
     """Make the next pricing draw all numbers anew."""
-    from harness import draws
+    from harness.price.accounting import draws
 
     draws._normals.cache_clear()
     draws._values.cache_clear()

@@ -22,14 +22,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness import benchmark
-from harness.cell import start_worker, worker_host
-from harness.core.types import CodecTiming, ComputeWindow, EnergyReading, Score, Transfer
-from harness.ledger import STATUS_FILE, Facts, LedgerWriter, write_text
-from harness.plan import cell_id, expand
-from harness.spec import BenchmarkSpec
-from harness.specfile import dump_spec, load_spec
-from harness.store import IndexEntry, Store
+from harness.commands.price import price
+from harness.commands.render import render, write_tables
+from harness.core.facts import CodecTiming, ComputeWindow, EnergyReading, Score, Transfer
+from harness.core.files import write_text
+from harness.ledger.ledger import STATUS_FILE, Facts, LedgerWriter
+from harness.ledger.store import IndexEntry, Store
+from harness.run.cell import cell_id
+from harness.run.engines.worker import start_worker, worker_host
+from harness.spec.load import dump_spec, load_spec
+from harness.spec.plan import expand, plan_cells
+from harness.spec.spec import BenchmarkSpec
 from tests.runs import run_here, tiny
 
 N_METHODS = 20
@@ -69,7 +72,7 @@ def many_cells(n_cells: int, folder: Path) -> None:
     ]
     spec = BenchmarkSpec.model_validate(tiny(methods, seeds=list(range(n_cells // N_METHODS))))
     spec.task.prepare(spec.seeds[:1])
-    planned, first = benchmark.plan_cells(spec), dict[str, Path]()
+    planned, first = plan_cells(spec), dict[str, Path]()
     for cell in planned:
         ledger = folder / "cells" / cell.cell_id / "ledger"
         if cell.method not in first:
@@ -116,20 +119,20 @@ def many_clients(n_clients: int, folder: Path) -> None:
 
 def plan(folder: Path) -> None:
     spec, store = load_spec(folder / "spec.yaml"), Store(folder)
-    assert all(store.is_finished(cell.cell_id) for cell in benchmark.plan_cells(spec))
+    assert all(store.is_finished(cell.cell_id) for cell in plan_cells(spec))
 
 
 def tables(folder: Path) -> None:
-    benchmark.write_tables(benchmark.price(folder), folder)
+    write_tables(price(folder), folder)
 
 
 def report(folder: Path) -> None:
-    benchmark.render(folder / "tables", folder)
+    render(folder / "tables", folder)
 
 
 def _describe(spec: BenchmarkSpec, folder: Path) -> None:
     write_text(folder / "spec.yaml", dump_spec(spec))
-    Store(folder).write_index([IndexEntry(c.method, c.cell.seed, c.cell_id) for c in benchmark.plan_cells(spec)])
+    Store(folder).write_index([IndexEntry(c.method, c.cell.seed, c.cell_id) for c in plan_cells(spec)])
 
 
 def measured(make: Callable[[int, Path], None], size: int) -> dict[str, Taken]:

@@ -17,13 +17,13 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from harness.cell import start_worker
-from harness.cohort import in_order
 from harness.core.types import Examples
-from harness.local_training import LocalTraining, TorchProblem
-from harness.tasks.efficientnet_lite import EfficientNetLite0
-from harness.tasks.settings import Trained
-from harness.trainable import cut
+from harness.run.engines.worker import start_worker
+from harness.run.tasks.client_threads import in_order
+from harness.run.tasks.efficientnet_lite import EfficientNetLite0
+from harness.run.tasks.local_training import LocalTraining, TorchProblem
+from harness.run.tasks.settings import Trained
+from harness.run.tasks.trainable import cut
 
 PIXELS = (32, 64, 96)
 TRAINED = {"whole": Trained(), "last five blocks": Trained(blocks=5), "last layer": Trained("head")}

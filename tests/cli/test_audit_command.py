@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from harness import cli
+from harness.cli import app
 from harness.wire.frame import FRAME_BYTES
 
 SMALL = ("--size", "1000")
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
-    code = cli.run(["audit", *map(str, arguments)])
+    code = app.run(["audit", *map(str, arguments)])
     out, err = capsys.readouterr()
     return code, out, err
 

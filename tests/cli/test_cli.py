@@ -18,27 +18,33 @@ import pyarrow.parquet
 import pytest
 import typer
 
-from harness import __version__, benchmark, cli, registry, runner
-from harness import ledger as ledger_module
-from harness import store as store_module
-from harness.ledger import LedgerWriter
-from harness.store import Store
-from harness.tasks import cache as cache_module
+from harness import __version__
+from harness.cli import app
+from harness.commands import price as pricing
+from harness.commands import render as rendering
+from harness.commands import run as running
+from harness.core import cache as cache_module
+from harness.ledger import ledger as ledger_module
+from harness.ledger import store as store_module
+from harness.ledger.ledger import LedgerWriter
+from harness.ledger.store import Store
+from harness.parts import registry
+from harness.run.engines import local
 from tests.faults import fault
 from tests.runs import BOTH_WAYS, FP32, PoolHere, digests, tiny, write_spec
 
-COMMANDS = sorted(typer.main.get_command(cli.app).commands)
+COMMANDS = sorted(typer.main.get_command(app.app).commands)
 HEAVY = ("torch", "pandas", "scipy", "matplotlib", "datasets", "sklearn", "codecarbon", "ray", "flwr")
 
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, str]]:
     """Run a command in this process, cells included; gives exit code, output and errors."""
-    monkeypatch.setattr(runner, "_workers", PoolHere().workers)
+    monkeypatch.setattr(local, "_workers", PoolHere().workers)
     monkeypatch.delenv("HARNESS_DEBUG", raising=False)
 
     def call(*arguments: str | Path) -> tuple[int, str, str]:
-        code = cli.run([str(argument) for argument in arguments])
+        code = app.run([str(argument) for argument in arguments])
         said = capsys.readouterr()
         return code, said.out, said.err
 
@@ -51,7 +57,7 @@ def made(run, shared_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     def make(draft: Path) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(benchmark, "render", lambda tables, results: [])
+            patch.setattr(rendering, "render", lambda tables, results: [])
             path = write_spec(tiny(task={"init": "pretrained"}), draft)
             assert run("compare", path, "--out", draft / "results")[0] == 0
 
@@ -81,18 +87,18 @@ def loaded_by(code: str) -> set[str]:
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["compare", "--help"], ["list", "radios"]], ids=str)
 def test_small_things_load_nothing_heavy(arguments: list[str]) -> None:
     light = {"pandas"} if arguments[0] == "list" else set()
-    assert loaded_by(f"from harness import cli\ncli.run({arguments})") <= light
+    assert loaded_by(f"from harness.cli import app\napp.run({arguments})") <= light
 
 
 def test_pricing_loads_no_torch(finished: Path) -> None:
-    loaded = loaded_by(f"from harness import cli\ncli.run(['price', {str(finished)!r}, '-r', 'wifi', '-g', 'NOR'])")
+    loaded = loaded_by(f"from harness.cli import app\napp.run(['price', {str(finished)!r}, '-r', 'wifi', '-g', 'NOR'])")
     assert "pandas" in loaded  # the command did run
     assert not loaded & {"torch", "datasets", "sklearn", "codecarbon", "matplotlib"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_and_option_has_help(command: str) -> None:
-    found = typer.main.get_command(cli.app).commands[command]
+    found = typer.main.get_command(app.app).commands[command]
     assert found.help and found.help.endswith(".")
     for parameter in found.params:
         record = getattr(parameter, "help", None)
@@ -234,7 +240,7 @@ def test_a_broken_pipe_is_no_error(tmp_path: Path) -> None:
 
 
 def test_a_bug_shows_its_traceback_and_leaves_with_one(run, finished: Path) -> None:
-    with fault(benchmark, "price", ZeroDivisionError("oh")):
+    with fault(pricing, "price", ZeroDivisionError("oh")):
         code, _, err = run("price", finished)
     assert code == 1
     assert "ZeroDivisionError: oh" in err and "this is a bug of the harness" in err
@@ -248,7 +254,7 @@ def test_debug_shows_the_traceback_of_an_explained_error(run, monkeypatch: pytes
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), click.Abort()], ids=repr)
 def test_ctrl_c_is_one_line(run, finished: Path, error: BaseException) -> None:
-    with fault(benchmark, "price", error):
+    with fault(pricing, "price", error):
         code, _, err = run("price", finished)
     assert code == 130
     assert err == "interrupted. What is finished is kept; the same command goes on from there\n"
@@ -269,7 +275,7 @@ def test_a_failed_cell_leaves_with_three_and_is_named(run, tmp_path: Path) -> No
 # Every place where `harness compare` writes, in order: where the task's data, models and records go, then the results.
 WRITES: dict[str, tuple[Any, str, int]] = {
     "results folder": (Path, "mkdir", 1),
-    "spec.yaml": (benchmark, "write_text", 1),
+    "spec.yaml": (running, "write_text", 1),
     "index.json": (store_module, "write_json", 1),
     "cache entry": (cache_module.tempfile, "mkdtemp", 1),
     "first array of the cache": (np, "save", 1),
@@ -285,8 +291,8 @@ WRITES: dict[str, tuple[Any, str, int]] = {
     "status": (ledger_module, "write_json", 1),
     "rename of the cell": (store_module.Store, "publish", 1),
     "csv": (pd.DataFrame, "to_csv", 3),
-    "context.json": (benchmark, "write_json", 1),
-    "report": (benchmark, "render", 1),
+    "context.json": (rendering, "write_json", 1),
+    "report": (rendering, "render", 1),
 }
 
 
@@ -300,7 +306,7 @@ def test_a_disk_that_fails_is_one_line_and_loses_nothing(
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     path = write_spec(tiny(seeds=[0, 1], task={"init": "pretrained"}), tmp_path)
     if write != WRITES["report"]:
-        monkeypatch.setattr(benchmark, "render", lambda tables, results: [])
+        monkeypatch.setattr(rendering, "render", lambda tables, results: [])
     with fault(*write[:2], OSError(number, os.strerror(number)), write[2]):
         code, _, err = run("compare", path, "--out", finished)
     assert code == 5

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli, doctor, specfile
-from harness.doctor import Check
+from harness.cli import app
+from harness.commands import doctor
+from harness.commands.doctor import Check
+from harness.spec import load
 
 
 @pytest.mark.parametrize(
@@ -28,7 +30,7 @@ def test_the_shell_is_offered_names(words: str, offered: list[str]) -> None:
     place = str(len(words.split()) - 1)
     asked = {"_HARNESS_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": place}
     done = subprocess.run(
-        [sys.executable, "-c", "from harness.cli import main; main()"],
+        [sys.executable, "-c", "from harness.cli.app import main; main()"],
         env={**os.environ, **asked},
         capture_output=True,
         text=True,
@@ -38,13 +40,13 @@ def test_the_shell_is_offered_names(words: str, offered: list[str]) -> None:
 
 
 def test_the_settings_of_a_part_are_listed_with_their_defaults(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["list", "codecs", "quantfl"]) == 0
+    assert app.run(["list", "codecs", "quantfl"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "coding ans" in text and "percentile unset share" in text
-    assert cli.run(["list", "codecs", "quantfl-paper"]) == 0
+    assert app.run(["list", "codecs", "quantfl-paper"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "levels 64" in text and "coding packed" in text and "percentile unset share" in text
-    assert cli.run(["list", "codecs", "topk"]) == 0
+    assert app.run(["list", "codecs", "topk"]) == 0
     assert "ratio required" in " ".join(capsys.readouterr().out.split())
 
 
@@ -57,7 +59,7 @@ def test_the_settings_of_a_part_are_listed_with_their_defaults(capsys: pytest.Ca
     ],
 )
 def test_a_misspelt_part_is_one_line(arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(arguments) == 2
+    assert app.run(arguments) == 2
     assert text in capsys.readouterr().err
 
 
@@ -65,12 +67,12 @@ def test_a_starter_is_written_once_and_is_valid(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert cli.run(["init"]) == 0
-    assert specfile.load_spec(tmp_path / "quickstart.yaml").name == "quickstart"
-    assert cli.run(["init", "initialisation", "--out", "mine.yaml"]) == 0
-    assert cli.run(["validate", "mine.yaml"]) == 0
+    assert app.run(["init"]) == 0
+    assert load.load_spec(tmp_path / "quickstart.yaml").name == "quickstart"
+    assert app.run(["init", "initialisation", "--out", "mine.yaml"]) == 0
+    assert app.run(["validate", "mine.yaml"]) == 0
     (tmp_path / "mine.yaml").write_text("mine")
-    assert cli.run(["init", "--out", "mine.yaml"]) == 2
+    assert app.run(["init", "--out", "mine.yaml"]) == 2
     assert "is there already" in capsys.readouterr().err
     assert (tmp_path / "mine.yaml").read_text() == "mine"
 
@@ -99,7 +101,7 @@ def test_the_doctor_sees_data_and_ends_well(
     monkeypatch.setenv("HARNESS_DATA", str(tmp_path))
     assert next(check for check in doctor.examine() if check.name == "data, mnist").state == "ok"
     monkeypatch.delenv("HARNESS_DATA")
-    assert cli.run(["doctor"]) == 0
+    assert app.run(["doctor"]) == 0
     assert "set HARNESS_DATA" in " ".join(capsys.readouterr().out.split())
 
 
@@ -107,5 +109,5 @@ def test_the_doctor_fails_where_nothing_can_be_written(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(doctor.os, "access", lambda path, mode: False)
-    assert cli.run(["doctor"]) == 5
+    assert app.run(["doctor"]) == 5
     assert "no write permission" in " ".join(capsys.readouterr().out.split())

@@ -29,10 +29,10 @@ from baselines.stc import SparseTernary
 from baselines.terngrad import TernGrad
 from baselines.topk import TopK
 from baselines.uncompressed import Float32
-from harness import registry
 from harness.core.errors import UsageError
 from harness.core.protocols import Codec
 from harness.core.types import Update
+from harness.parts import registry
 from harness.wire.body import float32_bytes
 from harness.wire.frame import VERSION, seal
 from quantfl.codec import QuantFL

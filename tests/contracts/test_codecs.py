@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from baselines.error_feedback import ErrorFeedback
-from harness import registry
 from harness.core.errors import PayloadError, UpdateError
 from harness.core.protocols import Codec, state_bytes
 from harness.core.types import Update
-from harness.recoding import recoded
+from harness.parts import registry
+from harness.parts.recoding import recoded
 from harness.wire.frame import seal, unseal
 from tests.contracts.codec_examples import EXAMPLES, GOLDEN_FILE, golden_record, golden_update
 from tests.contracts.promises import promise_of

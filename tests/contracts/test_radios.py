@@ -11,9 +11,10 @@ import pytest
 
 import radio_models
 from harness.core.errors import UsageError
+from harness.core.prices import PRICES, Carriage, Coefficient
 from harness.core.protocols import RadioModel
-from harness.core.types import PRICES, Carriage, Coefficient, Direction
-from harness.registry import build, describe, load, names
+from harness.core.types import Direction
+from harness.parts.registry import build, describe, load, names
 from radio_models.coefficients import table
 from radio_models.overhead import TRANSPORTS
 from radio_models.validation import measured

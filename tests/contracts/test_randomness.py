@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from harness import registry
 from harness.core.types import Agreed
+from harness.parts import registry
 from tests.contracts.codec_examples import EXAMPLES
 from tests.contracts.selection import codecs, draw, promised
 from tests.factories import AGREED, digits_layout, encode, make_layout, make_update

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from harness.meters.codecarbon import has_readable_rapl
-from harness.tasks.cache import make_once
+from harness.core.cache import make_once
+from harness.run.meters.codecarbon import has_readable_rapl
 from tests.runs import (
     DIVERGES,
     FP32,

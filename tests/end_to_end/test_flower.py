@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from harness.core.types import Direction
-from harness.ledger import Ledger
-from harness.open_folder import read_open
-from harness.store import Store
+from harness.ledger.external_runs import read_open
+from harness.ledger.ledger import Ledger
+from harness.ledger.store import Store
 from radio_models.coefficients import row
 from tests.federations import Federation, chunks, federation, framing, wait_until
 from tests.runs import REPOSITORY, planned, run_here

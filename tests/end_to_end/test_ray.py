@@ -8,11 +8,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness import benchmark
-from harness.ray_engine import RayEngine
-from harness.runner import Event, LocalEngine
-from harness.spec import BenchmarkSpec
-from harness.store import Store
+from harness.commands.run import run
+from harness.ledger.store import Store
+from harness.run.engines.local import Event, LocalEngine
+from harness.run.engines.ray import RayEngine
+from harness.spec.plan import plan_cells
+from harness.spec.spec import BenchmarkSpec
 from tests.runs import (
     BOTH_WAYS,
     FP32,
@@ -86,11 +87,11 @@ def test_a_node_killed_in_the_middle_of_a_study_loses_nothing(
             is_killed = True
             cluster.kill_a_node()
 
-    assert benchmark.run(spec, tmp_path / "ray", RayEngine(cluster.address), on_event) == {}
+    assert run(spec, tmp_path / "ray", RayEngine(cluster.address), on_event) == {}
     assert is_killed
     assert capfd.readouterr().out == ""
     found = digests(tmp_path / "ray")
-    planned = benchmark.plan_cells(spec)
+    planned = plan_cells(spec)
     for cell in planned:
         assert run_here(cell, tmp_path / "here") is None
     store = Store(tmp_path / "here")
@@ -118,5 +119,5 @@ def test_ctrl_c_is_one_line_leaves_no_process_and_the_same_command_goes_on(tmp_p
     _, alive = psutil.wait_procs(children, timeout=20)
     assert alive == []
     spec = BenchmarkSpec.model_validate(tiny([FP32, SIGN], federation={"rounds": 40, "cohort": 10}, seeds=[0, 1]))
-    assert benchmark.run(spec, results, LocalEngine(1), lambda event: None) == {}
+    assert run(spec, results, LocalEngine(1), lambda event: None) == {}
     assert len(digests(results)) == 4

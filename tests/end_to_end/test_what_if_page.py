@@ -17,19 +17,27 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from harness import benchmark, deployment_rows, devices, pairs, registry, summary, supply
-from harness.accounting import account
-from harness.assumed import assumptions_of, with_changes
-from harness.cli import app
-from harness.pooling import pool
-from harness.spec import BenchmarkSpec
-from harness.specfile import dump_spec
-from harness.study import study_of
-from harness.tables import PricedCell
-from reports import numbers
+from harness.cli import summary
+from harness.cli.app import app
+from harness.commands import run
+from harness.commands.price import price
+from harness.commands.render import render, write_tables
+from harness.parts import registry
+from harness.price.accounting.account import account
+from harness.price.accounting.assumptions import assumptions_of
+from harness.price.accounting.pooled_compute import pool
+from harness.price.assumptions import devices, power_supply
+from harness.price.assumptions.overrides import with_changes
+from harness.results.comparison import study_of
+from harness.results.runs import open_results
+from harness.spec.load import dump_spec
+from harness.spec.spec import BenchmarkSpec
+from harness.tables import deployments, pairs
+from harness.tables.priced_cell import PricedCell
 from reports.build import build_report
-from reports.html import write_html
-from reports.numbers import clean
+from reports.page.html import write_html
+from reports.texts import numbers
+from reports.texts.numbers import clean
 from tests.browser_pages import chromium, open_page, run_study
 
 N_SETTINGS, N_PLACES, N_RADIOS = 20, 25, 4
@@ -53,16 +61,16 @@ class Priced:
     """What `harness price` prints of a study, by the functions that print it, for many radios and grids at once."""
 
     def __init__(self, folder: Path) -> None:
-        self.spec, store = benchmark.open_results(folder)
+        self.spec, store = open_results(folder)
         self.index = store.index()
         self.ledgers = {entry.cell_id: store.ledger(entry.cell_id) for entry in self.index}
-        self.facts = benchmark.price(folder).frames
+        self.facts = price(folder).frames
         own = [entry.label for entry in self.spec.scenarios.radios]
         self.radios = [*own, *(name for name in registry.names("radio") if name not in own)]
 
     def printed(self, settings: Choice, places: list[tuple[str, str]]) -> list[dict[str, Any]]:
         """For each radio and grid: headings, rows and pass-through as they are printed."""
-        has_grid, options = supply.needs_grid(settings["supply"]), [f"{key}={settings[key]}" for key in SHARED]
+        has_grid, options = power_supply.needs_grid(settings["supply"]), [f"{key}={settings[key]}" for key in SHARED]
         grids = list(dict.fromkeys(grid for _, grid in places))
         if not has_grid and (settings["network"], settings["server"]) != ("excluded", "excluded"):
             assert len(grids) == 1
@@ -74,9 +82,7 @@ class Priced:
         assumptions, costs = assumptions_of(scenarios), pool(list(self.ledgers.values()))
         results = {key: account(ledger, assumptions, costs) for key, ledger in self.ledgers.items()}
         cells = [PricedCell(entry.method, results[entry.cell_id]) for entry in self.index]
-        breakdown = pd.DataFrame(
-            [row for cell in cells for row in deployment_rows.breakdown_rows(cell.key, cell.result)]
-        )
+        breakdown = pd.DataFrame([row for cell in cells for row in deployments.breakdown_rows(cell.key, cell.result)])
         of_pairs = pd.DataFrame(
             pairs.pair_rows(self.facts["cells"], breakdown, self.facts["shadows"], study_of(self.spec).references)
         )
@@ -95,7 +101,7 @@ def _as_page(breakdown: pd.DataFrame, of_pairs: pd.DataFrame, radio: str) -> dic
     """What is printed of one radio and grid, in the form that the page gives."""
     entry = {"name": radio, "title": radio, "is_fleet": False}
     context = {"device": {"title": "?"}, "scenarios": {"radios": [entry], "provisioning": "factory"}}
-    frames = benchmark.Priced({}, context, dict)
+    frames = run.Priced({}, context, dict)
     table = summary._deployment_table(breakdown, frames, entry)
     passed = summary._pass_through_lines(of_pairs, frames)[0].plain
     columns = [list(map(str, column.cells)) for column in table.columns]
@@ -118,14 +124,14 @@ def test_five_hundred_choices_agree_with_harness_price_to_the_last_digit(browser
     for _ in range(N_SETTINGS):
         settings = {
             "device": draw.choice(devices.names()),
-            "supply": draw.choice(supply.names()),
+            "supply": draw.choice(power_supply.names()),
             "network": draw.choice(["excluded", "average", "marginal"]),
             "server": draw.choice(["excluded", "included"]),
             "pue": round(draw.uniform(1, 3), 2),
             "cast": draw.choice(["unicast", "multicast"]),
         }
         grids = ["NOR", "DEU", "campus", "FRA", "POL", "IND"]
-        if not supply.needs_grid(settings["supply"]):
+        if not power_supply.needs_grid(settings["supply"]):
             grids = [draw.choice(["NOR", "DEU", "ZAF"])]
         radios = draw.sample(priced.radios, N_RADIOS)
         places = [(draw.choice(radios), draw.choice(grids)) for _ in range(N_PLACES)]
@@ -185,7 +191,7 @@ def test_the_command_names_radios_and_grids_that_the_definition_lacks(
     command = shlex.split(opened.page.locator("[data-place=command]").inner_text())
     opened.page.context.close()
     told, wanted = (
-        benchmark.price(study, lambda old, given=given: with_changes(old, *given)).frames["footprint"]  # type: ignore[misc]
+        price(study, lambda old, given=given: with_changes(old, *given)).frames["footprint"]  # type: ignore[misc]
         for given in (_changes(command[3:]), ([asked[1]], [], None, [asked[3]]))
     )
     pd.testing.assert_frame_equal(told, wanted)
@@ -202,14 +208,14 @@ def _changes(words: list[str]) -> tuple[list[str], list[str], str | None, list[s
 def test_joules_of_different_machines_are_not_compared(browser: Any, study: Path, tmp_path: Path) -> None:
     folder = tmp_path / "tiny"
     shutil.copytree(study, folder)
-    _, store = benchmark.open_results(folder)
+    _, store = open_results(folder)
     for entry in store.index():
         if entry.method != "fp32":
             status = folder / "cells" / entry.cell_id / "ledger" / "status.json"
             told = json.loads(status.read_text())
             told["host"]["machine"] = "another"
             status.write_text(json.dumps(told))
-    benchmark.render(benchmark.write_tables(benchmark.price(folder), folder), folder)
+    render(write_tables(price(folder), folder), folder)
     page = open_page(browser, folder / "report.html").page
     sentence = page.locator("#what-if [data-place=sentence]").inner_text()
     page.context.close()
@@ -385,7 +391,7 @@ def hostile(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The study under names that try to run; nothing of it is trained again."""
     folder = tmp_path_factory.mktemp("hostile") / "results"
     shutil.copytree(study, folder)
-    spec, _ = benchmark.open_results(folder)
+    spec, _ = open_results(folder)
     plain = spec.model_dump(mode="json")
     plain["methods"] = [method | {"name": HOSTILE[method["name"]]} for method in plain["methods"]]
     plain["reference"] = HOSTILE[plain["reference"]]
@@ -393,7 +399,7 @@ def hostile(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     plain["scenarios"]["grids"] = [{"name": GRID, "g_per_kwh": 41, "source": "<i>me</i>"}, "NOR"]
     index = json.loads((folder / "index.json").read_text())
     _define(folder, plain, [each | {"method": HOSTILE[each["method"]]} for each in index])
-    benchmark.render(benchmark.write_tables(benchmark.price(folder), folder), folder)
+    render(write_tables(price(folder), folder), folder)
     return folder
 
 
@@ -453,7 +459,7 @@ def test_a_study_with_gaps_says_so_and_breaks_nowhere(
 ) -> None:
     folder = tmp_path / "results"
     shutil.copytree(study, folder)
-    plain = benchmark.open_results(folder)[0].model_dump(mode="json") | {"seeds": seeds}
+    plain = open_results(folder)[0].model_dump(mode="json") | {"seeds": seeds}
     plain["methods"] = [method for method in plain["methods"] if method["name"] in methods]
     plain["scenarios"]["radios"], plain["scenarios"]["target_accuracy"] = ["lorawan", "lte"], 0.999
     index = json.loads((folder / "index.json").read_text())
@@ -462,7 +468,7 @@ def test_a_study_with_gaps_says_so_and_breaks_nowhere(
         if (each["method"], each["seed"]) in lost:
             shutil.rmtree(folder / "cells" / each["cell_id"])
     _define(folder, plain, kept)
-    write_html(build_report(benchmark.write_tables(benchmark.price(folder), folder)), folder / "report.html")
+    write_html(build_report(write_tables(price(folder), folder)), folder / "report.html")
     opened = open_page(browser, folder / "report.html")
     live, text = (opened.page.locator(selector).inner_text() for selector in ("#what-if", "main"))
     opened.page.context.close()

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 
 import torch  # noqa: E402
 
-from harness.tasks.models import build_model  # noqa: E402
+from harness.run.tasks.models import build_model  # noqa: E402
 from tests.benchmarks.fedavg_speed import problem_of, run_by_rounds  # noqa: E402
 from tests.benchmarks.simulators import job  # noqa: E402
 

@@ -7,7 +7,7 @@ from flwr.clientapp import ClientApp
 from mnist_app.task import problem, to_record, to_vector
 
 from harness.flower import CodedClient
-from harness.flower_records import PAYLOAD
+from harness.flower.records import PAYLOAD
 
 
 def faulty(message: Message, context: Context, call_next):  # type: ignore[no-untyped-def]

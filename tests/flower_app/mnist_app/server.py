@@ -9,7 +9,7 @@ from mnist_app.task import problem, to_record, to_vector
 
 from harness.flower import CodedStrategy
 from harness.flower_ledger import LoggedStrategy
-from harness.open_ledger import OpenLedger
+from harness.ledger.external_logger import OpenLedger
 
 app = ServerApp()
 

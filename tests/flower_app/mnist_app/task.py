@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from flwr.app import Array, ArrayRecord
 
-from harness import registry
 from harness.core.protocols import FederatedProblem
 from harness.core.types import Float32, Layout
+from harness.parts import registry
 
 
 def problem(config: Mapping[str, Any]) -> FederatedProblem:

@@ -1,0 +1,1 @@
+"""Codecs measured against what theory allows."""

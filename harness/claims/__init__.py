@@ -1,0 +1,1 @@
+"""Claims files, judged on published results."""

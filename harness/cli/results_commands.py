@@ -1,0 +1,95 @@
+"""Commands about results that are there: check a paper against them, show a cell, join folders, measure the noise."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.core.errors import CheckMissedError
+
+Results = Annotated[Path, typer.Argument(help="A results folder, e.g. results/quickstart.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to the command line."""
+    for command in (show, verify, merge, calibrate):
+        app.command()(command)
+
+
+def verify(
+    paper: Annotated[Path, typer.Argument(help="LaTeX source of a paper; what it includes is read as well.")],
+    source: Results,
+) -> None:
+    """Compare a paper with its results: stale macros, and numbers typed by hand that differ from the tables."""
+    from harness.papers.verify import verify as compared
+
+    found = compared(paper, source)
+    for each in found.findings:
+        typer.echo(f"{each.file}:{each.line}: {each.text}")
+    looked_at = (
+        f"{found.n_files} file{'s' if found.n_files != 1 else ''}, {found.n_uses} uses of macros, "
+        f"{found.n_numbers} numbers typed by hand"
+    )
+    if found.findings:
+        n = len(found.findings)
+        raise CheckMissedError(f"{paper}: {n} place{'s' if n != 1 else ''} not as in {source} ({looked_at})")
+    typer.echo(f"{paper}: as in {source}; looked at {looked_at}")
+
+
+def merge(
+    sources: Annotated[list[Path], typer.Argument(help="Results folders of one benchmark, two or more.")],
+    out: Annotated[Path, typer.Option("--out", help="New folder for the joined results.")],
+) -> None:
+    """Join results folders of one benchmark: other methods, other seeds, other machines."""
+    from harness.results.merge import merge as joined
+
+    made = joined(sources, out)
+    typer.echo(
+        f"wrote {out}: {made.n_cells} finished cells, {made.n_shared} of them in several folders with the same facts; "
+        f"{made.n_missing} missing"
+    )
+    if made.n_machines > 1:
+        typer.echo(f"{made.n_machines} machines: seconds and joules are pooled and compared within each of them only")
+    typer.echo(f"next: harness report {out}")
+
+
+def calibrate(
+    source: Annotated[
+        Path | None, typer.Argument(help="A results folder to keep it in as well, and whose meter to use.")
+    ] = None,
+    meter: Annotated[str | None, typer.Option("--meter", help="Meter; the default is that of the folder.")] = None,
+    repeats: Annotated[int, typer.Option("--repeats", min=3, max=1000, help="Repeats of the same work.")] = 5,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.05, max=3600, help="About how long each works.")] = 2.0,
+) -> None:
+    """Measure how far repeats of the same work lie apart on this machine; reports grey what lies below."""
+    from harness.cli.machine_view import print_calibration
+    from harness.cli.progress import progress_console
+    from harness.core.cache import cache_root
+    from harness.results.runs import open_results
+    from harness.run.engines import repeatability
+
+    kind = meter or (open_results(source)[0].meter if source else "codecarbon")
+    with progress_console().status("calibrating") as status:
+        found = repeatability.calibrate(
+            kind, repeats, seconds, lambda done: status.update(f"calibrating: {done} of {repeats} repeats")
+        )
+    print_calibration(found)
+    for folder in (cache_root(), *([source] if source else [])):
+        typer.echo(f"wrote {repeatability.keep(found, folder)}")
+
+
+def show(
+    source: Results,
+    cell: Annotated[
+        str | None,
+        typer.Argument(help="METHOD/SEED or the beginning of a cell's id; without it, all cells are listed."),
+    ] = None,
+) -> None:
+    """Show everything about one cell: state, tries, bytes, scores, energy with its scope, digest."""
+    from harness.cli.cell_view import print_cell, print_cells
+    from harness.results.inspect_cell import cells_of, find_cell
+
+    if cell is None:
+        print_cells(cells_of(source))
+    else:
+        print_cell(find_cell(source, cell))

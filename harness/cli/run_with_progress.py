@@ -1,0 +1,72 @@
+"""Running a benchmark in the terminal: with its progress, and with further seeds where an interval is asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.cli.progress import ProgressView, progress_console
+from harness.commands.run import run
+from harness.ledger.store import Store
+from harness.spec.plan import plan_cells
+from harness.spec.spec import BenchmarkSpec
+
+if TYPE_CHECKING:
+    from harness.run.engines.local import Engine
+    from harness.run.engines.worker import Failure
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a run ended.
+
+    Attributes:
+        failures: failures by cell id.
+        n_cells: cells of the definition with the seeds that ran in the end.
+        not_held: what was asked for and is not so, a line each.
+    """
+
+    failures: "Mapping[str, Failure]"
+    n_cells: int
+    not_held: list[str] = field(default_factory=list)
+
+
+def run_until(spec: BenchmarkSpec, folder: Path, engine: "Engine", asked: str | None, max_seeds: int) -> Ran:
+    """Run what is missing; with `asked`, add seeds until the intervals are that narrow.
+
+    Args:
+        spec: the definition.
+        folder: the results folder.
+        engine: where cells run.
+        asked: half-width that intervals must have, as in ``2%``; None adds no seed.
+        max_seeds: seeds at which to give up.
+
+    Raises:
+        UsageError, EnvironmentLacksError: as `harness.commands.run.run`; or `asked` makes no sense here.
+    """
+    if asked is None:
+        return _ran(spec, folder, engine)
+    from harness.commands import until_narrow
+
+    wanted = until_narrow.wanted_width(asked)
+    until_narrow.check_can_narrow(spec, max_seeds)
+    console = progress_console()
+    while True:
+        ran = _ran(spec, folder, engine)
+        if ran.failures:
+            return ran
+        seen = until_narrow.outlook(folder)
+        said = seen.said(wanted, len(spec.seeds))
+        console.print(said, markup=False)
+        if seen.is_met(wanted):
+            return ran
+        if len(spec.seeds) >= max_seeds:
+            return Ran(ran.failures, ran.n_cells, [f"--until-interval {asked}: {said}; --max-seeds is {max_seeds}"])
+        spec = until_narrow.with_another_seed(spec)
+
+
+def _ran(spec: BenchmarkSpec, folder: Path, engine: "Engine") -> Ran:
+    planned = plan_cells(spec)
+    with ProgressView(planned, Store(folder), progress_console()) as view:
+        failures = run(spec, folder, engine, view.on_event)
+    return Ran(failures, len({cell.cell_id for cell in planned}))

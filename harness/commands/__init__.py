@@ -1,0 +1,1 @@
+"""What the commands do, a verb a module: run, price, render, forecast, check, examine."""

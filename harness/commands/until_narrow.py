@@ -1,0 +1,157 @@
+"""``harness compare --until-interval``: one more seed for every method until the intervals are narrow enough.
+
+What must be narrow are the primary contrasts of the definition or, where it names none, the paired differences of
+test accuracy (of validation accuracy where nothing is scored on test). The width asked for is half that of the 95 % t
+interval: points for accuracies, per cent for bits. It is stopped by the width, never by the result. An interval that
+is stopped so covers less than 95 % where few seeds were there at the start: 88 to 90 % from two, 92 to 94 % from
+five, 94 to 95 % from eight on (simulated, normal differences, half-widths of 0.5 to 1 standard deviation). The seeds
+follow the last one of the definition, one at a time, so that the same command goes on where another one stopped, and
+`spec.yaml` of the results names those that ran.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from harness.core.errors import UsageError
+from harness.results.runs import open_results
+from harness.spec.spec import BenchmarkSpec
+from harness.statistics import intervals
+from harness.tables import contrasts, pairs
+from harness.tables.cells import cell_row
+
+HIGHEST_SEED = 2**32 - 1
+
+
+@dataclass(frozen=True)
+class Width:
+    """How wide an interval is.
+
+    Attributes:
+        name: of what, in words.
+        half: half its width, in `unit`; None where there is no interval.
+        unit: ``points`` or ``%``.
+        note: why there is none, or why it has no width; may be empty.
+    """
+
+    name: str
+    half: float | None
+    unit: str
+    note: str = ""
+
+    def is_within(self, wanted: float) -> bool:
+        """Whether it is narrow enough; counts that do not vary have no width to narrow.
+
+        Scores that happen to be equal at few seeds are a coincidence, and ask for another seed.
+        """
+        return self.note == intervals.DETERMINISTIC or (self.half is not None and self.half <= wanted)
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """Where a run stands.
+
+    Attributes:
+        widths: of every interval that must be narrow.
+        seed_cpu_s: CPU seconds that a seed took, all methods together, mean.
+        seed_j: joules that the meter gave for it; None where it gave none.
+        evidence: class of these joules.
+    """
+
+    widths: tuple[Width, ...]
+    seed_cpu_s: float
+    seed_j: float | None
+    evidence: str
+
+    def is_met(self, wanted: float) -> bool:
+        """Whether all are narrow enough."""
+        return all(width.is_within(wanted) for width in self.widths)
+
+    def said(self, wanted: float, n_seeds: int) -> str:
+        """The widest, what was asked for, and what a further seed costs."""
+        open_ = [width for width in self.widths if not width.is_within(wanted)]
+        cost = f"{self.seed_cpu_s:.1f} CPU s" + (
+            "" if self.seed_j is None else f" and {self.seed_j:.1f} J ({self.evidence})"
+        )
+        if not open_:
+            return f"{n_seeds} seeds: every interval is within ±{wanted:g}; a seed cost {cost} on this host"
+        widest = max(open_, key=lambda width: math.inf if width.half is None else width.half)
+        told = widest.note or "no interval" if widest.half is None else f"±{widest.half:.3g} {widest.unit}"
+        return (
+            f"{n_seeds} seeds: {len(open_)} of {len(self.widths)} intervals wider than ±{wanted:g}, the widest: "
+            f"{widest.name}, {told}; a further seed costs about {cost} on this host"
+        )
+
+
+def wanted_width(text: str) -> float:
+    """The width that ``2%`` or ``0.5`` asks for: points of accuracy, per cent of bits.
+
+    Raises:
+        UsageError: it is no number above 0.
+
+    >>> wanted_width("2%"), wanted_width("0.5")
+    (2.0, 0.5)
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?|\.\d+)\s*%?\s*", text)
+    if match is None or float(match[1]) <= 0:
+        raise UsageError(f"--until-interval {text}: a number above 0 is needed, e.g. 2% or 0.5")
+    return float(match[1])
+
+
+def check_can_narrow(spec: BenchmarkSpec, max_seeds: int) -> None:
+    """Make sure that more seeds can narrow anything.
+
+    Raises:
+        UsageError: nothing is compared, or there are more seeds than are allowed already.
+    """
+    if not any(contrast.primary for contrast in spec.contrasts) and not spec.references():
+        raise UsageError(
+            "--until-interval: nothing is compared in this definition; two methods of equal init are needed"
+        )
+    if len(spec.seeds) > max_seeds:
+        raise UsageError(f"--max-seeds {max_seeds}: the definition has {len(spec.seeds)} seeds already")
+
+
+def with_another_seed(spec: BenchmarkSpec) -> BenchmarkSpec:
+    """The definition with the seed that follows its highest."""
+    following = max(spec.seeds) + 1
+    if following > HIGHEST_SEED:
+        raise UsageError(f"no seed follows {max(spec.seeds)}; use lower ones")
+    return spec.model_copy(update={"seeds": (*spec.seeds, following)})
+
+
+def outlook(folder: Path) -> Outlook:
+    """The widths of the intervals in a results folder all of whose cells are finished, and what a seed costs."""
+    spec, store = open_results(folder)
+    ledgers = {entry.cell_id: store.ledger(entry.cell_id) for entry in store.index()}
+    rows = [
+        cell_row({"cell_id": entry.cell_id, "method": entry.method, "seed": entry.seed}, ledgers[entry.cell_id])
+        for entry in store.index()
+    ]
+    cells = pd.DataFrame(rows)
+    once = cells.drop_duplicates("cell_id")
+    joules = once["testbed_cpu_j"].astype(float)
+    evidence = ", ".join(sorted(set(once["testbed_evidence"])))
+    n_seeds = cells["seed"].nunique()
+    seed_j = None if joules.isna().any() else float(joules.sum()) / n_seeds
+    return Outlook(tuple(_widths(spec, cells)), float(once["cpu_s"].sum()) / n_seeds, seed_j, evidence)
+
+
+def _widths(spec: BenchmarkSpec, cells: pd.DataFrame) -> Iterator[Width]:
+    primary = [contrast for contrast in spec.contrasts if contrast.primary]
+    if primary:
+        for row in contrasts.contrast_rows(cells, primary):
+            is_points = row["unit"] == contrasts.POINTS
+            half = None if row["low"] is None else (row["high"] - row["low"]) / 2
+            in_unit = half if half is None or is_points else 100 * math.expm1(half)
+            yield Width(row["name"], in_unit, "points" if is_points else "%", row["note"])
+        return
+    cells = cells.assign(test_accuracy=pairs.left_accuracy(cells))
+    quantity = "test_accuracy" if cells["test_accuracy"].notna().all() else "validation_accuracy"
+    for method, interval in pairs.score_intervals(cells, spec.references(), quantity):
+        half = None if interval.low is None or interval.high is None else 50 * (interval.high - interval.low)
+        yield Width(f"{quantity.replace('_', ' ')} of {method}", half, "points", interval.note)

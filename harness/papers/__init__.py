@@ -1,0 +1,1 @@
+"""What a paper says beside what the tables say."""

@@ -1,0 +1,1 @@
+"""YAML, CSV and settings: from text to checked values, with one line for each mistake."""

@@ -1,0 +1,1 @@
+"""Parts (codec, server rule, task, radio, meter): where they come from and what they say of themselves."""

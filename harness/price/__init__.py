@@ -1,0 +1,1 @@
+"""Assumptions: radios, devices, grids, and what facts cost under them. Trains nothing."""

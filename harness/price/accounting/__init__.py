@@ -1,0 +1,1 @@
+"""Ledger and assumptions to usage, joules and grams. Pure functions."""

@@ -1,0 +1,1 @@
+"""Figures: one style, drawn for pages and for papers."""

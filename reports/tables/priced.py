@@ -1,0 +1,127 @@
+"""What was priced: radios and fleets with what must be said of them, and grids with what their grams mean."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from reports.tables import lookup
+from reports.tables.read import Tables
+
+FLEET_GRIDS = "own grids"
+"""What tables call the grids of a fleet, where each group brings its own."""
+
+_MARKS = ("infeasible", "warning", "unvalidated", "validated", "reproduces")
+"""First words of notes, before a colon, by which they are told apart."""
+
+
+def radios(tables: Tables) -> list[str]:
+    """Radios and fleets that were priced, in the order of the tables."""
+    return [name for name in tables.scenarios[0] if name]
+
+
+def grids(tables: Tables) -> list[str]:
+    """Grids that were priced, in the order of the tables."""
+    return [name for name in tables.scenarios[1] if name]
+
+
+def grids_of(tables: Tables, radio: str) -> list[str]:
+    """Grids that a radio was priced with: all, or those that a fleet brings."""
+    return [name for name in tables.places.get(radio, []) if name]
+
+
+def first_grid(tables: Tables, radio: str) -> str:
+    """The grid that stands for all where a table has room for one; empty if none was priced."""
+    return next(iter(grids_of(tables, radio)), "")
+
+
+def grid_title(grid: str) -> str:
+    """A grid in a sentence.
+
+    >>> grid_title("NOR"), grid_title("own grids")
+    ('grid NOR', 'its own grids')
+    """
+    return f"its {grid}" if grid == FLEET_GRIDS else f"grid {grid}"
+
+
+def grid_kind(tables: Tables, grid: str) -> str:
+    """Whether the intensity of a grid is ``average`` or ``marginal``; empty where it is not recorded."""
+    entries = lookup.mappings(tables.context.get("grids"))
+    entry: Mapping[str, Any] = next((e for e in entries if grid in (e.get("name"), e.get("iso3"))), {})
+    return str(entry.get("kind") or "")
+
+
+def grid_kinds(tables: Tables) -> list[str]:
+    """Kinds of the intensities that grams follow from, each once."""
+    found = [str(entry.get("kind") or "") for entry in lookup.mappings(tables.context.get("grids"))]
+    return [kind for kind in dict.fromkeys(found) if kind]
+
+
+def settings(tables: Tables) -> Mapping[str, Any]:
+    """What ``context.json`` says of the scenarios; empty if nothing."""
+    found = tables.context.get("scenarios")
+    return found if isinstance(found, Mapping) else {}
+
+
+def included(tables: Tables) -> list[str]:
+    """Optional parts that are in totals."""
+    found = settings(tables).get("included")
+    return [str(part) for part in found] if isinstance(found, list) else []
+
+
+def is_fleet(tables: Tables, radio: str) -> bool:
+    """Whether a deployment has groups of several kinds."""
+    return _radio(tables, radio).get("is_fleet") is True
+
+
+def kinds(tables: Tables, radio: str) -> list[str]:
+    """Kinds of the radios of a deployment."""
+    found = _radio(tables, radio).get("kinds")
+    return list(dict.fromkeys(map(str, found))) if isinstance(found, list) else [radio]
+
+
+def radio_title(tables: Tables, radio: str) -> str:
+    """Full name of a radio where the context gives one, with what disqualifies it."""
+    marks = [mark for mark in ("infeasible", "unvalidated") if noted(tables, radio, mark)]
+    named = bare_title(tables, radio)
+    return f"{named} ({', '.join(marks)})" if marks else named
+
+
+def bare_title(tables: Tables, radio: str) -> str:
+    """Full name of a radio and nothing else."""
+    return str(_radio(tables, radio).get("title") or radio)
+
+
+def radio_notes(tables: Tables, radio: str) -> tuple[str, ...]:
+    """What must be said of a radio, in the words of its model."""
+    notes = _radio(tables, radio).get("notes")
+    return tuple(str(note) for note in notes) if isinstance(notes, list) else ()
+
+
+def noted(tables: Tables, radio: str, mark: str) -> list[str]:
+    """Notes of a radio with a mark, without it; those that have none if `mark` is empty."""
+    found = []
+    for note in radio_notes(tables, radio):
+        first, colon, rest = note.partition(":")
+        own = first if colon and first in _MARKS else ""
+        if own == mark:
+            found.append(rest.strip() if own else note)
+    return found
+
+
+def headline_radios(tables: Tables) -> list[str]:
+    """Radios that first sentences may name: possible, and compared with a published whole."""
+    return [radio for radio in feasible_radios(tables) if not noted(tables, radio, "unvalidated")]
+
+
+def feasible_radios(tables: Tables) -> list[str]:
+    """Radios that such transfers are possible with."""
+    return [radio for radio in radios(tables) if not noted(tables, radio, "infeasible")]
+
+
+def shown_radios(tables: Tables) -> list[str]:
+    """All radios, those for first sentences first, then those that are possible: for what has room for a few."""
+    return list(dict.fromkeys([*headline_radios(tables), *feasible_radios(tables), *radios(tables)]))
+
+
+def _radio(tables: Tables, radio: str) -> Mapping[str, Any]:
+    entries = lookup.mappings(settings(tables).get("radios"))
+    return next((entry for entry in entries if radio in (entry.get("name"), entry.get("kind"))), {})

@@ -1,0 +1,1 @@
+"""Numbers, estimates and settings as words."""

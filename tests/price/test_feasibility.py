@@ -1,0 +1,106 @@
+"""What is said of a run in a deployment: that it is possible or not, and what its numbers leave out."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from harness.ledger.ledger import Ledger
+from harness.price.accounting.account import DeploymentResult, account
+from harness.price.assumptions.deployment import Deployment, Group
+from harness.price.assumptions.devices import device
+from harness.price.assumptions.grids import grid
+from harness.price.assumptions.power_supply import supply
+from radio_models.lorawan import LoRaWan
+from radio_models.nbiot import NbIotModule
+from tests.deployments import PI, RADIO, assuming
+from tests.ledgers import make_ledger, recorded_transfers
+
+DEADLINE = {"round_s": 5.0, "uplink_mbps": 2.0, "downlink_mbps": 10.0}
+
+
+def deployed(ledger: Ledger, *radios: Any, **assumed: Any) -> DeploymentResult:
+    return account(ledger, assuming(*radios, **assumed)).deployments[0]
+
+
+def beginning(result: DeploymentResult, mark: str) -> list[str]:
+    return [note for note in result.notes if note.startswith(mark)]
+
+
+def with_deadline(late: tuple[int, ...] = ()) -> Ledger:
+    """One round of two clients, done after 4.6 s and 7.2 s on `RADIO`; some were late when it was run."""
+    plain = make_ledger(rounds=1)
+    transfers = [
+        replace(sent, is_late=sent.direction == "uplink" and sent.client in late) for sent in recorded_transfers(plain)
+    ]
+    cell = {**plain.cell, "federation": {"deadline": DEADLINE}}
+    return replace(make_ledger(rounds=1, transfers=transfers), cell=cell)
+
+
+@pytest.mark.parametrize(("limit_s", "is_feasible"), [(2.0, True), (1.99, False)])
+def test_a_round_may_take_the_link_for_as_long_as_the_limit_and_no_longer(limit_s: float, is_feasible: bool) -> None:
+    """1 s down and 1 s up; seconds of computing are none on the link."""
+    assert deployed(make_ledger(), round_limit_s=limit_s).is_feasible == is_feasible
+
+
+def test_a_limit_is_told_in_hours() -> None:
+    """2 s are 0.000556 h."""
+    (said,) = beginning(deployed(make_ledger(), round_limit_s=1.8), "infeasible: ")
+    assert said == "infeasible: a round keeps a client on the link for 0.000556 h, the limit is 0.0005 h"
+
+
+def test_a_payload_over_the_limit_without_fragmentation_is_told_with_both_numbers() -> None:
+    radio = LoRaWan(data_rate=0, fragmentation=False)
+    ledger = make_ledger(rounds=1, n_bytes=(12, 500))
+    (said,) = beginning(deployed(ledger, radio), "infeasible: ")
+    assert "a payload of 500 bytes does not fit into one frame of at most" in said
+    assert str(radio.frame_payload_bytes("uplink")) in said
+    assert deployed(make_ledger(rounds=1, n_bytes=(12, 12)), radio).is_feasible
+
+
+def test_another_radio_than_that_of_the_deadline_is_warned_of() -> None:
+    """Nobody was late by the plain numbers; here client 1, who takes 7.2 s, would miss a deadline of 5 s."""
+    (said,) = beginning(deployed(with_deadline()), "warning: ")
+    assert said == (
+        "warning: 0 of 2 client rounds were late by the plain numbers of the definition (deadline 5 s, 2 Mbit/s up, 10 "
+        "down); with this radio and device it would be 1, and training would have gone otherwise"
+    )
+    assert beginning(deployed(make_ledger()), "warning: ") == []
+
+
+def test_a_round_with_late_clients_lasts_as_long_as_its_deadline() -> None:
+    """Client 0 is done after 4.6 s, and the server waits for client 1 until 5 s."""
+    result = deployed(with_deadline(late=(1,)))
+    assert result.schedule.duration_s == pytest.approx(5.0)
+    assert beginning(result, "warning: ")[0].startswith("warning: 1 of 2 client rounds were late")
+
+
+def test_computing_that_nobody_recorded_is_said_once_and_judges_no_memory() -> None:
+    result = deployed(make_ledger(windows=()))
+    said = "computing is not recorded: its seconds and joules are unknown and in no figure"
+    assert result.notes.count(said) == 1
+    assert not any("memory" in note for note in result.notes)
+    assert set(result.components) == {"uplink", "downlink"}
+    assert said not in deployed(make_ledger()).notes
+
+
+def test_notes_of_a_fleet_name_the_group_behind_their_mark() -> None:
+    """Marks are what reports recognise notes by, so that they stay in front."""
+    groups = (
+        Group("phones", 0.5, RADIO, device("phone"), supply("mains"), grid("NOR")),
+        Group("meters", 0.5, NbIotModule(), PI, supply("mains"), grid("NOR")),
+    )
+    fleet = Deployment("city", "fleet city", groups, is_fleet=True)
+    assumed = replace(assuming(round_limit_s=1.8), deployments=(fleet,))
+    result = account(make_ledger(clients=4), assumed).deployments[0]
+    infeasible = beginning(result, "infeasible: ")
+    assert [note.split(": ")[1] for note in infeasible] == ["phones", "meters"]
+    told = [note for note in result.notes if note.startswith(("validated: ", "unvalidated: "))]
+    assert {note.split(": ")[1] for note in told} == {"phones", "meters"}
+    assert any(note.startswith("phones: ") and "memory" in note for note in result.notes)
+
+
+def test_a_deployment_of_one_kind_names_no_group() -> None:
+    result = deployed(make_ledger())
+    assert not any("all: " in note for note in result.notes)
+    assert len(result.notes) == len(set(result.notes))
