@@ -12,7 +12,7 @@ def write_statements(tables: Tables, folder: Path) -> list[Path]:
     """Write ``checklist`` and ``model_card``, each as ``.md`` and ``.tex``, into `folder`. Returns what was written.
 
     Raises:
-        EnvironmentLacksError: a file cannot be written.
+        OSError: a file cannot be written.
     """
     written = []
     for name, report in {"checklist": compute_checklist(tables), "model_card": model_card(tables)}.items():

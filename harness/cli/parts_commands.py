@@ -56,6 +56,7 @@ def audit(
         from reports.audit.page import audit_report
         from reports.page.html import write_html
 
+        out.parent.mkdir(parents=True, exist_ok=True)
         write_html(audit_report(found), out)
         typer.echo(f"wrote {out}")
 

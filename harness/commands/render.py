@@ -73,6 +73,7 @@ def render(tables: Path, folder: Path, venue_name: str = "ieee") -> list[Path]:
     chosen = venue(venue_name)
     read = read_tables(tables)
     report = report_of(read, extra_sections(read.context))
+    folder.mkdir(parents=True, exist_ok=True)
     names = ("report.md", "report.html", "report.tex", "numbers.tex", "references.bib")
     sheet, page, paper, numbers, sources = (folder / name for name in names)
     write_markdown(report, sheet)

@@ -18,7 +18,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content` to `path`; folders are made. It is on disk when this returns, and by one rename.
+    """Write `content` to `path` in a folder that is there, by one rename. It is on disk when this returns.
 
     Raises:
         OSError: it cannot be written. It names `path`; what was there before is still there.
@@ -26,7 +26,6 @@ def write_bytes(path: Path, content: bytes) -> None:
     # The name holds the process, so that two writers of one file do not share a draft.
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with draft.open("wb") as file:
             file.write(content)
             file.flush()
@@ -36,5 +35,5 @@ def write_bytes(path: Path, content: bytes) -> None:
         with suppress(OSError):
             draft.unlink()
         if isinstance(error, OSError):
-            raise OSError(error.errno, error.strerror, str(path)) from error
+            raise OSError(error.errno, f"cannot be written: {error.strerror or error}", str(path)) from error
         raise

@@ -30,8 +30,9 @@ def write_figures(report: Report, folder: Path, venue: Venue = IEEE) -> Path:
         The folder of the figures.
 
     Raises:
-        EnvironmentLacksError: a file cannot be written.
+        OSError: a file cannot be written.
     """
+    (folder / FOLDER).mkdir(parents=True, exist_ok=True)
     for figure in report.figures():
         write_text(folder / FOLDER / f"{figure.key}.csv", figure_csv(figure))
         for suffix, width_in in {"": venue.page_in, "_column": venue.column_in}.items():

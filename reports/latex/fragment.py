@@ -70,7 +70,7 @@ def write_latex(report: Report, path: Path, venue: Venue = IEEE) -> None:
     """Write the report to `path`.
 
     Raises:
-        EnvironmentLacksError: `path` cannot be written.
+        OSError: `path` cannot be written.
     """
     write_text(path, render_latex(report, venue))
 

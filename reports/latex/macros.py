@@ -78,7 +78,7 @@ def write_macros(tables: Tables, path: Path) -> None:
     """Write the file to `path`.
 
     Raises:
-        EnvironmentLacksError: `path` cannot be written.
+        OSError: `path` cannot be written.
     """
     write_text(path, render_macros(tables))
 

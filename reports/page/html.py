@@ -60,7 +60,7 @@ def write_html(report: Report, path: Path) -> None:
     """Write the page to `path`.
 
     Raises:
-        EnvironmentLacksError: `path` cannot be written.
+        OSError: `path` cannot be written.
     """
     write_text(path, render_html(report))
 

@@ -38,7 +38,7 @@ def write_markdown(report: Report, path: Path) -> None:
     """Write the report to `path`.
 
     Raises:
-        EnvironmentLacksError: a file cannot be written.
+        OSError: a file cannot be written.
     """
     write_text(path, render_markdown(report))
 

@@ -87,7 +87,7 @@ def write_bibtex(tables: Tables, path: Path) -> None:
     """Write the file to `path`.
 
     Raises:
-        EnvironmentLacksError: `path` cannot be written.
+        OSError: `path` cannot be written.
     """
     write_text(path, bibtex(tables))
 

@@ -105,7 +105,7 @@ def test_a_page_that_cannot_be_written_is_the_machines_fault(
 
 def test_an_audit_loads_neither_torch_nor_figures() -> None:
     script = (
-        "import sys\nfrom harness import cli\nassert cli.run(['audit', 'linear8', '--size', '100']) == 0\n"
+        "import sys\nfrom harness.cli import app\nassert app.run(['audit', 'linear8', '--size', '100']) == 0\n"
         "print([name for name in ('torch', 'datasets', 'sklearn', 'codecarbon', 'matplotlib') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -67,7 +67,7 @@ def test_settings_given_beside_a_preset_hold():
 
 def test_loading_one_part_imports_no_other():
     code = (
-        "import sys; from harness import registry; before = set(sys.modules); registry.load('codec', 'topk'); "
+        "import sys; from harness.parts import registry; before = set(sys.modules); registry.load('codec', 'topk'); "
         "ours = ('baselines.', 'quantfl', 'radio_models'); "
         "print(sorted(name for name in set(sys.modules) - before if name.startswith(ours)))"
     )

@@ -68,7 +68,7 @@ SIXTY = tuple(f"method {number}" for number in range(20))
 _RENDERING = """
 import sys, time
 from pathlib import Path
-from harness.commands.run import render
+from harness.commands.render import render
 begin = time.process_time()
 render(Path(sys.argv[1]), Path(sys.argv[2]))
 print("torch" in sys.modules, time.process_time() - begin)

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from harness.core.errors import EnvironmentLacksError, UsageError
+from harness.core.errors import UsageError
 from harness.tables.noise_floor import noise_rows
 from reports.build import SECTIONS, build_report, report_of
 from reports.document import Curves, Report, Table
@@ -396,7 +396,7 @@ def test_other_damage_is_refused_in_one_line(tmp_path: Path) -> None:
 
 def test_a_report_that_cannot_be_written_is_one_line(report: Report, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(EnvironmentLacksError, match="cannot be written") as caught:
+    with pytest.raises(OSError, match="cannot be written") as caught:
         write_html(report, tmp_path / "file" / "report.html")
     assert "\n" not in str(caught.value)
 

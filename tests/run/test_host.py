@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import harness
+from harness.parts.facts_version import FACTS_VERSION, source_digest
 from harness.run.engines import host as provenance
 from harness.run.engines.host import copy_gb_per_s, describe_code, describe_host, gemm_gflops
 
@@ -59,6 +60,9 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+VERSIONS = {"version": harness.__version__, "facts_version": FACTS_VERSION, "source_digest": source_digest()}
+
+
 def git(folder: Path, *arguments: str) -> None:
     identity = ("-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false")
     subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
@@ -73,7 +77,7 @@ def committed(checkout: Path) -> Path:
 
 
 def test_an_installation_has_a_version_and_no_commit(checkout: Path) -> None:
-    assert describe_code() == {"version": harness.__version__, "commit": None, "is_dirty": None}
+    assert describe_code() == {**VERSIONS, "commit": None, "is_dirty": None}
 
 
 def test_a_clean_checkout_has_its_commit(committed: Path) -> None:
@@ -95,4 +99,4 @@ def test_results_beside_the_sources_are_no_change(committed: Path) -> None:
 
 def test_a_checkout_without_git_has_no_commit(committed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    assert describe_code() == {"version": harness.__version__, "commit": None, "is_dirty": None}
+    assert describe_code() == {**VERSIONS, "commit": None, "is_dirty": None}
