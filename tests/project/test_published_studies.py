@@ -1,12 +1,16 @@
 """The studies in `results/`: whole, small, of the facts that their ledgers hold, and told in the README as they are."""
 
 import csv
+import re
 from pathlib import Path
 
 import pytest
 
 from harness.core.units import bits_from_bytes
 from harness.ledger.store import Store
+from harness.parts.facts_version import FACTS_VERSION
+from harness.spec.load import load_spec
+from harness.spec.plan import plan_cells
 from tests.readme_results import BEGIN, END, RESULTS, ROOT, lines
 
 STUDIES = sorted(path.parent.name for path in RESULTS.glob("*/index.json"))
@@ -29,6 +33,30 @@ def test_a_study_is_whole_and_small(study: str) -> None:
     assert there <= ids, "a cell that the index does not name"
     assert size_of(folder) <= MOST_STUDY_BYTES
     assert max(size_of(folder / "cells" / cell) for cell in there) <= MOST_CELL_BYTES
+
+
+def listed() -> dict[str, tuple[int, int, int, int]]:
+    """What ``results/README.md`` says of each study: cells, finished ones, version of facts, cells that resume."""
+    rows = re.findall(r"^\| `([\w-]+)` \|(.*)\|$", (RESULTS / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    split = {study: [cell.strip() for cell in rest.split("|")] for study, rest in rows}
+    return {
+        study: (int(all_), int(done), int(facts), int(kept)) for study, (all_, done, facts, _, kept) in split.items()
+    }
+
+
+def test_every_study_is_listed_with_the_version_of_its_facts() -> None:
+    assert sorted(listed()) == STUDIES
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_study_resumes_on_any_machine_as_far_as_is_said(study: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HARNESS_DATA", raising=False)
+    store = Store(RESULTS / study)
+    planned = {cell.cell_id for cell in plan_cells(load_spec(RESULTS / study / "spec.yaml"))}
+    finished = {entry.cell_id for entry in store.index() if store.is_finished(entry.cell_id)}
+    n_cells, n_finished, version, resumes = listed()[study]
+    assert (len(planned), len(finished)) == (n_cells, n_finished)
+    assert len(planned & finished) == resumes == (n_finished if version == FACTS_VERSION else 0)
 
 
 @pytest.mark.parametrize("study", STUDIES)
