@@ -41,7 +41,7 @@ Priceable = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="Results folder; the default is results/<name>.")]
 Jobs = Annotated[
-    int | None, typer.Option("--jobs", "-j", min=1, help="Cells at a time; the default is one for each core.")
+    int | None, typer.Option("--jobs", "-j", min=1, help="Cells to run in parallel; the default is one per core.")
 ]
 EngineName = Annotated[
     Literal["local", "ray"], typer.Option("--engine", help="Where cells run: this machine's processes, or Ray.")
@@ -57,7 +57,7 @@ SharedMeter = Annotated[
     bool,
     typer.Option(
         "--shared-meter",
-        help="With Ray: let cells run beside each other under a meter that sees the whole machine.",
+        help="With Ray: run cells in parallel even under a meter that measures the whole machine.",
     ),
 ]
 Radio = Annotated[
@@ -80,7 +80,9 @@ Grid = Annotated[
 ]
 Device = Annotated[
     str | None,
-    typer.Option("--device", "-d", help="Device that computing is projected to.", autocompletion=completion.devices),
+    typer.Option(
+        "--device", "-d", help="Device whose computing energy is projected.", autocompletion=completion.devices
+    ),
 ]
 
 
@@ -112,7 +114,7 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors that are explained.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of expected errors too.")] = False,
 ) -> None:
     if debug:
         os.environ["HARNESS_DEBUG"] = "1"
@@ -131,17 +133,17 @@ def compare(
         str | None,
         typer.Option(
             "--until-interval",
-            help="Add seeds until intervals have this half-width, e.g. 0.5%: points of accuracy, per cent of bits.",
+            help="Add seeds until intervals have this half-width, e.g. 0.5%: points of accuracy, % of bits.",
         ),
     ] = None,
     max_seeds: Annotated[
-        int, typer.Option("--max-seeds", min=2, max=1000, help="Seeds at which --until-interval gives up.")
+        int, typer.Option("--max-seeds", min=2, max=1000, help="Number of seeds at which --until-interval stops.")
     ] = 20,
     check: Annotated[
-        list[str], typer.Option("--check", help="What must hold, e.g. 'uplink_ratio >= 5'; may be repeated.")
+        list[str], typer.Option("--check", help="Condition that must hold, e.g. 'uplink_ratio >= 5'; may be repeated.")
     ] = [],  # noqa: B006
 ) -> None:
-    """Run what is missing of a benchmark, price it, and write the report."""
+    """Run the missing cells of a benchmark, price the results, and write the report."""
     if dry_run:
         plan(bench, out, jobs)
         return
@@ -196,7 +198,7 @@ def validate(bench: Bench) -> None:
 
 @app.command()
 def plan(bench: Bench, out: Out = None, jobs: Jobs = None) -> None:
-    """Show the cells, which are done, and the time and memory of the others, from a few real rounds of each method."""
+    """Show every cell, whether it is finished, and the time and memory that the rest will take."""
     from harness.cli.plan_view import print_plan
     from harness.commands.forecast import forecast
     from harness.run.engines.local import default_jobs
@@ -215,7 +217,7 @@ def price(
     change: Change = [],  # noqa: B006
     reference: Reference = None,
 ) -> None:
-    """Price finished results, logged runs or a published table, also under other assumptions. Writes nothing."""
+    """Price finished runs, logged runs or a published table, under any assumptions. Writes nothing."""
     from harness.cli.summary import print_summary
     from harness.commands import price as pricing
     from harness.price.assumptions.overrides import with_changes
@@ -236,10 +238,10 @@ def report(
         typer.Option("--out", help="Where to write; the default is the folder itself, and results/NAME for NAME.csv."),
     ] = None,
     venue: Annotated[
-        str, typer.Option("--venue", help="Whose columns figures fit: ieee, acm, icml or neurips.")
+        str, typer.Option("--venue", help="Venue whose column widths the figures fit: ieee, acm, icml or neurips.")
     ] = "ieee",
 ) -> None:
-    """Write tables and reports of what `price` prices, also under other assumptions."""
+    """Write the tables and reports of what `price` shows, under any assumptions."""
     from harness.commands import price as pricing
     from harness.commands.render import render, report_folder, write_tables
     from harness.price.assumptions.overrides import with_changes

@@ -15,10 +15,10 @@ def register(app: typer.Typer) -> None:
 
 def claims(
     file: Annotated[
-        Path, typer.Argument(help="A YAML file of claims, beside the results folders that it is about.")
+        Path, typer.Argument(help="YAML file of claims, in the folder that holds their results folders.")
     ] = DEFAULT,
 ) -> None:
-    """Judge claims on results: what holds, what does not, and under which assumptions. Trains nothing."""
+    """Judge claims on published results: what holds, what does not, under which assumptions. Trains nothing."""
     from harness.claims.judge import judge, write
     from harness.cli.claims_view import print_claims
     from reports.claims.data import read_claims

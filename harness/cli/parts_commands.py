@@ -28,13 +28,14 @@ def audit(
     codec: Codecs = [],  # noqa: B006
     on: Annotated[
         str,
-        typer.Option("--on", help="What on: gaussian, laplace, or a results folder that recorded updates."),
+        typer.Option("--on", help="What to encode: gaussian, laplace, or a results folder with recorded updates."),
     ] = "laplace",
     size: Annotated[
-        int, typer.Option("--size", min=1, max=10**8, help="Entries to draw; recorded updates have their own size.")
+        int,
+        typer.Option("--size", min=1, max=10**8, help="Number of entries to draw; recorded updates have their own."),
     ] = 1_000_000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of what is drawn and of random rounding.")] = 0,
-    out: Annotated[Path | None, typer.Option("--out", help="Page to write as well, FILE.html.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Also write this page, FILE.html.")] = None,
 ) -> None:
     """Measure codecs on one update: bits against the bound, error, bias, memory and speed. Trains nothing."""
     from rich.markup import escape
@@ -103,7 +104,7 @@ def init(
 
 
 def doctor() -> None:
-    """Tell what can be measured and run on this machine, and what to do about the rest."""
+    """Check what can be measured and run on this machine, with a remedy for whatever is missing."""
     from harness.cli.machine_view import print_checks
     from harness.commands.doctor import examine
 
@@ -116,7 +117,7 @@ def schema(
         bool, typer.Option("--ledger", help="Instead that of the tables of a ledger, with units.")
     ] = False,
 ) -> None:
-    """Print the JSON Schema of benchmark definitions, for editors, or of ledgers."""
+    """Print the JSON Schema of benchmark definitions (for editors) or of ledgers."""
     import json
 
     from harness.ledger.json_schema import ledger_schema

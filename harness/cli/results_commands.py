@@ -17,10 +17,10 @@ def register(app: typer.Typer) -> None:
 
 
 def verify(
-    paper: Annotated[Path, typer.Argument(help="LaTeX source of a paper; what it includes is read as well.")],
+    paper: Annotated[Path, typer.Argument(help="LaTeX source of a paper; files that it includes are read too.")],
     source: Results,
 ) -> None:
-    """Compare a paper with its results: stale macros, and numbers typed by hand that differ from the tables."""
+    """Check a paper against its results: outdated macros, and hand-typed numbers that differ from the tables."""
     from harness.papers.verify import verify as compared
 
     found = compared(paper, source)
@@ -37,7 +37,7 @@ def verify(
 
 
 def merge(
-    sources: Annotated[list[Path], typer.Argument(help="Results folders of one benchmark, two or more.")],
+    sources: Annotated[list[Path], typer.Argument(help="Two or more results folders of one benchmark.")],
     out: Annotated[Path, typer.Option("--out", help="New folder for the joined results.")],
 ) -> None:
     """Join results folders of one benchmark: other methods, other seeds, other machines."""
@@ -55,13 +55,15 @@ def merge(
 
 def calibrate(
     source: Annotated[
-        Path | None, typer.Argument(help="A results folder to keep it in as well, and whose meter to use.")
+        Path | None, typer.Argument(help="Results folder whose meter is used, and which keeps the calibration.")
     ] = None,
     meter: Annotated[str | None, typer.Option("--meter", help="Meter; the default is that of the folder.")] = None,
-    repeats: Annotated[int, typer.Option("--repeats", min=3, max=1000, help="Repeats of the same work.")] = 5,
-    seconds: Annotated[float, typer.Option("--seconds", min=0.05, max=3600, help="About how long each works.")] = 2.0,
+    repeats: Annotated[int, typer.Option("--repeats", min=3, max=1000, help="Number of repeats.")] = 5,
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=0.05, max=3600, help="Approximate seconds of work in each repeat.")
+    ] = 2.0,
 ) -> None:
-    """Measure how far repeats of the same work lie apart on this machine; reports grey what lies below."""
+    """Measure how much repeats of the same work scatter on this machine. Reports grey out smaller differences."""
     from harness.cli.machine_view import print_calibration
     from harness.cli.progress import progress_console
     from harness.core.cache import cache_root
