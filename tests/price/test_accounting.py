@@ -21,6 +21,7 @@ from harness.price.assumptions.deployment import Deployment, Group
 from harness.price.assumptions.devices import device
 from harness.price.assumptions.grids import grid
 from harness.price.assumptions.power_supply import supply
+from radio_models.ble import Ble5
 from radio_models.lte import LteHandset2012
 from radio_models.nbiot import NbIotModule
 from radio_models.wifi import WifiHandset2012
@@ -199,6 +200,21 @@ def test_the_network_is_one_of_two_and_multicast_pays_once() -> None:
     assert set(included.components) == {*COMPONENTS, "access", "core"}
     marginal = sum((term.joules() for term in included.extras["network_marginal"]), NOTHING)
     assert included.joules(("access", "core")) == marginal
+
+
+def test_acknowledgements_of_a_multicast_payload_are_every_receivers_own() -> None:
+    """One payload reaches both clients, sent once or twice; each of them answers, and both answers count."""
+    radio = Ble5()
+    ledger = make_ledger(rounds=1, n_bytes=(1000, 500))
+    carried = {way: radio.carry(np.array([size]), way) for way, size in (("downlink", 1000), ("uplink", 500))}
+    down, answers = carried["downlink"].downlink_mbit.item(), carried["downlink"].uplink_mbit.item()
+    up = sum(carried["uplink"].uplink_mbit + carried["uplink"].downlink_mbit)
+    assert answers > 0
+    for cast, n_sent in (("unicast", 2), ("multicast", 1)):
+        (result,) = priced(ledger, radio, cast=cast).deployments
+        access = [term for term in result.extras["network_average"] if term.component == "access"]
+        amount = sum(float(term.amounts.sum()) for term in access)
+        assert amount == pytest.approx(n_sent * down + 2 * answers + 2 * up)
 
 
 def test_a_client_that_sat_out_decodes_every_payload_it_missed() -> None:

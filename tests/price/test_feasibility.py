@@ -68,6 +68,12 @@ def test_another_radio_than_that_of_the_deadline_is_warned_of() -> None:
     assert beginning(deployed(make_ledger()), "warning: ") == []
 
 
+def test_a_round_waits_beyond_its_deadline_for_a_client_that_was_not_late() -> None:
+    """Client 0 was late when it was run; client 1 was not, and takes 7.2 s here: the round is over when it is done."""
+    result = deployed(with_deadline(late=(0,)))
+    assert result.schedule.end_s.tolist() == pytest.approx([0.0, 7.2])
+
+
 def test_a_round_with_late_clients_lasts_as_long_as_its_deadline() -> None:
     """Client 0 is done after 4.6 s, and the server waits for client 1 until 5 s."""
     result = deployed(with_deadline(late=(1,)))

@@ -48,3 +48,19 @@ def test_pooled_windows_keep_their_steps() -> None:
     """Device seconds of training are steps times operations: pooling of CPU time must not touch them."""
     ledger = cell(1, 10.0, 5.0)
     assert pool([ledger]).pooled(ledger).windows["n_steps"].equals(ledger.windows["n_steps"])
+
+
+def test_a_step_costs_the_same_at_every_learning_rate() -> None:
+    """The rate changes no work: cells that differ in it alone, or in rounds, are pooled into one cost."""
+    cells = [cell(1, 10.0, 5.0), cell(2, 10.0, 5.0)]
+    changes = {"lr": 0.5, "lr_schedule": "cosine", "rounds": 7}
+    other = replace(cells[1], cell={**cells[1].cell, "federation": {**cells[1].cell["federation"], **changes}})
+    costs = pool([cells[0], other])
+    assert costs.step(cells[0]) == costs.step(other) and costs.step(other).n_cells == 2
+
+
+def test_a_step_of_another_batch_size_has_a_cost_of_its_own() -> None:
+    cells = [cell(1, 10.0, 5.0), cell(2, 10.0, 5.0)]
+    other = replace(cells[1], cell={**cells[1].cell, "federation": {"batch_size": 32}})
+    costs = pool([cells[0], other])
+    assert (costs.step(cells[0]).n_cells, costs.step(other).n_cells) == (1, 1)
