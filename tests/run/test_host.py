@@ -9,7 +9,7 @@ import pytest
 import harness
 from harness.parts.facts_version import FACTS_VERSION, source_digest
 from harness.run.engines import host as provenance
-from harness.run.engines.host import copy_gb_per_s, describe_code, describe_host, gemm_gflops
+from harness.run.engines.host import copy_gb_per_s, describe_code, describe_facts_code, describe_host, gemm_gflops
 
 
 def test_a_machine_is_told_apart_and_not_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,9 +60,6 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-VERSIONS = {"version": harness.__version__, "facts_version": FACTS_VERSION, "source_digest": source_digest()}
-
-
 def git(folder: Path, *arguments: str) -> None:
     identity = ("-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false")
     subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
@@ -77,7 +74,15 @@ def committed(checkout: Path) -> Path:
 
 
 def test_an_installation_has_a_version_and_no_commit(checkout: Path) -> None:
-    assert describe_code() == {**VERSIONS, "commit": None, "is_dirty": None}
+    assert describe_code() == {"version": harness.__version__, "commit": None, "is_dirty": None}
+
+
+def test_facts_keep_the_version_and_the_digest_of_their_code(checkout: Path) -> None:
+    assert describe_facts_code() == {
+        **describe_code(),
+        "facts_version": FACTS_VERSION,
+        "source_digest": source_digest(),
+    }
 
 
 def test_a_clean_checkout_has_its_commit(committed: Path) -> None:
@@ -99,4 +104,4 @@ def test_results_beside_the_sources_are_no_change(committed: Path) -> None:
 
 def test_a_checkout_without_git_has_no_commit(committed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    assert describe_code() == {**VERSIONS, "commit": None, "is_dirty": None}
+    assert describe_code() == {"version": harness.__version__, "commit": None, "is_dirty": None}

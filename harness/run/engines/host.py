@@ -73,20 +73,16 @@ def copy_gb_per_s(n_bytes: int = 2**24, repeats: int = 7) -> float:
 
 
 def describe_code() -> dict[str, Any]:
-    """Version, commit and whether the sources differ from it; commit is None where the code is no git checkout.
-
-    With the version of facts, and the digest of the sources that make them.
-    """
+    """Version, commit and whether the sources differ from it; commit is None where the code is no git checkout."""
     root = Path(harness.__file__).parent.parent
     commit = _git(root, "rev-parse", "HEAD")
     changes = None if commit is None else _git(root, "status", "--porcelain", "--", *_SOURCES)
-    return {
-        "version": harness.__version__,
-        "commit": commit,
-        "is_dirty": None if changes is None else bool(changes),
-        "facts_version": FACTS_VERSION,
-        "source_digest": source_digest(),
-    }
+    return {"version": harness.__version__, "commit": commit, "is_dirty": None if changes is None else bool(changes)}
+
+
+def describe_facts_code() -> dict[str, Any]:
+    """As `describe_code`, with the version of facts and the digest of the sources that make them."""
+    return {**describe_code(), "facts_version": FACTS_VERSION, "source_digest": source_digest()}
 
 
 def _git(root: Path, *arguments: str) -> str | None:

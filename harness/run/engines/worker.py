@@ -19,7 +19,7 @@ from harness.ledger.ledger import Facts, Host, LedgerWriter
 from harness.ledger.store import Store
 from harness.parts import registry
 from harness.run.cell import Cell
-from harness.run.engines.host import describe_code, describe_host
+from harness.run.engines.host import describe_facts_code, describe_host
 from harness.run.federation.run_cell import run_once
 from harness.run.federation.stopwatch import Stopwatch
 from harness.run.meters.cpu_time import cpu_seconds_of_process
@@ -59,7 +59,7 @@ def worker_host() -> Host:
 @functools.cache
 def worker_code() -> Mapping[str, Any]:
     """The code of this process."""
-    return describe_code()
+    return describe_facts_code()
 
 
 def start_worker(meter: str) -> None:
