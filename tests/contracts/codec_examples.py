@@ -1,9 +1,11 @@
 """One or more settings of every registered codec, and the golden payloads.
 
 A new codec is here by itself in its default settings; `_LISTED` is for settings worth a look of their own, and for a
-codec that has none by default. What a codec declares in its module head goes into `promises`. Then
-``python -m tests.contracts.codec_examples`` writes its golden payload and what that decodes to. What is already there
-changes only with the wire format or with what it stands for, which users must be told of.
+codec that has none by default. Laws that take time are checked once for each way through the code (`PATHS`): listed
+settings are one of their own unless `SAME_PATHS` says which others take theirs. What a codec declares in its module
+head goes into `promises`. Then ``python -m tests.contracts.codec_examples`` writes its golden payload and what that
+decodes to. What is already there changes only with the wire format or with what it stands for, which users must be told
+of.
 """
 
 import json
@@ -126,6 +128,38 @@ _LISTED: dict[str, Codec] = {
     "error_feedback-quantfl": ErrorFeedback(inner=QuantFL(levels=4, reconstruction="mean")),
 }
 
+SAME_PATHS: dict[str, tuple[str, ...]] = {
+    "qsgd-l2": ("qsgd", "qsgd-contraction"),
+    "nuqsgd-elias": ("nuqsgd", "qsgd-elias"),
+    "topk-all": ("topk-bitmap",),
+    "topk-4": ("topk-bitmap", "topk-16"),
+    "stc-half": ("stc",),
+    "stc-all": ("stc",),
+    "powersgd-1": ("powersgd-2",),
+    "drive-min_mse": ("drive", "eden-2-min_mse"),
+    "eden-1": ("eden-4",),
+    "eden-3": ("eden-4",),
+    "eden-8": ("eden-4",),
+    "quantfl-preset": ("quantfl",),
+    "quantfl-centre": ("quantfl", "quantfl-stochastic"),
+    "quantfl-fine-vectors": ("quantfl",),
+    "quantfl-trellis-fine-vectors": ("quantfl-trellis",),
+    "quantfl-dither": ("quantfl-dither-fine-vectors", "quantfl-fine-coded"),
+    "quantfl-3-coded": ("quantfl-paper",),
+    "quantfl-64-ans": ("quantfl-3",),
+    "quantfl-5-mean-ans": ("quantfl-64-mean", "quantfl-3"),
+    "quantfl-mass-model": ("quantfl-mass", "quantfl-model"),
+    "quantfl-block-dither": ("quantfl-block", "quantfl-8-dither"),
+    "error_feedback-qsgd": ("error_feedback-signsgd", "qsgd-contraction"),
+    "ef21-qsgd": ("ef21-topk", "qsgd"),
+    "error_feedback-topk": ("error_feedback-signsgd", "topk-ans"),
+    "error_feedback-stc": ("error_feedback-signsgd", "stc"),
+    "error_feedback-exact_vectors-signsgd": ("error_feedback-signsgd", "ef21-exact_vectors-topk"),
+    "exact_vectors-eden": ("exact_vectors-qsgd-ans", "eden-4"),
+    "error_feedback-quantfl": ("error_feedback-signsgd", "quantfl-64-mean"),
+}
+"""Settings that differ from others in a number, or combine what others do one by one, and the names of those."""
+
 
 def _with_defaults(listed: Mapping[str, Codec]) -> dict[str, Codec]:
     """`listed`, and every registered codec of another kind in its default settings, if it has them."""
@@ -138,6 +172,7 @@ def _with_defaults(listed: Mapping[str, Codec]) -> dict[str, Codec]:
 
 
 EXAMPLES = _with_defaults(_LISTED)
+PATHS = {name: codec for name, codec in EXAMPLES.items() if name not in SAME_PATHS}
 
 
 def golden_update() -> Update:

@@ -1,29 +1,43 @@
-"""Which examples and updates a test of the battery runs on."""
+"""Which examples and updates a law of the battery is checked on."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 
-from tests.contracts.codec_examples import EXAMPLES
+from tests.contracts.codec_examples import EXAMPLES, PATHS
 from tests.contracts.promises import promise_of
 from tests.factories import AGREED, HOSTILE_UPDATES
 
 
-def select(is_wanted):
-    """Parametrise over the examples that `is_wanted` holds for."""
+def select(is_wanted, among=PATHS):
+    """Parametrise over the examples that `is_wanted` holds for, one for each way through the code."""
     return pytest.mark.parametrize(
-        "codec", [pytest.param(codec, id=name) for name, codec in EXAMPLES.items() if is_wanted(codec)]
+        "codec", [pytest.param(codec, id=name) for name, codec in among.items() if is_wanted(codec)]
     )
 
 
-def promised(name):
+def promised(name, among=PATHS):
     """Parametrise over the examples that promise `name`."""
-    return select(lambda codec: getattr(promise_of(codec), name) not in (None, False))
+    return select(lambda codec: getattr(promise_of(codec), name) not in (None, False), among)
 
 
-codecs = select(lambda codec: True)
-updates = pytest.mark.parametrize("update", [pytest.param(make, id=name) for name, make in HOSTILE_UPDATES.items()])
+paths = select(lambda codec: True)
+settings = select(lambda codec: True, among=EXAMPLES)
+
+
+def on_hostile_updates(law):
+    """The law of a codec and an update as a test of a codec, on all hostile updates; what fails says on which."""
+
+    def test(codec):
+        for name, make in HOSTILE_UPDATES.items():
+            try:
+                law(codec, make())
+            except BaseException as error:
+                error.add_note(f"on the hostile update {name}")
+                raise
+
+    return test
 
 
 def draw(codec, update, number):

@@ -1,7 +1,8 @@
 """The battery that every codec passes: what `harness.core.protocols.Codec` promises, on bytes as deployed.
 
 What a codec declares beyond that stands in `promises`; randomness is in `test_randomness`, damaged payloads are in
-`test_mutated_payloads`.
+`test_mutated_payloads`. Laws that are about numbers are checked in all settings, the others once for each way through
+the code.
 """
 
 import dataclasses
@@ -18,9 +19,9 @@ from harness.core.types import Update
 from harness.parts import registry
 from harness.parts.recoding import recoded
 from harness.wire.frame import seal, unseal
-from tests.contracts.codec_examples import EXAMPLES, GOLDEN_FILE, golden_record, golden_update
+from tests.contracts.codec_examples import EXAMPLES, GOLDEN_FILE, PATHS, SAME_PATHS, golden_record, golden_update
 from tests.contracts.promises import promise_of
-from tests.contracts.selection import codecs, draw, promised, select, updates
+from tests.contracts.selection import draw, on_hostile_updates, paths, promised, select, settings
 from tests.factories import (
     AGREED,
     DIGITS_MLP_SHAPES,
@@ -56,17 +57,24 @@ def vectors_of(state):
 
 
 def test_every_registered_codec_has_an_example():
-    assert {codec.kind for codec in EXAMPLES.values()} == set(registry.names("codec"))
+    assert {codec.kind for codec in PATHS.values()} == set(registry.names("codec"))
 
 
-@codecs
+def test_what_takes_the_path_of_others_names_them():
+    assert SAME_PATHS.keys() <= EXAMPLES.keys()
+    for name, others in SAME_PATHS.items():
+        assert set(others) <= PATHS.keys(), name
+        assert EXAMPLES[name].kind in {PATHS[other].kind for other in others}, name
+
+
+@settings
 def test_settings_survive_the_spec(codec):
     described = registry.describe(codec)
     assert described["kind"] == codec.kind
     assert registry.build("codec", json.loads(json.dumps(described))) == codec
 
 
-@codecs
+@paths
 def test_a_codec_is_a_frozen_dataclass_that_fits_the_protocol(codec):
     assert isinstance(codec, Codec)
     assert dataclasses.is_dataclass(codec)
@@ -81,7 +89,7 @@ def test_wire_ids_tell_kinds_apart():
     assert len(pairs) == len({kind for kind, _ in pairs}) == len({wire_id for _, wire_id in pairs})
 
 
-@codecs
+@settings
 def test_nominal_bits_are_a_width(codec):
     assert 0 < codec.nominal_bits(digits_layout()) <= 64
     assert 0 <= codec.nominal_bits(make_layout()) <= 64
@@ -89,11 +97,11 @@ def test_nominal_bits_are_a_width(codec):
         assert codec.nominal_bits(digits_layout()) == codec.inner.nominal_bits(digits_layout())
 
 
-@codecs
-@updates
-def test_shape_and_dtype_survive_and_the_result_is_fresh(codec, update):
-    sent = update()
+@settings
+@on_hostile_updates
+def test_shape_and_dtype_survive_and_the_result_is_fresh(codec, sent):
     body, _ = encode(codec, sent)
+    assert isinstance(body, bytes)
     payload = seal(body, codec.wire_id, settings_bytes(codec))
     decoded = codec.decode(unseal(payload, codec.wire_id, settings_bytes(codec)), sent.layout, AGREED)
     assert decoded.layout == sent.layout
@@ -106,28 +114,26 @@ def test_shape_and_dtype_survive_and_the_result_is_fresh(codec, update):
 
 
 @promised("has_fixed_length")
-@updates
-def test_the_length_depends_on_the_layout_only(codec, update):
-    sent = update()
+@on_hostile_updates
+def test_the_length_depends_on_the_layout_only(codec, sent):
     zeros = Update(np.zeros_like(sent.values), sent.layout)
     assert len(encode(codec, sent)[0]) == len(encode(codec, zeros)[0])
 
 
-@codecs
-@updates
-def test_an_empty_tensor_costs_nothing(codec, update):
-    sent = update()
+@paths
+@on_hostile_updates
+def test_an_empty_tensor_costs_nothing(codec, sent):
     with_empty = Update(sent.values, make_layout(*(t.shape for t in sent.layout.tensors), (0, 5)))
     assert len(encode(codec, with_empty)[0]) == len(encode(codec, sent)[0])
 
 
-@codecs
-@updates
-def test_equal_inputs_give_equal_bytes(codec, update):
-    assert encode(codec, update())[0] == encode(codec, update())[0]
+@paths
+@on_hostile_updates
+def test_equal_inputs_give_equal_bytes(codec, sent):
+    assert encode(codec, sent)[0] == encode(codec, sent)[0]
 
 
-@codecs
+@paths
 def test_arguments_are_not_changed_and_not_kept(codec):
     layout = digits_layout()
     _, state = encode(codec, make_update(layout))
@@ -141,7 +147,7 @@ def test_arguments_are_not_changed_and_not_kept(codec):
     codec.decode(body, layout, AGREED)
 
 
-@codecs
+@paths
 def test_an_update_that_is_a_view_is_sent_like_its_copy(codec):
     wide = make_update(make_layout((2 * 9610,)))
     view = Update(wide.values[::2], digits_layout())
@@ -149,16 +155,16 @@ def test_an_update_that_is_a_view_is_sent_like_its_copy(codec):
     assert encode(codec, view)[0] == encode(codec, copy)[0]
 
 
-@codecs
-@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
-def test_nan_and_infinity_are_refused_by_tensor_name(codec, broken):
+@paths
+def test_nan_and_infinity_are_refused_by_tensor_name(codec):
     update = make_update(digits_layout())
-    update.values[8192 + 5] = broken
-    with pytest.raises(UpdateError, match=r"tensor t1: 1 of 128 entries are NaN or infinite"):
-        encode(codec, update)
+    for broken in (np.nan, np.inf, -np.inf):
+        update.values[8192 + 5] = broken
+        with pytest.raises(UpdateError, match=r"tensor t1: 1 of 128 entries are NaN or infinite"):
+            encode(codec, update)
 
 
-@codecs
+@paths
 def test_a_body_of_another_layout_is_refused(codec):
     body, _ = encode(codec, make_update(digits_layout()))
     # A rotation fills up to a multiple of 128 entries, and within that one length is like another.
@@ -166,10 +172,9 @@ def test_a_body_of_another_layout_is_refused(codec):
         codec.decode(body, make_layout(*DIGITS_MLP_SHAPES, (128,)), AGREED)
 
 
-@promised("entry_bound")
-@updates
-def test_no_entry_is_further_off_than_declared(codec, update):
-    sent = update()
+@promised("entry_bound", among=EXAMPLES)
+@on_hostile_updates
+def test_no_entry_is_further_off_than_declared(codec, sent):
     decoded = round_trip(codec, sent).values.astype(np.float64)
     for tensor, place in sent.layout.slices():
         if tensor.size:
@@ -180,7 +185,7 @@ def test_no_entry_is_further_off_than_declared(codec, update):
             assert np.abs(decoded[place] - values).max() <= bound * (1 + 1e-9) + (rounding if bound else 0)
 
 
-@promised("nmse_bound")
+@promised("nmse_bound", among=EXAMPLES)
 def test_the_squared_error_is_as_declared(codec):
     update = make_update(digits_layout())
     promise = promise_of(codec)
@@ -190,7 +195,7 @@ def test_the_squared_error_is_as_declared(codec):
     assert np.mean([np.sum(error**2) for error in errors]) / energy <= promise.nmse_bound
 
 
-@promised("low_rank_nmse")
+@promised("low_rank_nmse", among=EXAMPLES)
 def test_what_has_a_low_rank_arrives(codec):
     rng = np.random.default_rng(0)
     factors = [(rng.standard_normal(rows), rng.standard_normal(columns)) for rows, columns in ((128, 64), (10, 128))]
@@ -213,7 +218,7 @@ def test_a_codec_without_state_keeps_none(codec):
     assert encode(codec, make_update(digits_layout()))[1] is None
 
 
-@codecs
+@paths
 def test_a_state_is_float32_that_can_be_charged(codec):
     layout = digits_layout()
     _, state = rounds(codec, [make_update(layout, seed) for seed in range(2)])
@@ -241,7 +246,7 @@ def test_error_feedback_conserves_what_was_lost(codec):
         residual = kept.astype(np.float64)
 
 
-@codecs
+@paths
 def test_state_goes_in_and_comes_out_and_nothing_hides_in_the_codec(codec):
     sent = [make_update(digits_layout(), seed) for seed in range(3)]
     alone, last_state = rounds(codec, sent)
@@ -254,9 +259,8 @@ def test_state_goes_in_and_comes_out_and_nothing_hides_in_the_codec(codec):
 
 
 @select(other_codings)
-@updates
-def test_every_coding_carries_the_same_indices(codec, update):
-    sent = update()
+@on_hostile_updates
+def test_every_coding_carries_the_same_indices(codec, sent):
     decoded = round_trip(codec, sent).values
     for other in other_codings(codec):
         np.testing.assert_array_equal(round_trip(other, sent).values, decoded)
