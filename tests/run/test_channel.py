@@ -22,7 +22,6 @@ from harness.run.federation.downlink import Mode
 from harness.run.federation.link import Coder, settings_bytes
 from harness.wire.frame import FRAME_BYTES, seal
 from quantfl.codec import QuantFL
-from tests.contracts.codec_examples import EXAMPLES
 from tests.factories import make_layout, make_update
 
 LAYOUT = make_layout((9, 7), (13,))
@@ -31,7 +30,10 @@ NORMED = Layout(
 )
 """With six statistics."""
 
-every_codec = pytest.mark.parametrize("codec", [pytest.param(codec, id=name) for name, codec in EXAMPLES.items()])
+some_codecs = pytest.mark.parametrize(
+    "codec", [Float32(), Qsgd(coding="ans"), ErrorFeedback(ScaledSign())], ids=["plain", "random", "stateful"]
+)
+"""The channel knows nothing of what codecs do: one with bodies of one length, one that draws, one that remembers."""
 
 
 def make_channel(
@@ -69,7 +71,7 @@ def flipped(payload: bytes) -> bytes:
     return payload[:-1] + bytes([payload[-1] ^ 1])
 
 
-@every_codec
+@some_codecs
 def test_uplink_facts_are_those_of_the_payload(codec: Codec, on_air) -> None:
     sent = on_air(lambda payload: payload)
     link = make_channel(uplink=codec)
@@ -82,7 +84,7 @@ def test_uplink_facts_are_those_of_the_payload(codec: Codec, on_air) -> None:
     assert fact.reference_bytes == 4 * 76
 
 
-@every_codec
+@some_codecs
 def test_downlink_facts_are_those_of_the_payload_for_each_receiver(codec: Codec, on_air) -> None:
     sent = on_air(lambda payload: payload)
     link = make_channel(downlink=codec)
@@ -96,17 +98,15 @@ def test_downlink_facts_are_those_of_the_payload_for_each_receiver(codec: Codec,
         assert fact.payload_digest == hashlib.sha256(payload).hexdigest()[:16]
 
 
-@every_codec
-def test_an_update_damaged_on_the_air_is_refused(codec: Codec, on_air) -> None:
+def test_an_update_damaged_on_the_air_is_refused(on_air) -> None:
     on_air(flipped)
     with pytest.raises(PayloadError, match="checksum"):
-        make_channel(uplink=codec).send_update(values(1), round=1, client=0)
+        make_channel().send_update(values(1), round=1, client=0)
 
 
-@every_codec
-def test_a_broadcast_damaged_on_the_air_is_refused(codec: Codec, on_air) -> None:
+def test_a_broadcast_damaged_on_the_air_is_refused(on_air) -> None:
     on_air(flipped)
-    link = make_channel(downlink=codec)
+    link = make_channel()
     link.send_model(values(1), round=1, cohort=[0])
     with pytest.raises(PayloadError, match="checksum"):
         link.receive_model(round=1, client=0)
@@ -204,7 +204,7 @@ def test_timing_the_codecs_leaves_no_trace() -> None:
     assert sent_after(is_timed=True) == sent_after(is_timed=False)
 
 
-@every_codec
+@some_codecs
 def test_statistics_travel_as_they_are_behind_the_body(codec: Codec, on_air) -> None:
     """Whatever the codec does to the trained entries; 4 bytes each, and counted."""
     sent = on_air(lambda payload: payload)
