@@ -17,6 +17,7 @@ from typing import ClassVar, Literal, get_args
 import numpy as np
 
 from harness.core.coefficients import combine
+from harness.core.notes import Note, remarks
 from harness.core.prices import Carriage, Coefficient
 from harness.core.types import Direction, Float64, Int64
 from harness.core.units import BITS_PER_BYTE, BITS_PER_MBIT
@@ -167,15 +168,15 @@ class Ble5:
         names = ("supply_v", f"tx_{self.tx_power_dbm}dbm_ma", rx, "turn_ma", "sleep_ua")
         return tuple(row(self.kind, name) for name in names)
 
-    def notes(self) -> list[str]:
+    def notes(self) -> tuple[Note, ...]:
         """How it compares with a measurement, and what is left out."""
         streamed = transfer(Ble5(phy="2m", encryption=False), uplink_bytes=1_000_000)
-        return [
-            compared("ble.streamed_megabyte_j", streamed),
+        left_out = (
             "only the radio is charged: neither the processor that feeds it, nor wake-up before connection events, nor "
             "events without payload, nor advertising and connecting",
             "the phone or gateway at the other end needs a link of its own, which is not charged",
-        ]
+        )
+        return compared("ble.streamed_megabyte_j", streamed), *remarks(left_out)
 
     def _framing_bytes(self) -> int:
         """Bytes of an empty packet; a coded one has a preamble of ten."""

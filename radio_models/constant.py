@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from harness.core.coefficients import combine
+from harness.core.notes import Note
 from harness.core.prices import Carriage, Coefficient
 from harness.core.types import Direction, Int64
 from radio_models.carrying import Link, carried
@@ -100,12 +101,13 @@ class ConstantPerBit:
         rows = [row for row in inputs_of(self) if not (given and row.name == f"{self.kind}.kbit_per_j")]
         return (*given, *rows, *overhead_inputs(self.transport))
 
-    def notes(self) -> list[str]:
+    def notes(self) -> tuple[Note, ...]:
         """What the model leaves out."""
-        return [
-            "sessions, tails and power at rest are not charged: the energy is the same however it is spread over time",
-            "unvalidated: a constant energy per bit is a convention, with nothing to compare it with",
-        ]
+        left_out = (
+            "sessions, tails and power at rest are not charged: the energy is the same however it is spread over time"
+        )
+        unvalidated = "a constant energy per bit is a convention, with nothing to compare it with"
+        return Note("remark", left_out), Note("unvalidated", unvalidated)
 
     def _nj_per_bit(self, way: str) -> float | None:
         return self.uplink_nj_per_bit if way == "uplink" else self.downlink_nj_per_bit

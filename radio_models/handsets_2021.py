@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from harness.core.coefficients import combine
+from harness.core.notes import Note, remarks
 from harness.core.prices import Coefficient
 from radio_models import handset
 from radio_models.coefficients import absent, default, row
@@ -51,7 +52,7 @@ def _fitted(kind: str) -> dict[str, Coefficient]:
     return {"tail_w": row(kind, "tail_w"), **active, **slopes, **rest, **handset.without_frames(kind)}
 
 
-def _remarks(self: handset.Handset) -> list[str]:
+def _remarks(self: handset.Handset) -> tuple[Note, ...]:
     """Whether the rates lie inside the fit, and where the power at rest is."""
     rates = {"up": self.rate_up_mbps, "down": self.rate_down_mbps}
     tested = {way: row(self.kind, f"fitted_{way}_mbps").typical for way in rates}
@@ -60,7 +61,7 @@ def _remarks(self: handset.Handset) -> list[str]:
         for way, rate in rates.items()
         if rate > tested[way]
     ]
-    return [*outside, "at rest the radio is part of the idle phone and is not charged"]
+    return remarks([*outside, "at rest the radio is part of the idle phone and is not charged"])
 
 
 def _with_switch(self: handset.Handset) -> Mapping[str, Coefficient]:
@@ -110,9 +111,9 @@ class LteHandset2021:
         )
         return {"session_j": session_j, **_fitted(self.kind)}
 
-    def notes(self) -> list[str]:
+    def notes(self) -> tuple[Note, ...]:
         """Whether the rates lie inside the fit, and that nothing was compared."""
-        return [*_remarks(self), NOT_COMPARED]
+        return *_remarks(self), NOT_COMPARED
 
 
 @dataclass(frozen=True)
@@ -144,13 +145,13 @@ class NrLowbandHandset2021:
         """Refuse settings out of range."""
         handset.check(self, _FASTEST_MBPS)
 
-    def notes(self) -> list[str]:
+    def notes(self) -> tuple[Note, ...]:
         """Whether the rates lie inside the fit, and how it compares with a download while walking."""
         # 2811 Mbit in 34 s.
         walk = transfer(
             NrLowbandHandset2021(rate_down_mbps=2811 / 34, transport="none"), downlink_bytes=2811 * _BYTES_PER_MBIT
         )
-        return [*_remarks(self), compared("nr_lowband.walk_j", walk)]
+        return *_remarks(self), compared("nr_lowband.walk_j", walk)
 
 
 @dataclass(frozen=True)
@@ -182,10 +183,10 @@ class NrMmwaveHandset2021:
         """Refuse settings out of range."""
         handset.check(self, _FASTEST_MBPS)
 
-    def notes(self) -> list[str]:
+    def notes(self) -> tuple[Note, ...]:
         """Whether the rates lie inside the fit, and how it compares with a download while walking."""
         # 5009 Mbit in 45 s.
         walk = transfer(
             NrMmwaveHandset2021(rate_down_mbps=5009 / 45, transport="none"), downlink_bytes=5009 * _BYTES_PER_MBIT
         )
-        return [*_remarks(self), compared("nr_mmwave.walk_j", walk)]
+        return *_remarks(self), compared("nr_mmwave.walk_j", walk)

@@ -16,6 +16,7 @@ from typing import ClassVar, Literal, get_args
 import numpy as np
 
 from harness.core.coefficients import combine
+from harness.core.notes import Note
 from harness.core.prices import Carriage, Coefficient
 from harness.core.types import Direction, Float64, Int64
 from harness.core.units import BITS_PER_BYTE, BITS_PER_MBIT
@@ -149,14 +150,14 @@ class Ieee802154:
         names = ("supply_v", "tx_ma", "rx_ma", "idle_ma", "sleep_ua")
         return tuple(row(self.kind, f"{self.chip}_{name}") for name in names)
 
-    def notes(self) -> list[str]:
+    def notes(self) -> tuple[Note, ...]:
         """How it compares with a measurement, and what is left out."""
         frame = transfer(Ieee802154(chip=self.chip, csma=False), uplink_bytes=_LONGEST_PSDU_BYTES - 25)
-        return [
-            compared("ieee802154.acknowledged_frame_j", frame),
+        left_out = (
             "one hop to a gateway; beacons, listening for frames at rest, second attempts at a busy channel and the "
-            "processor beside a bare radio are not modelled",
-        ]
+            "processor beside a bare radio are not modelled"
+        )
+        return compared("ieee802154.acknowledged_frame_j", frame), Note("remark", left_out)
 
 
 def _interframe_s(psdu_bytes: Int64) -> Float64:

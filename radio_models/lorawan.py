@@ -20,6 +20,7 @@ from typing import ClassVar, Literal, NamedTuple, get_args
 import numpy as np
 
 from harness.core.coefficients import combine
+from harness.core.notes import Note, remarks
 from harness.core.prices import Carriage, Coefficient
 from harness.core.types import Direction, Float64, Int64
 from harness.core.units import BITS_PER_BYTE, BITS_PER_MBIT
@@ -214,18 +215,18 @@ class LoRaWan:
         """The table rows of the reading in use."""
         return tuple(self._used().values())
 
-    def notes(self) -> list[str]:
+    def notes(self) -> tuple[Note, ...]:
         """How fast it is, how it compares with measurements, and what is left out."""
         full = self._exchange(np.array([self.frame_payload_bytes("uplink")]), "uplink")
         hourly_bytes = int(3600 / full.period_s[0] + 1e-9) * self.frame_payload_bytes("uplink")
-        return [
-            f"sends at most {hourly_bytes} bytes of payload an hour at DR{self.data_rate} of {self.region.upper()}",
-            *_comparisons(self.power, self.tx_power_dbm),
+        pace = f"sends at most {hourly_bytes} bytes of payload an hour at DR{self.data_rate} of {self.region.upper()}"
+        left_out = (
             "the gateway's own power is not charged; joining, MAC commands and adapting the data rate are not modelled",
             "frames to the client come in the second window at the data rate of the first, which the network must set"
             if self.device_class == "a"
             else "in class C the radio receives at rest, for all of the time",
-        ]
+        )
+        return Note("remark", pace), *_comparisons(self.power, self.tx_power_dbm), *remarks(left_out)
 
     def _modulation(self, direction: Direction) -> Modulation:
         # Frames to the client carry no checksum of the payload besides their MIC.
@@ -313,17 +314,19 @@ class LoRaWan:
         return combine(f"{self.kind}.{name}", "W", lambda volts, ma: volts * ma / 1e3, supply_v, current_ma)
 
 
-def _comparisons(power: Reading, tx_power_dbm: float) -> list[str]:
+def _comparisons(power: Reading, tx_power_dbm: float) -> list[Note]:
     """How a reading compares with what was measured."""
     if power == "board":
         return [
             reproduced("lorawan.lifetime_j", _five_minutes(LoRaWan(power="board"))),
-            "unvalidated: no end-to-end energy of a board outside its source was compared; boards differ tenfold",
+            Note(
+                "unvalidated", "no end-to-end energy of a board outside its source was compared; boards differ tenfold"
+            ),
         ]
     if power == "linear":
-        return ["unvalidated: a transmitter of constant efficiency, not a chip"]
+        return [Note("unvalidated", "a transmitter of constant efficiency, not a chip")]
     if tx_power_dbm != LoRaWan.tx_power_dbm:
-        return [f"unvalidated: the chip was compared at {LoRaWan.tx_power_dbm:g} dBm only"]
+        return [Note("unvalidated", f"the chip was compared at {LoRaWan.tx_power_dbm:g} dBm only")]
     return [compared("lorawan.confirmed_message_j", transfer(LoRaWan(acknowledged=True), uplink_bytes=10))]
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from harness.core.coefficients import combine
+from harness.core.notes import Note
 from harness.core.prices import Coefficient
 from radio_models import handset
 from radio_models.coefficients import default, row
@@ -69,11 +70,11 @@ class LteHandset2012:
             **handset.without_frames(self.kind),
         }
 
-    def notes(self) -> list[str]:
+    def notes(self) -> tuple[Note, ...]:
         """How the model compares with what its authors measured."""
         packet = lone_session(LteHandset2012(transport="none"), uplink_bytes=0)
-        return [
-            reproduced("lte.single_packet_j", packet),
-            "validated: within 6 % of measured sessions of applications, by the model's authors (huang2012, abstract); "
-            "no measurement of others was found",
-        ]
+        said = (
+            "within 6 % of measured sessions of applications, by the model's authors (huang2012, abstract); "
+            "no measurement of others was found"
+        )
+        return reproduced("lte.single_packet_j", packet), Note("validated", said)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
 from harness.core.coefficients import combine
+from harness.core.notes import Note, remarks
 from harness.core.prices import Coefficient
 from radio_models import iot_module
 from radio_models.carrying import Link
@@ -100,19 +101,22 @@ class LteMModule:
             **iot_module.without_slopes(self.kind),
         }
 
-    def notes(self) -> list[str]:
+    def notes(self) -> tuple[Note, ...]:
         """How long things take, whether the rates exist, and how measured messages compare."""
-        notes = [iot_module.pace(self)]
+        said = [iot_module.pace(self)]
         peak_kbps = row(self.kind, "full_duplex_kbps").typical
         if max(self.rate_up_kbps or 0, self.rate_down_kbps or 0) > peak_kbps:
-            notes.append(f"outside the category: M1 does not exceed {peak_kbps:g} kbit/s")
+            said.append(f"outside the category: M1 does not exceed {peak_kbps:g} kbit/s")
         as_measured = LteMModule(transport="udp")
-        return [
-            *notes,
+        return (
+            *remarks(said),
             compared("ltem.up_400_bytes_j", lone_session(as_measured, uplink_bytes=400)),
             compared("ltem.exchange_j", lone_session(as_measured, uplink_bytes=400, downlink_bytes=40)),
-            "wake-up and tail are of the same author and board as these messages, the tail from an earlier series",
-        ]
+            Note(
+                "remark",
+                "wake-up and tail are of the same author and board as these messages, the tail from an earlier series",
+            ),
+        )
 
     def _rate_kbps(self, given: float | None, name: str) -> float:
         if given is not None:

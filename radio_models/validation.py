@@ -1,9 +1,9 @@
 """Models against energies that were measured end to end, in measured.csv: what is printed of each comparison.
 
 A comparison holds if the range of the model and that of the measurement overlap and the model is within a factor of 1.5
-(our judgement: a range can be so wide that it excludes nothing). One that does not hold, or that nobody made, begins
-with ``unvalidated: ``, which keeps a radio out of first sentences. A locator in measured.csv says what was measured,
-and in brackets where that stands.
+(our judgement: a range can be so wide that it excludes nothing). One that does not hold, or that nobody made, is a
+note of kind ``unvalidated``, which keeps a radio out of first sentences. A locator in measured.csv says what was
+measured, and in brackets where that stands.
 """
 
 from collections.abc import Mapping
@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from harness.core.coefficients import load
+from harness.core.notes import Note
 from harness.core.prices import PRICES, Coefficient
 from harness.core.protocols import RadioModel
 from harness.core.types import Direction
 
-NOT_COMPARED = "unvalidated: no end-to-end energy outside its sources was compared with this model"
+NOT_COMPARED = Note("unvalidated", "no end-to-end energy outside its sources was compared with this model")
 
 _LARGEST_FACTOR = 1.5
 
@@ -48,8 +49,8 @@ def transfer(radio: RadioModel, uplink_bytes: int | None = None, downlink_bytes:
     return _priced(radio, _payloads(radio, uplink_bytes, downlink_bytes))
 
 
-def compared(name: str, modelled: Joules) -> str:
-    """One line on a comparison: whether it holds, both energies, the error, the source.
+def compared(name: str, modelled: Joules) -> Note:
+    """A note on a comparison: whether it holds, both energies, the error, the source.
 
     Args:
         name: of a row of measured.csv.
@@ -59,16 +60,16 @@ def compared(name: str, modelled: Joules) -> str:
     low, typical, high = modelled
     does_overlap = low <= row.high and row.low <= high
     is_near = 1 / _LARGEST_FACTOR <= typical / row.typical <= _LARGEST_FACTOR
-    mark = "validated" if does_overlap and is_near else "unvalidated"
-    return f"{mark}: {_beside(row, typical)}{'' if does_overlap else '; the ranges do not overlap'}"
+    said = f"{_beside(row, typical)}{'' if does_overlap else '; the ranges do not overlap'}"
+    return Note("validated" if does_overlap and is_near else "unvalidated", said)
 
 
-def reproduced(name: str, modelled: Joules) -> str:
-    """One line on a total that was published with the coefficients that the model is built from.
+def reproduced(name: str, modelled: Joules) -> Note:
+    """A note on a total that was published with the coefficients that the model is built from.
 
     That tests the arithmetic, not the model. Arguments as in `compared`.
     """
-    return f"reproduces: {_beside(measured()[name], modelled[1])}"
+    return Note("reproduces", _beside(measured()[name], modelled[1]))
 
 
 def _beside(row: Coefficient, typical_j: float) -> str:

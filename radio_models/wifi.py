@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from harness.core.coefficients import combine
+from harness.core.notes import Note
 from harness.core.prices import Coefficient
 from radio_models import handset
 from radio_models.coefficients import default, row
@@ -61,11 +62,11 @@ class WifiHandset2012:
             **handset.without_frames(self.kind),
         }
 
-    def notes(self) -> list[str]:
+    def notes(self) -> tuple[Note, ...]:
         """Association with the access point is not part of the model, and nobody else's figure was compared."""
         packet = lone_session(WifiHandset2012(transport="none"), uplink_bytes=0)
-        return [
-            "scanning and association are not charged: the handset is taken to be associated",
+        return (
+            Note("remark", "scanning and association are not charged: the handset is taken to be associated"),
             reproduced("wifi.single_packet_j", packet),
             NOT_COMPARED,
-        ]
+        )

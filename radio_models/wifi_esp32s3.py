@@ -16,6 +16,7 @@ from typing import ClassVar, Literal, get_args
 import numpy as np
 
 from harness.core.coefficients import combine
+from harness.core.notes import Note, remarks
 from harness.core.prices import Carriage, Coefficient
 from harness.core.types import Direction, Int64
 from harness.core.units import BITS_PER_BYTE, BITS_PER_MBIT
@@ -123,15 +124,15 @@ class WifiEsp32S3:
         )
         return (*self._currents(), *settings, *overhead_inputs(self.transport))
 
-    def notes(self) -> list[str]:
+    def notes(self) -> tuple[Note, ...]:
         """That it was not compared, and what is left out."""
         throughput_mbps = self.rate_mbps * self.mac_efficiency
-        return [
-            NOT_COMPARED,
+        said = (
             f"{throughput_mbps:.3g} Mbit/s get through, headers included, at full transmit power; "
             "the currents are those of the whole chip with its processor mostly idle",
             "scanning and association are not charged: the chip is taken to be associated",
-        ]
+        )
+        return NOT_COMPARED, *remarks(said)
 
     def _currents(self) -> tuple[Coefficient, Coefficient, Coefficient, Coefficient]:
         """Supply, sending, receiving, resting."""

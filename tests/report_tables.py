@@ -266,7 +266,7 @@ def _context(
     has_joules = cells_j is not None
     testbed = {"cells_j": cells_j, "attempts_j": 4.1, "pretraining": [{"name": "pretrained", "energy_j": 6.3}]}
     return {
-        "schema_version": 1,
+        "schema_version": 2,
         "name": "quickstart",
         "spec": {"name": "quickstart", "task": task, "federation": federation, "methods": methods, "seeds": n_seeds},
         "reference": names[0],

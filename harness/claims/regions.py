@@ -7,6 +7,7 @@ from typing import Any
 from harness.claims.assumption_map import ClaimMap, Point
 from harness.claims.flips import Flip, flips, threshold
 from harness.claims.on_facts import Finding, Verdict
+from harness.core.notes import notes_from
 from harness.price.accounting.break_even import SizeThreshold
 from harness.statistics.intervals import Interval
 
@@ -69,7 +70,7 @@ def region(claim: ClaimMap, others: Sequence[ClaimMap] = ()) -> Region:
         fetched = claim.point(radio, replace(claim.base, is_fetched=True)) if claim.amounts.is_given else None
         size = None if obstacles else threshold(claim, radio)
         turned = () if obstacles else tuple(flips(claim, radio, others))
-        is_validated = not any(note.startswith("unvalidated") for note in radio.model.notes())
+        is_validated = not any(note.kind == "unvalidated" for note in notes_from(radio.model.notes()))
         found.append(RadioVerdict(radio.name, radio.model.title, base, fetched, obstacles, is_validated, size, turned))
     found.sort(key=lambda each: (bool(each.obstacles), -(each.base.saves or 0.0)))
     return Region(claim, claim.points(), found)

@@ -10,12 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.commands.price import Priced
+from harness.core.notes import URGENT, notes_from
 from reports.tables.lookup import is_known
 from reports.texts import numbers
 from reports.texts.numbers import signed
-
-_SAID = ("infeasible", "warning")
-"""How notes begin that a reader of the terminal must not miss."""
 
 _UNKNOWN = "unknown"
 
@@ -25,13 +23,13 @@ def print_summary(priced: Priced) -> None:
     console = Console(highlight=False)
     cells, breakdown, pairs = (priced.frames[name] for name in ("cells", "breakdown", "pairs"))
     console.print(_facts_table(cells, pairs, priced.context["reference"]))
-    for note in (*priced.context["notes"], *_unknowns(cells, breakdown)):
-        console.print(Text(note, style="yellow"))
+    for said in (*notes_from(priced.context["notes"]), *_unknowns(cells, breakdown)):
+        console.print(Text(str(said), style="yellow"))
     for radio in priced.context["scenarios"]["radios"]:
         console.print(_deployment_table(breakdown[breakdown["radio"] == radio["name"]], priced, radio))
-        for note in radio["notes"]:
-            if note.startswith(_SAID):
-                console.print(Text(note, style="yellow"))
+        for note in notes_from(radio["notes"]):
+            if note.kind in URGENT:
+                console.print(Text(str(note), style="yellow"))
     for line in _pass_through_lines(pairs, priced):
         console.print(line)
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.core.facts import EnergyReading, TrainingWork
+from harness.core.notes import Note
 from harness.core.prices import Carriage, Coefficient
 from harness.core.types import Agreed, Direction, Float32, Int64, Layout, Metric, Split, Update
 
@@ -126,7 +127,10 @@ class RadioModel(Protocol):
         """
 
     def obstacle(self, payload_bytes: int, direction: Direction) -> str:
-        """Why this radio cannot carry a payload of this size at all, however long it takes; empty if it can."""
+        """Why this radio cannot carry a payload of this size at all, however long it takes; empty if it can.
+
+        It is the text of a note of kind ``infeasible``, without that word.
+        """
 
     def coefficients(self) -> Mapping[str, Coefficient]:
         """The coefficient of each quantity, under the names that are the values of `PRICES`: all of them, no others."""
@@ -134,10 +138,12 @@ class RadioModel(Protocol):
     def inputs(self) -> tuple[Coefficient, ...]:
         """The rows of its table that prices and default settings come from, each with its own source."""
 
-    def notes(self) -> list[str]:
+    def notes(self) -> Sequence[Note | str]:
         """What a reader must know of this model and these settings; empty if nothing.
 
-        A note that begins with ``unvalidated: `` keeps the radio out of first sentences.
+        A note of kind ``unvalidated`` keeps the radio out of first sentences, one of kind ``infeasible`` out of all
+        that is an option; see `harness.core.notes.Kind` for all of them. A plain text is a remark, or of the kind that
+        it begins with before a colon (``unvalidated: …``), see `harness.core.notes.notes_from`.
         """
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from harness.core.errors import UsageError
+from harness.core.notes import Note
 from harness.ledger.external_runs import Origin
 from harness.parsing.problems import did_you_mean
 from harness.spec.spec import BenchmarkSpec
@@ -25,7 +26,7 @@ class Study:
         n_planned: runs that there are to be, finished or not.
         contrasts: comparisons that were named beforehand.
         spec: the definition; None if there is none.
-        notes: what must be said before any number, a line each.
+        notes: what must be said before any number.
     """
 
     name: str
@@ -36,7 +37,7 @@ class Study:
     n_planned: int
     contrasts: tuple[Contrast, ...] = ()
     spec: BenchmarkSpec | None = None
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[Note, ...] = field(default=())
 
     @property
     def methods(self) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from harness.core.notes import jsonable
 from harness.ledger.store import Attempt
 from harness.parts.docs import codec_text
 from harness.price.accounting.assumptions import Assumptions
@@ -19,7 +20,8 @@ from harness.tables.priced_cell import PricedCell
 from radio_models.published import worked
 from radio_models.verdicts import verdicts
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version of the form; in version 1 notes were texts, which began with their kind."""
 
 _WEAKNESS = ("counter", "estimated", "not_measured")
 
@@ -66,7 +68,7 @@ def describe(
         "schema_version": SCHEMA_VERSION,
         "name": study.name,
         "origin": study.origin,
-        "notes": list(study.notes),
+        "notes": jsonable(study.notes),
         "spec": described,
         "reference": study.reference,
         "methods": described["methods"],
@@ -211,7 +213,7 @@ def _scenarios(assumptions: Assumptions, priced: Sequence[PricedCell]) -> dict[s
                 "title": deployment.title,
                 "kinds": [group.radio.kind for group in deployment.groups],
                 "is_fleet": deployment.is_fleet,
-                "notes": _notes(priced, number),
+                "notes": jsonable(note for cell in priced for note in cell.result.deployments[number].notes),
             }
             for number, deployment in enumerate(assumptions.deployments)
         ],
@@ -225,7 +227,7 @@ def _scenarios(assumptions: Assumptions, priced: Sequence[PricedCell]) -> dict[s
         "round_limit_s": assumptions.round_limit_s,
         "embodied": rule_text(assumptions.embodied),
         "operator_grid": None if assumptions.operator_grid is None else assumptions.operator_grid.name,
-        "notes": list(dict.fromkeys(note for group in _groups(assumptions) for note in group.supply.notes)),
+        "notes": jsonable(note for group in _groups(assumptions) for note in group.supply.notes),
     }
 
 
@@ -254,10 +256,6 @@ def _grids(priced: Sequence[PricedCell]) -> list[Grid]:
 def _described_grid(grid: Grid) -> dict[str, Any]:
     described = {key: value for key, value in vars(grid).items() if key != "series"}
     return described | {"name": grid.iso3 or grid.name, "title": grid.name}
-
-
-def _notes(priced: Sequence[PricedCell], number: int) -> list[str]:
-    return list(dict.fromkeys(note for cell in priced for note in cell.result.deployments[number].notes))
 
 
 def _unfinished(key: tuple[str, int], error: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import UsageError
+from harness.core.notes import Note, remarks
 from harness.ledger.external_runs import OPEN_FILE, Origin, is_open, priceable, read_open, unfinished_open
 from harness.ledger.ledger import Ledger
 from harness.ledger.published_table import ledgers_of, read_table
@@ -71,7 +72,7 @@ def read_runs(source: Path) -> OpenRuns:
     return OpenRuns(source.stem, "published_table", ledgers_of(read_table(source)), {})
 
 
-def to_be_priced(ledgers: Sequence[tuple[str, Ledger]]) -> tuple[list[Ledger], list[str]]:
+def to_be_priced(ledgers: Sequence[tuple[str, Ledger]]) -> tuple[list[Ledger], tuple[Note, ...]]:
     """The ledgers with the computing that can be priced, and what must be said of the rest.
 
     Computing is priced for all runs or for none: totals with it do not compare with totals without.
@@ -80,7 +81,7 @@ def to_be_priced(ledgers: Sequence[tuple[str, Ledger]]) -> tuple[list[Ledger], l
         ledgers: runs with the names of their methods.
 
     Returns:
-        The ledgers in the same order, and lines.
+        The ledgers in the same order, and notes.
     """
     found = [priceable(ledger) for _, ledger in ledgers]
     names = [f"{method}, seed {ledger.cell['seed']}" for method, ledger in ledgers]
@@ -94,10 +95,10 @@ def to_be_priced(ledgers: Sequence[tuple[str, Ledger]]) -> tuple[list[Ledger], l
             "do not compare"
         )
         ready = [_without_clients_computing(ledger) for ledger in ready]
-    return ready, lines
+    return ready, remarks(lines)
 
 
-def study_of_runs(runs: OpenRuns, scenarios: Scenarios, notes: Sequence[str]) -> Study:
+def study_of_runs(runs: OpenRuns, scenarios: Scenarios, notes: Sequence[Note]) -> Study:
     """The comparison that some runs make: every method with the first.
 
     Args:
@@ -129,7 +130,7 @@ def study_of_runs(runs: OpenRuns, scenarios: Scenarios, notes: Sequence[str]) ->
         reference=methods[0],
         references=dict.fromkeys(methods[1:], methods[0]),
         n_planned=len(runs.ledgers) + len(runs.unfinished),
-        notes=(*notes, *left_out),
+        notes=(*notes, *remarks(left_out)),
     )
 
 

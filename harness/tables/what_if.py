@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from harness.core.notes import URGENT, Note, jsonable, notes_from
 from harness.core.prices import PRICES, Coefficient
 from harness.core.protocols import RadioModel
 from harness.ledger.ledger import Ledger
@@ -37,14 +38,15 @@ from harness.price.assumptions.power_supply import names as supply_names
 from harness.price.assumptions.scenarios import CustomGrid, Scenarios, plain_grid
 from harness.tables.priced_cell import PricedCell
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 TIMED = ("uplink_sessions", "uplink_tail_s", "downlink_sessions", "downlink_tail_s", "round_s")
 """Amounts that depend on the device as well: how long it computes decides when transfers happen."""
 
 _CHOICES = ("radios", "fleets", "grids", "device")
 """Scenarios that a choice names by itself."""
 
-_MARKS = ("infeasible: ", "warning: ")
+_DEADLINE = Note("warning", "there was a deadline; harness price tells how many would miss it with this choice")
+
 _DIGITS = 14
 """Significant digits of amounts: two more than what is rounded before it is printed (see `reports.texts.numbers`)."""
 
@@ -114,7 +116,7 @@ class _Run:
         self.ledger = ledger
         self.assumptions = assumptions
         self.turns: Turns = turns_of(ledger)
-        self.notes: dict[str, list[str]] = {}
+        self.infeasible: dict[str, list[Note]] = {}
 
     def amounts(self, radios: Sequence[_Radio], kinds: Sequence[Device]) -> dict[str, Any]:
         """Amounts of the run: of computing by device, and of each radio."""
@@ -138,7 +140,7 @@ class _Run:
         prices = {key: Factor(row) for key, row in radio.model.coefficients().items()}
         party = self._party(radio.model, kinds[0])
         limit_s = self.assumptions.round_limit_s
-        self.notes[radio.name] = [f"infeasible: {text}" for text in feasibility.obstacles(party, self.turns, limit_s)]
+        self.infeasible[radio.name] = feasibility.infeasible(party, self.turns, limit_s)
         found: dict[str, Any] = {"devices": []}
         for device in kinds:
             here = party.on(device, self.ledger, self.turns)
@@ -266,18 +268,19 @@ def _cell(cell: PricedCell, names: Sequence[str], cell_ids: Sequence[str]) -> di
 
 
 def _priced_radio(radio: _Radio, runs: Sequence[_Run]) -> dict[str, Any]:
-    notes = [note for note in radio.model.notes() if note.startswith(_MARKS)]
+    own = notes_from(radio.model.notes())
+    shown = [note for note in own if note.kind in URGENT]
     for run in runs:
-        notes += run.notes[radio.name]
+        shown += run.infeasible[radio.name]
         if run.ledger.cell["federation"].get("deadline") is not None:
-            notes.append("warning: there was a deadline; harness price tells how many would miss it with this choice")
+            shown.append(_DEADLINE)
     return {
         "name": radio.name,
         "title": radio.title,
         "access": radio.model.access,
         "prices": {key: _ends(radio.model.coefficients()[PRICES[key]]) for key in ("sessions", "tail_s", *CARRIED)},
-        "notes": list(dict.fromkeys(notes)),
-        "is_validated": not any(note.startswith("unvalidated") for note in radio.model.notes()),
+        "notes": jsonable(shown),
+        "is_validated": not any(note.kind == "unvalidated" for note in own),
     }
 
 
@@ -302,9 +305,10 @@ def _grid_argument(grid: Grid, written: Scenarios, scenarios: Scenarios) -> str 
 
 def _priced_device(device: Device, runs: Sequence[_Run]) -> dict[str, Any]:
     """A device, with what it cannot hold: the seconds and watts of its computing are with the runs."""
-    verdicts = [device_projection.memory_verdict(run.ledger, device) for run in runs]
-    notes = [f"infeasible: training {verdict}" for verdict in verdicts if verdict.startswith("does not fit")]
-    return {"name": device.kind, "title": device.title, "notes": sorted(set(notes))[-1:]}
+    ledgers = [run.ledger for run in runs if not device_projection.can_hold(run.ledger, device)]
+    verdicts = sorted({device_projection.memory_verdict(ledger, device) for ledger in ledgers})
+    notes = jsonable(Note("infeasible", f"training {verdict}") for verdict in verdicts[-1:])
+    return {"name": device.kind, "title": device.title, "notes": notes}
 
 
 def _priced_supply(power: PowerSupply) -> dict[str, Any]:

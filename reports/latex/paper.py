@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from harness.core.notes import URGENT, Kind
 from reports.document import Block, Cell, Column, Paragraph, Report, Section, Table
 from reports.sections.break_even import break_even_table
 from reports.sections.budgets import budget_table
@@ -150,8 +151,8 @@ def _deployment(tables: Tables) -> Table:
 
 def _marked(tables: Tables, radio: str) -> list[str]:
     """What keeps a radio out of first sentences; how it was tested stands in the report."""
-    marks = ("infeasible", "warning", "unvalidated")
-    return [f"{mark}: {note}" for mark in marks for note in priced.noted(tables, radio, mark)]
+    kinds: tuple[Kind, ...] = (*URGENT, "unvalidated")
+    return [str(note) for kind in kinds for note in priced.radio_notes(tables, radio) if note.kind == kind]
 
 
 def _beside(tables: Tables, name: str, cell: Cell) -> Cell:

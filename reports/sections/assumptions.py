@@ -26,8 +26,8 @@ def assumptions(tables: Tables) -> Section:
         columns = (Column("setting", "Setting", is_number=False), Column("value", "Value", is_number=False))
         rows = tuple((Cell(name), Cell(text)) for name, text in settings)
         blocks.append(Table("device", "Device", columns, rows))
-    said = priced.settings(tables).get("notes")
-    if isinstance(said, list) and said:
+    said = priced.supply_notes(tables)
+    if said:
         blocks += [Paragraph("Of power supplies:"), Bullets(tuple(f"{note}." for note in said))]
     return Section("assumptions", "Assumptions", tuple(blocks))
 

@@ -1,18 +1,20 @@
 """What must be said of radios: what is impossible, what was compared with measurements, and what models leave out."""
 
 from collections import Counter
+from collections.abc import Mapping
 
+from harness.core.notes import Kind
 from reports.document import Block, Bullets, Cell, Column, Paragraph, Table
 from reports.tables import priced
 from reports.tables.read import Tables
 from reports.texts import phrases
 
-_COMPARED = {
+_COMPARED: Mapping[Kind, str] = {
     "validated": "compared, and near",
     "unvalidated": "not validated",
     "reproduces": "reproduces its own source",
 }
-"""Marks of notes about a whole model beside a published one."""
+"""Kinds of notes about a whole model beside a published one, in words."""
 
 
 def radio_warnings(tables: Tables) -> list[Block]:
@@ -37,7 +39,7 @@ def radio_warnings(tables: Tables) -> list[Block]:
 def own_notes(tables: Tables, radio: str) -> tuple[str, ...]:
     """What the model of a radio leaves out or assumes, without what all radios say alike."""
     shared = set(_shared(tables))
-    return tuple(note for note in priced.noted(tables, radio, "") if note not in shared)
+    return tuple(note for note in priced.noted(tables, radio, "remark") if note not in shared)
 
 
 def radio_blocks(tables: Tables) -> list[Block]:
@@ -53,11 +55,11 @@ def radio_blocks(tables: Tables) -> list[Block]:
 
 
 def _shared(tables: Tables) -> list[str]:
-    """Notes without a mark that all radios have; none where there is but one radio, or where it is a fleet."""
+    """Remarks that all radios make; none where there is but one radio, or where it is a fleet."""
     radios = [radio for radio in priced.radios(tables) if not priced.is_fleet(tables, radio)]
     if len(radios) < 2:
         return []
-    counts = Counter(note for radio in radios for note in dict.fromkeys(priced.noted(tables, radio, "")))
+    counts = Counter(note for radio in radios for note in dict.fromkeys(priced.noted(tables, radio, "remark")))
     return [note for note, count in counts.items() if count == len(radios)]
 
 
@@ -70,12 +72,12 @@ def _compared(tables: Tables) -> Table | None:
     rows = [
         (
             Cell(priced.bare_title(tables, radio)),
-            Cell(words, tone="warn" if mark == "unvalidated" else "plain"),
+            Cell(words, tone="warn" if kind == "unvalidated" else "plain"),
             Cell(note),
         )
         for radio in priced.radios(tables)
-        for mark, words in _COMPARED.items()
-        for note in priced.noted(tables, radio, mark)
+        for kind, words in _COMPARED.items()
+        for note in priced.noted(tables, radio, kind)
     ]
     if not rows:
         return None

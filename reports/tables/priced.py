@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from harness.core.errors import UsageError
+from harness.core.notes import Kind, Note, notes_from
 from reports.tables import lookup
 from reports.tables.read import Tables
 
 FLEET_GRIDS = "own grids"
 """What tables call the grids of a fleet, where each group brings its own."""
-
-_MARKS = ("infeasible", "warning", "unvalidated", "validated", "reproduces")
-"""First words of notes, before a colon, by which they are told apart."""
 
 
 def radios(tables: Tables) -> list[str]:
@@ -80,9 +79,10 @@ def kinds(tables: Tables, radio: str) -> list[str]:
 
 def radio_title(tables: Tables, radio: str) -> str:
     """Full name of a radio where the context gives one, with what disqualifies it."""
-    marks = [mark for mark in ("infeasible", "unvalidated") if noted(tables, radio, mark)]
+    kinds = {note.kind for note in radio_notes(tables, radio)}
+    told = [kind for kind in ("infeasible", "unvalidated") if kind in kinds]
     named = bare_title(tables, radio)
-    return f"{named} ({', '.join(marks)})" if marks else named
+    return f"{named} ({', '.join(told)})" if told else named
 
 
 def bare_title(tables: Tables, radio: str) -> str:
@@ -90,21 +90,28 @@ def bare_title(tables: Tables, radio: str) -> str:
     return str(_radio(tables, radio).get("title") or radio)
 
 
-def radio_notes(tables: Tables, radio: str) -> tuple[str, ...]:
-    """What must be said of a radio, in the words of its model."""
-    notes = _radio(tables, radio).get("notes")
-    return tuple(str(note) for note in notes) if isinstance(notes, list) else ()
+def radio_notes(tables: Tables, radio: str) -> tuple[Note, ...]:
+    """What must be said of a radio."""
+    return _notes(_radio(tables, radio))
 
 
-def noted(tables: Tables, radio: str, mark: str) -> list[str]:
-    """Notes of a radio with a mark, without it; those that have none if `mark` is empty."""
-    found = []
-    for note in radio_notes(tables, radio):
-        first, colon, rest = note.partition(":")
-        own = first if colon and first in _MARKS else ""
-        if own == mark:
-            found.append(rest.strip() if own else note)
-    return found
+def noted(tables: Tables, radio: str, kind: Kind) -> list[str]:
+    """Texts of the notes of a radio that are of a kind."""
+    return [note.text for note in radio_notes(tables, radio) if note.kind == kind]
+
+
+def supply_notes(tables: Tables) -> tuple[Note, ...]:
+    """What must be said of the power supplies."""
+    return _notes(settings(tables))
+
+
+def _notes(entry: Mapping[str, Any]) -> tuple[Note, ...]:
+    """The notes of a part of ``context.json``; those of its version 1 are texts."""
+    found = entry.get("notes")
+    try:
+        return notes_from(found) if isinstance(found, list) else ()
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"context.json: notes: {error}; build the tables again with this version") from error
 
 
 def headline_radios(tables: Tables) -> list[str]:

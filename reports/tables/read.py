@@ -17,8 +17,8 @@ from harness.core.errors import UsageError
 from reports.tables.columns import TABLES
 from reports.tables.meanings import Meaning
 
-SCHEMA_VERSION = 1
-
+SCHEMA_VERSIONS = (1, 2)
+"""Versions of ``context.json`` that are read; in 1, which published tables have, notes are texts."""
 
 CONTEXT_KEYS = ("schema_version", "name", "spec", "reference", "methods", "scenarios", "cells")
 """Keys that ``context.json`` must have; the others print as "not recorded" where they are missing."""
@@ -163,9 +163,10 @@ def _read_context(path: Path) -> Mapping[str, Any]:
     missing = [key for key in CONTEXT_KEYS if key not in context]
     if missing:
         raise UsageError(f"{path.name}: lacks {', '.join(missing)}; build the tables again with this version")
-    if context["schema_version"] != SCHEMA_VERSION:
+    if context["schema_version"] not in SCHEMA_VERSIONS:
+        known = " and ".join(map(str, SCHEMA_VERSIONS))
         raise UsageError(
-            f"{path.name}: schema version {context['schema_version']}, this version reads {SCHEMA_VERSION}; "
+            f"{path.name}: schema version {context['schema_version']}, this version reads {known}; "
             "build the tables again"
         )
     return context

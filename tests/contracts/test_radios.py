@@ -11,6 +11,7 @@ import pytest
 
 import radio_models
 from harness.core.errors import UsageError
+from harness.core.notes import Note, notes_from
 from harness.core.prices import PRICES, Carriage, Coefficient
 from harness.core.protocols import RadioModel
 from harness.core.types import Direction
@@ -203,8 +204,9 @@ def test_every_transport_works_where_one_can_be_set(kind: str) -> None:
 
 def test_notes_are_sentences_and_say_whether_the_model_was_validated(radio: Any) -> None:
     notes = radio.notes()
-    assert all(isinstance(note, str) and note.strip() == note and note for note in notes)
-    assert any(note.startswith(("validated: ", "unvalidated: ")) for note in notes)
+    assert all(isinstance(note, Note) and note.text.strip() == note.text and note.text for note in notes)
+    assert notes_from(str(note) for note in notes) == tuple(notes), "a text begins as one of another kind does"
+    assert any(note.kind in ("validated", "unvalidated") for note in notes)
 
 
 @pytest.mark.parametrize("rows", [table(), measured()], ids=["coefficients", "measured"])

@@ -253,7 +253,7 @@ def test_it_is_pure_and_radios_do_not_meet() -> None:
 def test_an_infeasible_radio_still_has_a_result() -> None:
     result = first(None, NbIotModule(), round_limit_s=60.0)
     assert not result.is_feasible
-    assert any("limit is 0.0167 h" in note for note in result.notes)
+    assert any("limit is 0.0167 h" in note.text for note in result.notes)
     assert result.joules().typical > 0
     assert first().is_feasible
 
@@ -270,7 +270,7 @@ def test_fewer_bits_save_less_than_their_share_on_lte() -> None:
 def test_computing_that_nobody_recorded_is_unknown_and_said() -> None:
     result = first(replace(make_ledger(), windows=make_ledger().windows.iloc[:0]))
     assert set(result.components) == {"uplink", "downlink"}
-    assert any("computing is not recorded" in note for note in result.notes)
+    assert any("computing is not recorded" in note.text for note in result.notes)
 
 
 def late_ledger() -> Ledger:
@@ -300,9 +300,9 @@ def test_nobody_waits_for_a_late_client_and_what_it_took_is_told() -> None:
 
 def test_another_radio_than_the_deadline_knew_is_a_warning() -> None:
     """Both clients' rounds: client 0 takes 4.6 s and would be in time, client 1 twice 7.2 s."""
-    (note,) = [note for note in first(late_ledger()).notes if note.startswith("warning: ")]
-    assert note.startswith("warning: 1 of 4 client rounds were late by the plain numbers of the definition")
-    assert "it would be 2" in note
+    (said,) = [note.text for note in first(late_ledger()).notes if note.kind == "warning"]
+    assert said.startswith("1 of 4 client rounds were late by the plain numbers of the definition")
+    assert "it would be 2" in said
 
 
 def fleet(*shares: float, radio: Any = RADIO) -> Deployment:

@@ -99,8 +99,8 @@ def test_each_mode_rests_on_rows_of_its_own_and_says_what_is_inside(found: Netwo
     assert not others & {row.name for row in found.inputs()}
     assert {found.access_j_per_mbit.unit, found.core_j_per_mbit.unit} == {"J/Mbit"}
     assert found.access_j_per_mbit.name == f"{found.kind}.{found.mode}_access_j_per_mbit"
-    assert "access is" in found.notes[0]
-    assert ("allocated" in found.notes[1]) == (found.mode == "average")
+    assert "access is" in found.notes[0].text
+    assert ("allocated" in found.notes[1].text) == (found.mode == "average")
 
 
 @pytest.mark.parametrize(("kind", "mode", "message"), [("wifi", "average", "kind"), ("fixed", "both", "mode")])

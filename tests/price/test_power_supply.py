@@ -72,7 +72,7 @@ def test_the_cell_without_a_study_is_called_a_judgement() -> None:
     assert row.high == pytest.approx(1000 * (17.63 + 7.34))
     assert row.typical == pytest.approx(sqrt(row.low * row.high), rel=0.01)
     assert {row.basis for row in cell.inputs()} == {"judgement"}
-    assert any("judgement" in note for note in cell.notes)
+    assert any("judgement" in note.text for note in cell.notes)
 
 
 @pytest.mark.parametrize("chemistry", ["alkaline", "lithium_thionyl"])

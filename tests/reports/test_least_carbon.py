@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from harness.core.notes import Note, jsonable
 from reports.build import build_report
 from reports.document import Bullets, Section, Table
 from reports.latex.fragment import render_latex
@@ -191,10 +192,9 @@ def test_draws_that_are_not_sure_of_the_order_are_a_tie(
 
 
 def test_a_radio_that_is_not_possible_says_so(tmp_path: Path) -> None:
-    notes = {
-        "radios": [{"name": "lte", "notes": ["infeasible: too slow"]}, {"name": "wifi", "notes": ["unvalidated: no"]}]
-    }
-    found = cells(write(tmp_path, context={"scenarios": notes}))
+    notes = {"lte": Note("infeasible", "too slow"), "wifi": Note("unvalidated", "no")}
+    radios = [{"name": name, "notes": jsonable([note])} for name, note in notes.items()]
+    found = cells(write(tmp_path, context={"scenarios": {"radios": radios}}))
     assert found["lte (infeasible)", ""] == [("not possible", "")] * 3
     assert found["wifi (unvalidated)", "all 2 grids"][0][0] == "quick"
 

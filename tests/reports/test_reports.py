@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from harness.core.errors import UsageError
+from harness.core.notes import Note, jsonable
 from harness.tables.noise_floor import noise_rows
 from reports.build import SECTIONS, build_report, report_of
 from reports.document import Curves, Report, Table
@@ -23,7 +24,7 @@ from reports.latex.fragment import render_latex
 from reports.latex.paper import build_paper
 from reports.page.html import render_html, write_html
 from reports.page.markdown import render_markdown, write_markdown
-from reports.tables import lookup
+from reports.tables import lookup, priced
 from reports.tables.columns import METHOD_QUANTITIES, PAIR_QUANTITIES, TABLES
 from reports.tables.read import read_tables
 from tests.report_extras import CONTRAST_NAMES, GIVEN_BITS, add_extras
@@ -310,7 +311,7 @@ def test_equal_scores_at_all_seeds_are_not_called_deterministic(tmp_path: Path) 
 
 
 def test_what_a_radio_leaves_out_is_printed(tmp_path: Path) -> None:
-    radios = [{"name": "wifi", "title": "Wi-Fi", "notes": ["scanning is not charged"]}]
+    radios = [{"name": "wifi", "title": "Wi-Fi", "notes": jsonable([Note("remark", "scanning is not charged")])}]
     report = build_report(write_tables(tmp_path, context={"scenarios": {"radios": radios}}))
     assert table(report, "energy_2").notes == ("scanning is not charged",)
 
@@ -379,8 +380,8 @@ def test_a_missing_column_is_refused_in_one_line(name: str, tmp_path: Path) -> N
 def test_other_damage_is_refused_in_one_line(tmp_path: Path) -> None:
     write_tables(tmp_path)
     context = json.loads((tmp_path / "context.json").read_text(encoding="utf-8"))
-    (tmp_path / "context.json").write_text(json.dumps({**context, "schema_version": 2}), encoding="utf-8")
-    with pytest.raises(UsageError, match="schema version 2, this version reads 1"):
+    (tmp_path / "context.json").write_text(json.dumps({**context, "schema_version": 3}), encoding="utf-8")
+    with pytest.raises(UsageError, match="schema version 3, this version reads 1 and 2"):
         build_report(tmp_path)
     (tmp_path / "context.json").write_text("{", encoding="utf-8")
     with pytest.raises(UsageError, match=r"context\.json: cannot be read"):
@@ -694,3 +695,21 @@ def test_long_lists_of_methods_are_counted_in_sentences(tmp_path: Path) -> None:
 def test_quantities_named_in_the_schema_are_the_ones_that_reports_ask_for(folder: Path) -> None:
     assert set(pd.read_csv(folder / "methods.csv")["quantity"]) == set(METHOD_QUANTITIES)
     assert set(pd.read_csv(folder / "pairs.csv")["quantity"]) == set(PAIR_QUANTITIES)
+
+
+def test_notes_of_tables_of_version_1_are_read_by_what_they_begin_with(tmp_path: Path) -> None:
+    """As they stand in tables that were published before notes had a kind."""
+    said = {"lte": ["infeasible: too slow", "the tail: guessed"], "wifi": ["unvalidated: nothing was compared"]}
+    radios = [{"name": name, "notes": notes} for name, notes in said.items()]
+    context = {"schema_version": 1, "scenarios": {"radios": radios}}
+    tables = read_tables(write_tables(tmp_path, context=context))
+    assert priced.feasible_radios(tables) == ["wifi"]
+    assert priced.headline_radios(tables) == []
+    assert priced.radio_notes(tables, "lte") == (Note("infeasible", "too slow"), Note("remark", "the tail: guessed"))
+
+
+@pytest.mark.parametrize("note", [{"kind": "fatal", "text": "no"}, {"kind": "remark"}, {"text": "no", "mark": ""}])
+def test_a_note_that_is_none_is_refused_in_one_line(tmp_path: Path, note: dict[str, str]) -> None:
+    radios = [{"name": "lte", "notes": [note]}]
+    with pytest.raises(UsageError, match=r"^context\.json: notes: [^\n]*; build the tables again"):
+        build_report(write_tables(tmp_path, context={"scenarios": {"radios": radios}}))

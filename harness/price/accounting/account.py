@@ -11,6 +11,7 @@ from typing import get_args
 
 import numpy as np
 
+from harness.core.notes import Note
 from harness.core.types import Float64
 from harness.ledger.ledger import Ledger
 from harness.price.accounting import feasibility, optional_parts
@@ -51,7 +52,7 @@ class DeploymentResult:
     late: tuple[Term, ...]
     parties: tuple[Party, ...]
     schedule: Schedule
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
     @property
     def charged(self) -> tuple[Term, ...]:
@@ -72,7 +73,7 @@ class DeploymentResult:
     @property
     def is_feasible(self) -> bool:
         """Whether such a deployment is possible on these radios."""
-        return not any(note.startswith("infeasible: ") for note in self.notes)
+        return not any(note.kind == "infeasible" for note in self.notes)
 
     def joules(self, components: Sequence[Component] | None = None, group: int | None = None) -> Bounds:
         """Joules of some components (by default all that are charged) and of one group (by default all)."""

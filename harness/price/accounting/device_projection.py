@@ -18,6 +18,8 @@ import numpy as np
 import pandas as pd
 
 from harness.core.coefficients import combine
+from harness.core.facts import TrainingWork
+from harness.core.notes import Note, remarks
 from harness.core.prices import Coefficient
 from harness.ledger.ledger import Ledger
 from harness.price.accounting.terms import Factor
@@ -87,8 +89,8 @@ def factors(ledger: Ledger, device: Device) -> Mapping[str, tuple[Factor, ...]]:
     return {phase: (*_spread(ledger, device, phase), Factor(device.active_w)) for phase in CLIENT_PHASES}
 
 
-def notes(ledger: Ledger, device: Device) -> list[str]:
-    """What a reader must know of the projection of a cell; empty if nothing."""
+def notes(ledger: Ledger, device: Device) -> tuple[Note, ...]:
+    """What a reader must know of the projection of a cell, all of it remarks; empty if nothing."""
     found = []
     kinds = {_work(ledger, phase) for phase in ("decode", "encode")}
     wanted = {_intended(ledger, phase) for phase in ("decode", "encode")}
@@ -102,7 +104,12 @@ def notes(ledger: Ledger, device: Device) -> list[str]:
             f"coding of symbols is projected by CoreMark: {device.host_coremark.typical:g} for a thread of the host, "
             f"which is assumed, {device.coremark.typical:g} for {device.title}"
         )
-    return found + _training_notes(ledger, device)
+    return remarks(found + _training_notes(ledger, device))
+
+
+def can_hold(ledger: Ledger, device: Device) -> bool:
+    """Whether a training step fits into the device's memory, as `memory_verdict` says; true where nothing is known."""
+    return ledger.work is None or _needed_bytes(ledger, ledger.work) <= device.ram_bytes.typical
 
 
 def memory_verdict(ledger: Ledger, device: Device) -> str:
@@ -112,13 +119,16 @@ def memory_verdict(ledger: Ledger, device: Device) -> str:
     """
     if ledger.work is None:
         return "not recorded"
-    need = ledger.work.training_bytes + _kept_bytes(ledger)
-    have = device.ram_bytes
+    need, have = _needed_bytes(ledger, ledger.work), device.ram_bytes
     (needed, unit), available = _size(need).split(), _size(have.typical)
     sizes = f"{needed} of {available}" if available.endswith(unit) else f"{needed} {unit} of {available}"
-    if need > have.typical:
+    if not can_hold(ledger, device):
         return f"does not fit: {sizes}"
     return f"fits: {sizes}" + (f", but not into the {_size(have.low)} of the smallest such" if need > have.low else "")
+
+
+def _needed_bytes(ledger: Ledger, work: TrainingWork) -> int:
+    return work.training_bytes + _kept_bytes(ledger)
 
 
 def _size(n_bytes: float) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from harness.core.notes import Note, notes_from, remarks
 from harness.core.types import Float64
 from harness.ledger.ledger import Ledger
 from harness.price.accounting import device_projection
@@ -13,8 +14,10 @@ from harness.price.accounting.timeline import NO_PAYLOAD, Turns
 _S_PER_H = 3600.0
 
 
-def notes(ledger: Ledger, turns: Turns, parties: Sequence[Party], busy_s: Float64, round_limit_s: float) -> list[str]:
-    """Remarks on a run in a deployment; one that begins with ``infeasible: `` says that it is not possible.
+def notes(ledger: Ledger, turns: Turns, parties: Sequence[Party], busy_s: Float64, round_limit_s: float) -> list[Note]:
+    """Notes on a run in a deployment, each once; one of kind ``infeasible`` says that it is not possible.
+
+    Where there are several groups, those of a group begin with its name.
 
     Args:
         ledger: the run.
@@ -23,28 +26,30 @@ def notes(ledger: Ledger, turns: Turns, parties: Sequence[Party], busy_s: Float6
         busy_s: seconds of each turn.
         round_limit_s: longest time on the link, per client and round, that still counts as feasible.
     """
-    found: list[str] = []
+    found: list[Note] = []
     for party in parties:
-        named = f"{party.group.name}: " if len(parties) > 1 else ""
-        found += [_after_mark(named, note) for note in party.group.radio.notes()]
-        found += [f"infeasible: {named}{reason}" for reason in obstacles(party, turns, round_limit_s)]
-        if party.phase_s:
-            found += [f"{named}{note}" for note in device_projection.notes(ledger, party.group.device)]
-            found.append(f"{named}training memory on {party.group.device.title}: {_memory(ledger, party)}")
+        own = _of_group(ledger, turns, party, round_limit_s)
+        found += [note.about(party.group.name) for note in own] if len(parties) > 1 else own
     if not any(party.phase_s for party in parties):
-        found.append("computing is not recorded: its seconds and joules are unknown and in no figure")
+        found += remarks(["computing is not recorded: its seconds and joules are unknown and in no figure"])
     found += deadline(ledger, turns, busy_s)
     return list(dict.fromkeys(found))
 
 
-def _memory(ledger: Ledger, party: Party) -> str:
-    return device_projection.memory_verdict(ledger, party.group.device)
+def _of_group(ledger: Ledger, turns: Turns, party: Party, round_limit_s: float) -> list[Note]:
+    """What the radio of a group says, what it cannot do, and what its device can hold."""
+    device = party.group.device
+    found = [*notes_from(party.group.radio.notes()), *infeasible(party, turns, round_limit_s)]
+    if party.phase_s:
+        found += device_projection.notes(ledger, device)
+        verdict = device_projection.memory_verdict(ledger, device)
+        found += remarks([f"training memory on {device.title}: {verdict}"])
+    return found
 
 
-def _after_mark(named: str, note: str) -> str:
-    """A note with the name of its group after its mark, by which notes are recognised."""
-    mark, colon, rest = note.partition(": ")
-    return f"{mark}{colon}{named}{rest}" if named and colon else f"{named}{note}"
+def infeasible(party: Party, turns: Turns, round_limit_s: float) -> list[Note]:
+    """The `obstacles` of a group as notes."""
+    return [Note("infeasible", reason) for reason in obstacles(party, turns, round_limit_s)]
 
 
 def obstacles(party: Party, turns: Turns, round_limit_s: float) -> Iterator[str]:
@@ -63,15 +68,16 @@ def obstacles(party: Party, turns: Turns, round_limit_s: float) -> Iterator[str]
         )
 
 
-def deadline(ledger: Ledger, turns: Turns, busy_s: Float64) -> Iterator[str]:
+def deadline(ledger: Ledger, turns: Turns, busy_s: Float64) -> Iterator[Note]:
     """How many clients would miss the deadline of a run in a deployment; nothing where it had none."""
     rule = ledger.cell["federation"].get("deadline")
     if rule is None:
         return
     limit_s = float(rule["round_s"])
     late, here = int(turns.is_late.sum()), int(np.sum(busy_s > limit_s))
-    yield (
-        f"warning: {late} of {len(busy_s)} client rounds were late by the plain numbers of the definition "
+    yield Note(
+        "warning",
+        f"{late} of {len(busy_s)} client rounds were late by the plain numbers of the definition "
         f"(deadline {limit_s:g} s, {rule['uplink_mbps']:g} Mbit/s up, {rule['downlink_mbps']:g} down); "
-        f"with this radio and device it would be {here}, and training would have gone otherwise"
+        f"with this radio and device it would be {here}, and training would have gone otherwise",
     )

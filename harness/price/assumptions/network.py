@@ -30,6 +30,7 @@ from typing import Literal, get_args
 
 from harness.core.coefficients import combine
 from harness.core.errors import UsageError
+from harness.core.notes import Note, remarks
 from harness.core.prices import Coefficient
 from harness.core.units import J_PER_KWH
 from harness.price.assumptions.data import coefficients
@@ -74,7 +75,7 @@ class Network:
     access_j_per_mbit: Coefficient
     core_j_per_mbit: Coefficient
     rows: tuple[Coefficient, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
     def inputs(self) -> tuple[Coefficient, ...]:
         """The table rows that both coefficients rest on."""
@@ -202,5 +203,5 @@ def _assembled(
     kind: NetworkKind, mode: Mode, parts: tuple[Coefficient, Coefficient], rows: tuple[Coefficient, ...]
 ) -> Network:
     access, core = parts
-    notes = (_NOTES[kind, mode], _MODE_NOTES[mode])
+    notes = remarks([_NOTES[kind, mode], _MODE_NOTES[mode]])
     return Network(kind, mode, f"{kind.capitalize()} network, {mode}", access, core, rows, notes)

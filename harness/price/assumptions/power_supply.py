@@ -20,6 +20,7 @@ from typing import Literal
 
 from harness.core.coefficients import combine
 from harness.core.errors import UsageError
+from harness.core.notes import Note, remarks
 from harness.core.prices import Coefficient
 from harness.price.assumptions.data import coefficients
 from harness.price.assumptions.grids import Grid
@@ -74,7 +75,7 @@ class PowerSupply:
     title: str
     grid_j_per_j: Coefficient
     own_g_per_kwh: Coefficient | None
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
     rows: tuple[Coefficient, ...] = ()
 
     def inputs(self) -> tuple[Coefficient, ...]:
@@ -112,7 +113,7 @@ def supply(name: str, chemistry: str = "alkaline") -> PowerSupply:
         notes += _CELL_NOTES[cell]
     elif known == "harvested":
         own = _by_construction("harvested.g_per_kwh", 0.0, "gCO2e/kWh", "the harvester emits nothing in use")
-    return PowerSupply(known, _TITLES[known], taken, own, notes, rows)
+    return PowerSupply(known, _TITLES[known], taken, own, remarks(notes), rows)
 
 
 def names() -> list[str]:

@@ -179,12 +179,14 @@
 
   function notes(choice) {
     const device = data.devices[by(data.devices, choice.device)], radio = data.radios[by(data.radios, choice.radio)];
-    const marked = [...radio.notes, ...device.notes.map(note => note.replace(": ", `: on ${device.title}, `))];
-    const said = marked.map(note => note.startsWith("infeasible: ") ? `Not possible: ${note.slice(12)}.` : `${note}.`);
-    if (!radio.is_validated) said.push(`${radio.title} was not compared with a measured whole.`);
-    if (data.left_out.length) said.push(`Not offered here: ${data.left_out.join("; ")}. In the terminal they are.`);
-    if (grids(choice).hasOwn) said.push("This supply sees no grid; the grid is that of network and server alone.");
-    if (data.runs.every(run => !run.computing[0])) said.push("Computing was not recorded: it is in no figure.");
+    const onDevice = device.notes.map(note => ({...note, text: `on ${device.title}, ${note.text}`}));
+    const said = [...radio.notes, ...onDevice].map(({kind, text}) => kind === "infeasible"
+      ? {isBad: true, text: `Not possible: ${text}.`} : {isBad: false, text: `${kind}: ${text}.`});
+    const add = text => said.push({isBad: false, text});
+    if (!radio.is_validated) add(`${radio.title} was not compared with a measured whole.`);
+    if (data.left_out.length) add(`Not offered here: ${data.left_out.join("; ")}. In the terminal they are.`);
+    if (grids(choice).hasOwn) add("This supply sees no grid; the grid is that of network and server alone.");
+    if (data.runs.every(run => !run.computing[0])) add("Computing was not recorded: it is in no figure.");
     return said;
   }
 

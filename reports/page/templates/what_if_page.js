@@ -140,8 +140,8 @@
     form.elements.pue.disabled = choice.server === "excluded";
     form.elements.cast.closest("label").classList.toggle("idle", choice.network === "excluded");
     place("sentence").textContent = found.sentence;
-    place("notes").replaceChildren(...found.notes.map(note =>
-      element("li", {class: note.startsWith("Not possible") ? "bad" : ""}, note)));
+    place("notes").replaceChildren(...found.notes.map(({isBad, text}) =>
+      element("li", {class: isBad ? "bad" : ""}, text)));
     place("state").textContent = isDefinition ? "As in the definition." : "Not as in the definition.";
     form.elements.reset.disabled = isDefinition;
     place("command").textContent = found.command;
