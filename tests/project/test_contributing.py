@@ -218,7 +218,7 @@ def test_the_radio_prices_a_ledger_as_by_hand(run: Run) -> None:
         "-c",
         """
 import json
-from harness import registry
+from harness.parts import registry
 from harness.price.accounting.account import account
 from tests.deployments import assuming
 from tests.ledgers import make_ledger
@@ -251,7 +251,7 @@ def test_the_task_prepares_builds_and_trains(run: Run, tmp_path: Path, monkeypat
 import sys
 from pathlib import Path
 import numpy as np
-from harness import registry
+from harness.parts import registry
 
 task = registry.build("task", {"kind": "biopsies", "init": "pretrained", "clients": 5})
 assert registry.build("task", registry.describe(task)) == task
