@@ -14,6 +14,7 @@ from harness.ledger.ledger import Ledger
 from harness.parts import registry
 from harness.price.accounting.device_projection import (
     CLIENT_PHASES,
+    can_hold,
     device_seconds,
     factors,
     memory_verdict,
@@ -229,6 +230,15 @@ def test_memory_is_judged_against_the_device() -> None:
     assert memory_verdict(cell(work=work), PI) == "fits: 1.3 MB of 4 GB"
     assert memory_verdict(cell(work=TrainingWork(1e6, 9_000_000)), device("esp32_s3")) == ("does not fit: 9 of 8.91 MB")
     assert memory_verdict(cell(work=None), PI) == "not recorded"
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "device_kind"), [(8_900_000, "esp32_s3"), (9_000_000, "esp32_s3"), (10**9, "phone")]
+)
+def test_what_a_device_can_hold_is_what_the_verdict_says(n_bytes: int, device_kind: str) -> None:
+    ledger, here = cell(work=TrainingWork(1e6, n_bytes)), device(device_kind)
+    assert can_hold(ledger, here) is memory_verdict(ledger, here).startswith("fits")
+    assert can_hold(cell(work=None), here), "nothing is known against it"
 
 
 def test_a_residual_counts_as_memory() -> None:
