@@ -106,7 +106,8 @@ class Ledger:
         facts_digest: see `Facts.digest`.
         reading: what the meter said about the whole cell.
         host: the machine it ran on.
-        code: version, commit and state of the code that ran it, as `harness.run.engines.host.describe_facts_code` gives them.
+        code: version, commit and state of the code that ran it, and the version of its facts; see
+            `harness.run.engines.host.describe_facts_code`.
         codec_timings: CPU time of each codec operation by repeat-and-divide.
         transfers: a row per payload, columns of `Transfer`.
         windows: a row per compute window, columns of `ComputeWindow`.
