@@ -136,8 +136,8 @@ def _read_table(path: Path, columns: Mapping[str, Meaning]) -> pd.DataFrame:
     missing = [name for name in columns if name not in frame.columns]
     if missing:
         raise UsageError(
-            f"{path.name}: lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; "
-            "build the tables again with this version (`harness report RESULTS`)"
+            f"{path.name}: lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; these tables are of "
+            f"an earlier version, and `harness report {path.parent.parent}` makes them anew"
         )
     for name in columns:
         if name not in texts:

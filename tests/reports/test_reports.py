@@ -299,7 +299,7 @@ def test_accuracy_holds_only_if_the_lower_end_is_above_half_a_point() -> None:
 
 def test_equal_scores_at_all_seeds_are_not_called_deterministic(tmp_path: Path) -> None:
     pairs = pd.read_csv(write_tables(tmp_path) / "pairs.csv")
-    scores = pairs["quantity"].str.endswith("test_accuracy") & (pairs["method"] == "QuantFL 6-bit")
+    scores = pairs["quantity"].str.endswith("_accuracy") & (pairs["method"] == "QuantFL 6-bit")
     pairs.loc[scores, "estimate"] = 0.0
     pairs.loc[scores, ["low", "high"]] = float("nan")
     pairs.loc[scores, "note"] = "the same at every seed: no interval"
@@ -372,7 +372,9 @@ def test_a_missing_column_is_refused_in_one_line(name: str, tmp_path: Path) -> N
     frame = pd.read_csv(tmp_path / f"{name}.csv", keep_default_na=False)
     column = list(TABLES[name])[-1]
     frame.drop(columns=[column]).to_csv(tmp_path / f"{name}.csv", index=False)
-    with pytest.raises(UsageError, match=rf"^{name}\.csv: lacks the column {column}; build the tables again") as caught:
+    with pytest.raises(
+        UsageError, match=rf"^{name}\.csv: lacks the column {column}; these tables are of an earlier version"
+    ) as caught:
         build_report(tmp_path)
     assert "\n" not in str(caught.value)
 
