@@ -146,6 +146,7 @@ def _add_cell(
             "validation_accuracy": float(np.mean([a for _, a in curve[-5:]])),
             "test_accuracy": test,
             "sent_test_accuracy": test,
+            "deployed_accuracy": test,
             "other_cpu_s": cpu_s * other,
             "cpu_s": cpu_s,
             "wall_s": cpu_s * 1.05,
@@ -236,7 +237,7 @@ def _pairs(cells: pd.DataFrame, breakdown: pd.DataFrame, names: Sequence[str], r
         facts = cells.set_index(["method", "seed"])
         for quantity in METHOD_BITS:
             add(quantity, "ratio", intervals.paired_ratio(*of(facts[quantity])))
-        for quantity in ("test_accuracy", "validation_accuracy", "sent_test_accuracy"):
+        for quantity in ("test_accuracy", "validation_accuracy", "sent_test_accuracy", "deployed_accuracy"):
             add(quantity, "difference", intervals.paired_difference(*of(facts[quantity])))
         for radio in radios:
             add("radio_energy_j", "ratio", intervals.paired_ratio(*of(radio_only, radio, first_grid)), radio)

@@ -39,7 +39,7 @@ def _unknowns(cells: pd.DataFrame, breakdown: pd.DataFrame) -> list[str]:
     found = []
     if not set(breakdown["component"]) & set(_COMPUTE):
         found.append("Unknown: what computing takes. It is in no figure, and neither is its time.")
-    if cells["test_accuracy"].isna().all():
+    if cells["deployed_accuracy"].isna().all():
         found.append("Unknown: test accuracy. Whether methods reach the same is not compared.")
     return found
 
@@ -47,21 +47,19 @@ def _unknowns(cells: pd.DataFrame, breakdown: pd.DataFrame) -> list[str]:
 def _facts_table(cells: pd.DataFrame, pairs: pd.DataFrame, reference: str) -> Table:
     factor, unit = numbers.scale(cells["total_bits"], "bit")
     table = _table("On the air, one training run of the whole fleet, mean over seeds")
-    has_scores = bool(cells["test_accuracy"].notna().any())
+    has_scores = bool(cells["deployed_accuracy"].notna().any())
     scores = ["test\n%", "difference\npoints [95 % CI]"] if has_scores else []
     _columns(table, "method", [*(f"{way}\n{unit}" for way in ("up", "down", "total")), "saved\n%", *scores])
     references = {reference, *pairs["reference"]}
     for method, group in cells.groupby("method", sort=False):
         bits = [float(group[f"{name}_bits"].mean()) / factor for name in ("uplink", "downlink", "total")]
-        # Of the model that clients decode, as in reports; of the server's where nobody scored that.
-        score = "test_accuracy" if group["sent_test_accuracy"].isna().any() else "sent_test_accuracy"
-        saved, difference = (_pair(pairs, str(method), quantity) for quantity in ("total_bits", score))
+        saved, difference = (_pair(pairs, str(method), quantity) for quantity in ("total_bits", "deployed_accuracy"))
         unpaired = "reference" if method in references else "not paired"
         row = [
             *(numbers.significant(value, numbers.FACT_DIGITS) for value in bits),
             "" if saved is None else _known(1 - saved["estimate"]),
             # The mean of the seeds that were scored would be of lucky ones.
-            _known(group[score].mean(skipna=False)),
+            _known(group["deployed_accuracy"].mean(skipna=False)),
             unpaired if difference is None else _points(difference),
         ]
         table.add_row(Text(str(method)), *row[: len(row) if has_scores else -2])

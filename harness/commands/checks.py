@@ -24,13 +24,13 @@ OPERANDS: Mapping[str, tuple[str, str]] = {
     "device_energy_ratio": ("device_energy_j", "inverse"),
     "carbon_ratio": ("carbon_g", "inverse"),
     "pass_through": ("pass_through", "plain"),
-    "test_difference": ("test_accuracy", "points"),
+    "test_difference": ("deployed_accuracy", "points"),
     "validation_difference": ("validation_accuracy", "points"),
-    "test_accuracy": ("test_accuracy", "mean"),
+    "test_accuracy": ("deployed_accuracy", "mean"),
     "validation_accuracy": ("validation_accuracy", "mean"),
 }
 """Operands. A ratio is that of the reference to the method, so that 5 is a fifth of the bits; differences of accuracies
-are in points and accuracies in per cent."""
+are in points and accuracies in per cent. Test accuracy is the deployed one, as in reports."""
 
 _PRICED = ("radio_energy_j", "device_energy_j", "carbon_g", "pass_through")
 _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
@@ -135,11 +135,8 @@ def _value(check: Check, method: str, frames: Mapping[str, pd.DataFrame]) -> tup
     """The operand for a method, or why it is not known."""
     quantity, kind = OPERANDS[check.operand]
     table, column = ("methods", "mean") if kind == "mean" else ("pairs", "estimate")
-    own = frames[table][frames[table]["method"] == method]
-    rows = own[own["quantity"] == quantity]
-    if quantity == "test_accuracy":  # of the model that clients decode, as in reports, where it was scored
-        sent = own[own["quantity"] == "sent_test_accuracy"]
-        rows = sent if sent[column].notna().any() else rows
+    rows = frames[table]
+    rows = rows[(rows["method"] == method) & (rows["quantity"] == quantity)]
     for place, wanted in (("radio", check.radio), ("grid", check.grid)):
         if wanted and quantity in _PRICED:
             rows = rows[(rows[place] == wanted) | (rows[place] == "")]

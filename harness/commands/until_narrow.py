@@ -150,8 +150,8 @@ def _widths(spec: BenchmarkSpec, cells: pd.DataFrame) -> Iterator[Width]:
             in_unit = half if half is None or is_points else 100 * math.expm1(half)
             yield Width(row["name"], in_unit, "points" if is_points else "%", row["note"])
         return
-    cells = cells.assign(test_accuracy=pairs.left_accuracy(cells))
-    quantity = "test_accuracy" if cells["test_accuracy"].notna().all() else "validation_accuracy"
+    is_tested = cells["deployed_accuracy"].notna().all()
+    quantity, words = ("deployed_accuracy", "test") if is_tested else ("validation_accuracy", "validation")
     for method, interval in pairs.score_intervals(cells, spec.references(), quantity):
         half = None if interval.low is None or interval.high is None else 50 * (interval.high - interval.low)
-        yield Width(f"{quantity.replace('_', ' ')} of {method}", half, "points", interval.note)
+        yield Width(f"{words} accuracy of {method}", half, "points", interval.note)

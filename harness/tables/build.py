@@ -32,7 +32,7 @@ from harness.tables import (
 from harness.tables.cells import _DIRECTIONS, cell_row
 from harness.tables.priced_cell import PricedCell
 
-_SCORES = ("initial_accuracy", "validation_accuracy", "test_accuracy", "sent_test_accuracy")
+_SCORES = ("initial_accuracy", "validation_accuracy", "test_accuracy", "sent_test_accuracy", "deployed_accuracy")
 
 
 def tabulate(

@@ -80,7 +80,9 @@ def _has_coded_downlink(ledger: Ledger) -> bool:
 def _final_scores(scores: pd.DataFrame, *, has_coded_downlink: bool) -> dict[str, float]:
     """Accuracies before the first round, over the last scores, and at the end; NaN where there is no such score.
 
-    The last is of the model as a client would decode it: that of the server, unless the downlink is coded.
+    ``sent_test_accuracy`` is of the model as a client would decode it: that of the server, unless the downlink is
+    coded. ``deployed_accuracy`` is the one that methods are judged by, and that all who judge read: of the model as
+    clients decode it, or of the server's where nobody scored that.
     """
     accuracy = scores[scores["metric"] == "accuracy"].sort_values("round", kind="stable")
     validation, test = (accuracy[accuracy["split"] == split] for split in ("validation", "test"))
@@ -88,12 +90,18 @@ def _final_scores(scores: pd.DataFrame, *, has_coded_downlink: bool) -> dict[str
     initial, final = validation[~is_trained]["value"], test["value"]
     is_sent = (scores["metric"] == "sent_accuracy") & (scores["split"] == "test")
     sent = scores[is_sent]["value"] if is_sent.any() or has_coded_downlink else final
+    of_server, of_clients = _last(final), _last(sent)
     return {
         "initial_accuracy": math.nan if initial.empty else float(initial.iloc[0]),
         "validation_accuracy": float(validation[is_trained]["value"].iloc[-_LAST_SCORES:].mean()),
-        "test_accuracy": math.nan if final.empty else float(final.iloc[-1]),
-        "sent_test_accuracy": math.nan if sent.empty else float(sent.iloc[-1]),
+        "test_accuracy": of_server,
+        "sent_test_accuracy": of_clients,
+        "deployed_accuracy": of_server if math.isnan(of_clients) else of_clients,
     }
+
+
+def _last(values: "pd.Series[float]") -> float:
+    return math.nan if values.empty else float(values.iloc[-1])
 
 
 def _multicast_bits(transfers: pd.DataFrame) -> int:

@@ -25,7 +25,7 @@ BITS = (
 
 OTHER_MACHINES = "no seed at which both ran on one machine"
 
-_SCORES = ("test_accuracy", "validation_accuracy", "sent_test_accuracy")
+_SCORES = ("test_accuracy", "validation_accuracy", "sent_test_accuracy", "deployed_accuracy")
 _ROUND_COMPONENTS = ("uplink", "downlink")
 _RADIO_COMPONENTS = ("provisioning", *_ROUND_COMPONENTS)
 
@@ -58,15 +58,6 @@ def pair_rows(
         rows += [pairing.row(name, "difference", intervals.paired_difference, facts[name]) for name in _SCORES]
         rows += _energy_pair_rows(pairing, _Pairing(method, other, _on_one_machine(pairing, machines)), joules, facts)
     return rows
-
-
-def left_accuracy(cells: pd.DataFrame) -> "pd.Series[float]":
-    """Test accuracy of the model that clients are left with, as they decode it; the server's if nobody scored that.
-
-    Args:
-        cells: as in ``cells.csv``.
-    """
-    return cells["sent_test_accuracy"].fillna(cells["test_accuracy"])
 
 
 def shared_seeds(index: pd.Index, method: str, other: str) -> list[int]:

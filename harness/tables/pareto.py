@@ -12,7 +12,6 @@ from typing import Any
 import pandas as pd
 
 from harness.price.accounting.terms import OPERATORS
-from harness.tables.pairs import left_accuracy
 
 COLUMNS = ["method", "quantity", "radio", "grid", "cost", "accuracy", "score", "dominated_by", "is_on_front"]
 _BITS = ("uplink_bits", "total_bits")
@@ -21,15 +20,14 @@ _BITS = ("uplink_bits", "total_bits")
 def pareto_rows(cells: pd.DataFrame, breakdown: pd.DataFrame) -> list[dict[str, Any]]:
     """One row per method and cost: bits as counted, then joules of clients and grams in each scenario.
 
-    Accuracy is that on test of the model that clients decode, or on validation where nothing was scored on test. Costs
-    and accuracies are means over seeds; a method with an unknown one has no place, and no other is measured against it.
+    Accuracy is the deployed one, or that on validation where nothing was scored on test. Costs and accuracies are means
+    over seeds; a method with an unknown one has no place, and no other is measured against it.
 
     Args:
         cells: as in ``cells.csv``.
         breakdown: as in ``breakdown.csv``.
     """
-    cells = cells.assign(test_accuracy=left_accuracy(cells))
-    score = "test_accuracy" if cells["test_accuracy"].notna().any() else "validation_accuracy"
+    score = "deployed_accuracy" if cells["deployed_accuracy"].notna().any() else "validation_accuracy"
     accuracy = {
         str(name): float(group.mean(skipna=False)) for name, group in cells.groupby("method", sort=False)[score]
     }

@@ -49,6 +49,7 @@ def accuracy(tables: Tables) -> Section:
             if is_coded
             else ""
         ),
+        *phrases.unscored_notes(tables),
         "Methods are paired only with one of their own initialisation, cohort, partition and budget.",
     )
     table = Table("accuracy", "Accuracy", columns, tuple(rows), notes)

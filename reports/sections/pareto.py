@@ -34,7 +34,7 @@ def pareto_table(tables: Tables) -> Table | None:
         return None
     costs = _costs(tables)
     factors = {cost: _factor(rows, cost) for cost in costs}
-    score = "Test accuracy" if rows[0]["score"] == "test_accuracy" else "Validation accuracy"
+    score = "Test accuracy" if rows[0]["score"] == "deployed_accuracy" else "Validation accuracy"
     columns = [Column("method", "Method", is_number=False), Column("accuracy", score, "mean over seeds", "higher")]
     columns += [_column(tables, cost, factors[cost][1]) for cost in costs]
     found = {(row["method"], row["quantity"], row["radio"], row["grid"]): row for row in rows}

@@ -22,6 +22,7 @@ _SCORES = {
     "validation_accuracy": Meaning("Validation accuracy", "share", "higher", 3),
     "test_accuracy": Meaning("Test accuracy", "share", "higher", 3),
     "sent_test_accuracy": Meaning("Test accuracy, as clients decode the model", "share", "higher", 3),
+    "deployed_accuracy": Meaning("Test accuracy that methods are judged by", "share", "higher", 3),
 }
 _CPU_S = {
     name: Meaning(label, "s", "lower", 3)
@@ -214,6 +215,7 @@ PAIR_QUANTITIES = (
     *_MULTICAST_BITS,
     "test_accuracy",
     "sent_test_accuracy",
+    "deployed_accuracy",
     "validation_accuracy",
     "radio_energy_j",
     "device_energy_j",

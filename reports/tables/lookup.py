@@ -173,28 +173,24 @@ def mean(tables: Tables, method: str, quantity: str) -> Estimate | None:
 
 
 def score(tables: Tables, method: str) -> Estimate | None:
-    """Mean test accuracy of the model that a method leaves to clients; None where the tables have none.
-
-    That is the final model as they decode it. Where the downlink is coded and nobody scored that, it is the server's.
-    """
-    return mean(tables, method, _score_name(tables, method))
+    """Mean of the test accuracy that a method is judged by, the deployed one; None where the tables have none."""
+    return mean(tables, method, "deployed_accuracy")
 
 
 def score_difference(tables: Tables, method: str) -> Estimate | None:
     """What `score` is above that of the reference, paired; None where the tables have none."""
-    return pair(tables, method, _score_name(tables, method))
-
-
-def _score_name(tables: Tables, method: str) -> str:
-    sent, paired = (find(tables, method, "sent_test_accuracy") for find in (mean, pair))
-    is_known = sent is not None and sent.value is not None and (paired is None or paired.value is not None)
-    return "sent_test_accuracy" if is_known else "test_accuracy"
+    return pair(tables, method, "deployed_accuracy")
 
 
 def has_coded_downlink(tables: Tables) -> bool:
-    """Whether clients of some method decode another model than the server has."""
-    means = [[mean(tables, name, key) for key in ("test_accuracy", "sent_test_accuracy")] for name in methods(tables)]
-    return any(sent is not None and sent.value is not None and sent != whole for whole, sent in means)
+    """Whether clients of some cell decode another model than the server has, and that was scored."""
+    sent, whole = tables.cells["sent_test_accuracy"], tables.cells["test_accuracy"]
+    return bool((sent.notna() & (sent != whole)).any())
+
+
+def scored_on_the_server(tables: Tables) -> int:
+    """Cells whose deployed accuracy is the server's, because nobody scored the model that clients decode."""
+    return int((tables.cells["sent_test_accuracy"].isna() & tables.cells["deployed_accuracy"].notna()).sum())
 
 
 def seeds_finished(tables: Tables, method: str) -> int:

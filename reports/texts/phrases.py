@@ -263,8 +263,15 @@ def _signed_estimate(value: float) -> str:
 
 def decoded_notes(tables: Tables) -> tuple[str, ...]:
     """Below a table of test accuracies: whose they are, where clients and server have different models."""
-    said = "Where the downlink is coded, test accuracy is that of the final model as clients decode it."
-    return (said,) if lookup.has_coded_downlink(tables) else ()
+    coded = "Where the downlink is coded, test accuracy is that of the final model as clients decode it."
+    return (*((coded,) if lookup.has_coded_downlink(tables) else ()), *unscored_notes(tables))
+
+
+def unscored_notes(tables: Tables) -> tuple[str, ...]:
+    """Below a table of test accuracies: that some are the server's, where nobody scored what clients decode."""
+    n = lookup.scored_on_the_server(tables)
+    cells = f"{n} cell{'s' if n != 1 else ''}"
+    return (f"At {cells} nobody scored the model that clients decode: the server’s counts there.",) if n else ()
 
 
 def trained(settings: Mapping[str, Any]) -> str:

@@ -18,8 +18,9 @@ SPEC = BenchmarkSpec.model_validate(
 PAIRS = [
     {"method": "six", "quantity": "uplink_bits", "radio": "", "grid": "", "estimate": 0.2, "note": ""},
     {"method": "sign", "quantity": "uplink_bits", "radio": "", "grid": "", "estimate": 0.1, "note": ""},
-    {"method": "six", "quantity": "test_accuracy", "radio": "", "grid": "", "estimate": -0.003, "note": ""},
-    {"method": "sign", "quantity": "test_accuracy", "radio": "", "grid": "", "estimate": None, "note": "not recorded"},
+    {"method": "six", "quantity": "deployed_accuracy", "radio": "", "grid": "", "estimate": -0.003, "note": ""},
+    {"method": "sign", "quantity": "deployed_accuracy", "radio": "", "grid": "", "estimate": None}
+    | {"note": "not recorded"},
     {"method": "six", "quantity": "pass_through", "radio": "lte", "grid": "", "estimate": 0.02, "note": ""},
     {"method": "six", "quantity": "pass_through", "radio": "wifi", "grid": "", "estimate": 0.5, "note": ""},
     {"method": "six", "quantity": "carbon_g", "radio": "wifi", "grid": "NOR", "estimate": 0.5, "note": ""},
@@ -28,7 +29,7 @@ PAIRS = [
 FRAMES = {
     "pairs": pd.DataFrame(PAIRS),
     "methods": pd.DataFrame(
-        [{"method": "fp32", "quantity": "test_accuracy", "radio": "", "grid": "", "mean": 0.9, "note": ""}]
+        [{"method": "fp32", "quantity": "deployed_accuracy", "radio": "", "grid": "", "mean": 0.9, "note": ""}]
     ),
 }
 

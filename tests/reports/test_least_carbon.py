@@ -69,9 +69,8 @@ def accuracy(points: float) -> dict[str, float]:
 
 
 def score(folder: Path, to: Any) -> None:
-    """Differences of the server's model and of the one that clients decode."""
-    for quantity in ("test_accuracy", "sent_test_accuracy"):
-        change(folder, "pairs", {"quantity": quantity}, to)
+    """Differences of the accuracy that methods are judged by."""
+    change(folder, "pairs", {"quantity": "deployed_accuracy"}, to)
 
 
 def save(folder: Path, name: str, rows: list[dict[str, Any]]) -> None:
@@ -235,9 +234,9 @@ def test_a_seed_that_only_some_have_decides_nothing(tmp_path: Path) -> None:
     assert cells(tmp_path)["LTE handset 2012", "all 2 grids"][0][0] == "quick"
 
 
-def test_accuracy_is_that_of_the_model_that_clients_decode(tmp_path: Path) -> None:
+def test_accuracy_is_the_one_that_methods_are_judged_by(tmp_path: Path) -> None:
     write(tmp_path)
-    change(tmp_path, "pairs", {"quantity": "sent_test_accuracy", "method": "quick"}, accuracy(-0.02))
+    change(tmp_path, "pairs", {"quantity": "deployed_accuracy", "method": "quick"}, accuracy(-0.02))
     assert cells(tmp_path)["LTE handset 2012", "all 2 grids"][0][0] == "small"
 
 

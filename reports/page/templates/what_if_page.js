@@ -73,7 +73,7 @@
     const isGrams = methods.every(method => method.grams[TYPICAL] > 0);
     const points = methods.map((method, slot) => ({
       slot, name: method.name, x: isGrams ? method.grams[TYPICAL] / gFactor : method.total[TYPICAL] / jFactor,
-      y: 100 * mean(method.cells.map(cell => cell.test_accuracy ?? NaN)),
+      y: 100 * mean(method.cells.map(cell => cell.deployed_accuracy ?? NaN)),
     })).filter(({x, y}) => known(x) && known(y));
     const figure = place("scatter").closest("figure");
     figure.hidden = points.length < 2;
