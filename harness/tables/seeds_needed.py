@@ -26,6 +26,7 @@ _QUANTITIES: Mapping[str, tuple[str, tuple[float, ...]]] = {
     "total_bits": ("ratio", SAVINGS),
     "validation_accuracy": ("difference", POINTS),
     "test_accuracy": ("difference", POINTS),
+    "deployed_accuracy": ("difference", POINTS),
 }
 
 

@@ -11,8 +11,7 @@ from reports.tables.read import Tables
 from reports.texts import phrases
 from reports.texts.numbers import absent, fixed, percent, percent_estimate, significant
 
-_SHOWN = ("total_bits", "validation_accuracy", "test_accuracy")
-_LABELS = {"total_bits": "Total bits", "validation_accuracy": "Validation", "test_accuracy": "Test"}
+_LABELS = {"total_bits": "Total bits", "validation_accuracy": "Validation", "deployed_accuracy": "Test"}
 _FEW = 10
 """Pairs below which a standard deviation is uncertain by a quarter and more of itself."""
 
@@ -49,7 +48,7 @@ def _uncertainty(n: int) -> float:
 
 
 def _table(tables: Tables) -> Table:
-    rows = [row for row in lookup.records(tables.seeds) if row["quantity"] in _SHOWN]
+    rows = [row for row in lookup.records(tables.seeds) if row["quantity"] in _LABELS]
     effects = list(dict.fromkeys((str(row["quantity"]), float(row["effect"])) for row in rows))
     spreads = list(dict.fromkeys(quantity for quantity, _ in effects))
     columns = [Column("method", "Method", is_number=False), Column("n_pairs", "Pairs", "of this run")]
