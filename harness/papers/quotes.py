@@ -11,7 +11,7 @@ Not seen: numbers of two methods of one sentence in each other's place, and "mor
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -253,8 +253,9 @@ def _is_named(quantity: str, text: str) -> bool:
     if quantity.endswith(("change", "saving")) and not _CHANGED.search(text):
         return False
     if "accuracy" in quantity:
-        kinds = tuple(kind for kind in ("initial", "validation", "test") if kind in text)
-        return "accuracy" in text and quantity.startswith(kinds or ("test",))
+        kinds = [kind for kind in ("initial", "validation", "test") if kind in text] or ["test"]
+        kinds += ["deployed"] if "test" in kinds else []
+        return "accuracy" in text and quantity.startswith(tuple(kinds))
     if "bits" in quantity:
         return _names_bits(quantity, text)
     if "energy" in quantity:
@@ -281,8 +282,9 @@ def _objection(typed: _Typed, fitting: Sequence[Known]) -> str | None:
         return ""
     mains = {each.macro: (each, next(_values(each, typed.unit))) for each in fitting}
     each, value = min(mains.values(), key=lambda entry: _distance(typed, entry[1]))
-    # A change and its saving are one number.
-    meant = {(known.method, known.quantity.replace("saving", "change"), known.scenario) for known in fitting}
+    # A change and its saving are one number, and of whose model a test accuracy is, no text says.
+    same = {"saving": "change", "deployed accuracy": "test accuracy"}
+    meant = {(known.method, _replaced(known.quantity, same), known.scenario) for known in fitting}
     if _distance(typed, value) > (NEAR if len(meant) > 1 else math.inf if typed.unit in _RELATIVE else FAR):
         return None
     where = f" ({', '.join(each.scenario)})" if each.scenario else ""
@@ -290,6 +292,12 @@ def _objection(typed: _Typed, fitting: Sequence[Known]) -> str | None:
         f'"{typed.text}" is typed by hand; {each.quantity} of {each.method}{where} is '
         f"{' '.join(each.result.text.split())}: write \\{each.macro}"
     )
+
+
+def _replaced(text: str, others: Mapping[str, str]) -> str:
+    for word, other in others.items():
+        text = text.replace(word, other)
+    return text
 
 
 def _values(known: Known, unit: str) -> Iterator[float]:
