@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +68,28 @@ def write_tables(
         context: entries that replace those of ``context.json``.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    texts, cells_j = _texts(tuple(names), n_seeds, frozenset(failed), tuple(radios), (has_joules, coverage, other))
+    for name, text in texts.items():
+        (folder / f"{name}.csv").write_text(text, encoding="utf-8", newline="")
+    full = {**_context(names, n_seeds, failed, radios, cells_j), **(context or {})}
+    (folder / "context.json").write_text(json.dumps(full), encoding="utf-8")
+    return folder
+
+
+@cache
+def _texts(
+    names: tuple[str, ...],
+    n_seeds: int,
+    failed: frozenset[tuple[str, int]],
+    radios: tuple[str, ...],
+    meter: tuple[bool, float, float],
+) -> tuple[dict[str, str], float | None]:
+    """The CSV files by name, and the joules of all cells: worked out once for all tests that ask for the same."""
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
     for number, name in enumerate(names):
         for seed in range(n_seeds):
             if (name, seed) not in failed:
-                _add_cell(rows, number, name, seed, radios, (has_joules, coverage, other))
+                _add_cell(rows, number, name, seed, radios, meter)
     rows["compute"] = _compute(names if n_seeds else (), len(names) * n_seeds)
     frames = {name: pd.DataFrame(rows[name], columns=list(columns)) for name, columns in TABLES.items()}
     frames["methods"] = _methods(frames["cells"])
@@ -85,12 +103,9 @@ def write_tables(
     noise = noise_rows(frames["cells"], frames["compute"], names[0], ())
     frames["noise"] = pd.DataFrame(noise, columns=list(TABLES["noise"]))
     frames["pairs"] = _pairs(frames["cells"], frames["breakdown"], names, radios)
-    for name, frame in frames.items():
-        frame.to_csv(folder / f"{name}.csv", index=False)
+    has_joules, *_ = meter
     cells_j = float(frames["cells"]["testbed_cpu_j"].astype(float).sum()) if has_joules else None
-    full = {**_context(names, n_seeds, failed, radios, cells_j), **(context or {})}
-    (folder / "context.json").write_text(json.dumps(full), encoding="utf-8")
-    return folder
+    return {name: frame.to_csv(index=False) for name, frame in frames.items()}, cells_j
 
 
 def _bits(number: int) -> tuple[int, int]:
