@@ -10,11 +10,12 @@ import pytest
 
 from harness.core.notes import Note, jsonable
 from reports.build import build_report
-from reports.document import Bullets, Section, Table
+from reports.document import Bullets, Report, Section, Table
 from reports.latex.fragment import render_latex
 from reports.latex.paper import build_paper
 from reports.page.html import render_html
 from reports.page.markdown import render_markdown
+from reports.sections.least_carbon import least_carbon
 from reports.tables.columns import TABLES
 from reports.tables.read import read_tables
 from tests.report_tables import write_tables
@@ -95,12 +96,13 @@ def rank(folder: Path, shares: dict[str, tuple[float, float | None]], radio: str
 
 
 def section(folder: Path) -> Section | None:
+    """The section, if there is one: every format writes it."""
     tables = read_tables(folder)
-    report = build_report(folder)
-    for write_as in (render_html, render_markdown):
-        write_as(report)
-    render_latex(build_paper(tables))
-    return next((found for found in report.sections if found.key == "least_carbon"), None)
+    found = least_carbon(tables)
+    alone = Report("quickstart", "the section alone", (found,) if found else ())
+    for document, write_as in ((alone, render_html), (alone, render_markdown), (build_paper(tables), render_latex)):
+        write_as(document)
+    return found
 
 
 def table(folder: Path) -> Table:
@@ -153,8 +155,9 @@ def test_what_loses_accuracy_is_not_chosen_but_said(tmp_path: Path) -> None:
 def test_where_accuracy_holds_for_none_the_reference_stands_alone(tmp_path: Path) -> None:
     write(tmp_path)
     score(tmp_path, accuracy(-0.1))
-    assert {text for own in cells(tmp_path).values() for text, _ in own} == {"fp32"}
-    assert cells(tmp_path)["LTE handset 2012", "all 2 grids"][0] == ("fp32", "the reference; NOR 50 g, DEU 500 g")
+    found = cells(tmp_path)
+    assert {text for own in found.values() for text, _ in own} == {"fp32"}
+    assert found["LTE handset 2012", "all 2 grids"][0] == ("fp32", "the reference; NOR 50 g, DEU 500 g")
     assert "leaves the reference alone" in str(section(tmp_path))
 
 
@@ -249,9 +252,9 @@ def test_grams_that_are_unknown_at_a_seed_are_not_compared(tmp_path: Path) -> No
 def test_what_eats_savings_is_said_where_it_does(tmp_path: Path) -> None:
     """Codecs: 3.0 and 1.2 less 1.0 of 36 and 20 saved: 5.6 and 1 %; of 4 saved on one radio, 50 %."""
     write(tmp_path)
-    assert "codec" not in remarks(tmp_path)
-    assert "pass-through is 0.20 on LTE handset 2012." in remarks(tmp_path)
-    assert "rounds" not in remarks(tmp_path)
+    said = remarks(tmp_path)
+    assert "codec" not in said and "rounds" not in said
+    assert "pass-through is 0.20 on LTE handset 2012." in said
     saving = {"method": "small", "radio": "wifi", "component": "uplink"}
     change(tmp_path, "breakdown", saving, {"energy_j": 36.0})
     change(tmp_path, "cells", {"method": "small"}, {"rounds": 50})
@@ -289,6 +292,10 @@ def test_without_accuracy_all_are_asked(tmp_path: Path) -> None:
 def test_without_a_network_only_the_first_column_stands(tmp_path: Path) -> None:
     save(write(tmp_path), "boundary", [])
     assert [column.key for column in table(tmp_path).columns] == ["radio", "excluded"]
+
+
+def test_the_section_is_one_of_the_report(tmp_path: Path) -> None:
+    assert section(write(tmp_path)) in build_report(tmp_path).sections
 
 
 def test_there_is_no_section_without_a_grid_or_a_second_method(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,6 @@ from harness.tables.noise_floor import noise_rows
 from reports.build import SECTIONS, build_report, report_of
 from reports.document import Curves, Report, Table
 from reports.figures import draw
-from reports.figures.files import write_figures
 from reports.latex.fragment import render_latex
 from reports.latex.paper import build_paper
 from reports.page.html import render_html, write_html
@@ -45,6 +46,7 @@ CASES = {
     "one seed": {"n_seeds": 1},
     "only the reference": {"names": ("fp32",)},
     "one seed of the reference": {"names": ("fp32",), "n_seeds": 1},
+    "no seed": {"names": ("fp32",), "n_seeds": 0},
     "failed reference": {"failed": [("fp32", 0), ("fp32", 1), ("fp32", 2)]},
     "nothing finished": {"names": ("a", "b"), "n_seeds": 1, "failed": [("a", 0), ("b", 0)]},
     "no joules": {"has_joules": False},
@@ -65,6 +67,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def report(folder: Path) -> Report:
     return build_report(folder)
+
+
+@pytest.fixture(scope="module")
+def of_case(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Report]:
+    """The report of a case, built once for all tests that look at it."""
+
+    @cache
+    def built(case: str) -> Report:
+        return build_report(write_tables(tmp_path_factory.mktemp("case"), **CASES[case]))  # type: ignore[arg-type]
+
+    return built
 
 
 def table(report: Report, key: str) -> Table:
@@ -253,13 +266,12 @@ def test_no_case_breaks_what_only_some_ask_for(case: str, tmp_path: Path) -> Non
         ("bare context", "The commit of the code is not recorded."),
     ],
 )
-def test_gaps_are_said(case: str, said: str, tmp_path: Path) -> None:
-    report = build_report(write_tables(tmp_path, **CASES[case]))  # type: ignore[arg-type]
-    assert said in render_markdown(report).replace("\\", "")
+def test_gaps_are_said(case: str, said: str, of_case: Callable[[str], Report]) -> None:
+    assert said in render_markdown(of_case(case)).replace("\\", "")
 
 
-def test_hostile_names_stay_text(tmp_path: Path) -> None:
-    report = build_report(write_tables(tmp_path / "tables", names=HOSTILE))
+def test_hostile_names_stay_text(of_case: Callable[[str], Report], tmp_path: Path) -> None:
+    report = of_case("hostile")
     page = Page(render_html(report))
     assert "script" not in page.tags
     assert not [name for name, _ in page.attributes if name.startswith("on")]
@@ -274,8 +286,8 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     assert not re.search(r"(?<!\\)\]\(javascript", prose)
     columns = {line.replace("\\|", "").count("|") for line in prose.splitlines() if line.startswith("| ")}
     assert all(count >= 3 for count in columns)
-    for file in write_figures(report, tmp_path).glob("*.svg"):
-        drawn = "".join(ET.fromstring(file.read_text(encoding="utf-8")).itertext())  # noqa: S314
+    for figure in report.figures():
+        drawn = "".join(ET.fromstring(draw.svg(figure)).itertext())  # noqa: S314
         assert "<script>" in drawn
         assert "_hidden" in drawn
 
@@ -463,6 +475,12 @@ def test_accuracy_against_carbon_is_drawn_from_the_footprint(folder: Path, repor
 # --- What only some definitions ask for ---
 
 MANY = tuple(f"method {number} of an ablation" for number in range(48))
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """Of an ablation of 48 methods."""
+    return build_report(write_tables(tmp_path_factory.mktemp("many"), names=MANY, n_seeds=2))
 
 
 @pytest.fixture(scope="module")
@@ -669,10 +687,8 @@ def test_what_was_given_before_the_rounds_is_named_beside_their_bits(extras: Pat
     assert "has sent nothing" in next(iter(build_report(write_tables(tmp_path)).figures())).caption
 
 
-def test_a_legend_of_many_methods_leaves_the_axes_their_room(tmp_path: Path) -> None:
-    report = build_report(write_tables(tmp_path, names=MANY, n_seeds=1))
-    few = next(iter(build_report(write_tables(tmp_path / "few", n_seeds=1)).figures()))
-    figure = next(iter(report.figures()))
+def test_a_legend_of_many_methods_leaves_the_axes_their_room(many: Report, report: Report) -> None:
+    figure, few = (next(iter(of.figures())) for of in (many, report))
     for width in (draw.WIDE_IN, draw.COLUMN_IN):
         with draw._style("test"):
             canvas, small = (draw._draw(drawn, width) for drawn in (figure, few))
@@ -687,11 +703,10 @@ def test_a_legend_of_many_methods_leaves_the_axes_their_room(tmp_path: Path) -> 
             assert axis.bbox.height > 0.8 * other.bbox.height
 
 
-def test_long_lists_of_methods_are_counted_in_sentences(tmp_path: Path) -> None:
-    report = build_report(write_tables(tmp_path, names=MANY, n_seeds=2))
-    section = next(section for section in report.sections if section.key == "accuracy")
+def test_long_lists_of_methods_are_counted_in_sentences(many: Report) -> None:
+    section = next(section for section in many.sections if section.key == "accuracy")
     assert re.search(r"for \d+ methods\.", str(section.blocks[0]))
-    assert len(table(report, "comparison").rows) == len(table(report, "budgets").rows) == 48
+    assert len(table(many, "comparison").rows) == len(table(many, "budgets").rows) == 48
 
 
 def test_quantities_named_in_the_schema_are_the_ones_that_reports_ask_for(folder: Path) -> None:
