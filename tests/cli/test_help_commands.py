@@ -1,8 +1,5 @@
 """Commands that explain: completion, list, init, doctor."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -26,17 +23,16 @@ from harness.spec import load
         ("harness list nothing x", []),
     ],
 )
-def test_the_shell_is_offered_names(words: str, offered: list[str]) -> None:
+def test_the_shell_is_offered_names(
+    words: str, offered: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     place = str(len(words.split()) - 1)
     asked = {"_HARNESS_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": place}
-    done = subprocess.run(
-        [sys.executable, "-c", "from harness.cli.app import main; main()"],
-        env={**os.environ, **asked},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout.split() == offered
+    for name, value in asked.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        app.main()
+    assert capsys.readouterr().out.split() == offered
 
 
 def test_the_settings_of_a_part_are_listed_with_their_defaults(capsys: pytest.CaptureFixture[str]) -> None:

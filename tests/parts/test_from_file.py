@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli import app
+from harness.commands import render as rendering
 from harness.core.errors import SpecError, UsageError
 from harness.ledger.store import Store
 from harness.parts import from_file, registry
+from harness.run.engines import local
 from harness.spec.load import load_spec
 from harness.spec.plan import expand
 from tests.parts.test_entry_points import CODEC, RADIO, SECTION
-from tests.runs import harness, tiny, write_spec
+from tests.runs import PoolHere, harness, tiny, write_spec
 
 METER = """
 from dataclasses import dataclass, replace
@@ -60,30 +63,32 @@ def test_what_is_built_can_be_built_again_from_its_description(tmp_path: Path, m
     assert (tmp_path / "cache" / "parts" / described["digest"] / "mine.py").is_file()
 
 
-def test_a_run_with_files_goes_on_from_its_results_alone(tmp_path: Path) -> None:
+def test_a_run_with_files_goes_on_from_its_results_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = definition(
         write(write(write(tmp_path), SECTION, "words.py"), METER, "sun.py"),
         meter={"file": "sun.py", "class": "Sundial"},
         sections=[{"file": "words.py", "function": "coo"}],
     )
-    done = harness("compare", path, "--out", "out", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "2 cells flew" in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    monkeypatch.setattr(local, "_workers", PoolHere().workers)
+    monkeypatch.setattr(rendering, "render", lambda tables, results: [])
+    assert app.run(["compare", str(path), "--out", str(tmp_path / "out")]) == 0
     text = (tmp_path / "out" / "spec.yaml").read_text(encoding="utf-8")
     assert str(tmp_path) not in text
-    # Away from where it was written, without the files and without the cache.
+    # Away from where it was written, without the files and without the cache, in a process that has seen none of them.
     moved = tmp_path / "elsewhere" / "results"
     shutil.copytree(tmp_path / "out", moved)
     for name in ("mine.py", "words.py", "sun.py"):
         (tmp_path / name).unlink()
+    before = {entry.cell_id for entry in Store(tmp_path / "out").index()}
     again = harness("report", moved, folder=tmp_path, HARNESS_CACHE=str(tmp_path / "empty"))
     assert again.returncode == 0, again.stderr
     assert "2 cells flew" in (moved / "report.md").read_text(encoding="utf-8")
     assert expand(load_spec(moved / "spec.yaml"))[1].method["uplink"]["file"] == "mine.py"
-    before = {entry.cell_id for entry in Store(tmp_path / "out").index()}
-    rerun = harness("compare", moved / "spec.yaml", "--out", moved, folder=tmp_path)
-    assert rerun.returncode == 0, rerun.stderr
-    assert "2 of 2 cells are finished already" in rerun.stderr
+    capsys.readouterr()
+    assert app.run(["compare", str(moved / "spec.yaml"), "--out", str(moved)]) == 0
+    assert "2 of 2 cells are finished already" in capsys.readouterr().err
     assert {entry.cell_id for entry in Store(moved).index()} == before
 
 
@@ -141,15 +146,17 @@ def test_a_file_from_the_command_line_is_relative_to_where_one_is(
         registry.build("codec", MEAN | {"file": "../mine.py"})
 
 
-def test_a_radio_that_fails_while_runs_are_priced_is_named_and_costs_no_run(tmp_path: Path) -> None:
+def test_a_radio_that_fails_while_runs_are_priced_is_named_and_costs_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     lands = "        return ConstantPerBit().coefficients()"
     falls = RADIO.replace(lands, "        raise ValueError('no\\nwind')")
     assert falls != RADIO
     write(tmp_path, falls, "bird.py")
     path = definition(write(tmp_path), scenarios={"radios": [{"file": "bird.py", "class": "Pigeon"}], "grids": ["NOR"]})
-    done = harness("compare", path, "--out", "out", folder=tmp_path)
-    assert done.returncode == 5, done.stderr
-    *_, last = done.stderr.strip().splitlines()
+    monkeypatch.setattr(local, "_workers", PoolHere().workers)
+    assert app.run(["compare", str(path), "--out", str(tmp_path / "out")]) == 5
+    *_, last = capsys.readouterr().err.strip().splitlines()
     assert last.startswith("error: bird.py, line ")
     assert ": ValueError: no wind. It is a part that the harness was given" in last
     store = Store(tmp_path / "out")
