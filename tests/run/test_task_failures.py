@@ -176,17 +176,21 @@ def overwrite(path: Path) -> None:
     path.write_bytes(b"nonsense" * 10)
 
 
-@pytest.mark.parametrize("harm", [cut_off, overwrite, Path.unlink], ids=["cut off", "overwritten", "missing"])
-@pytest.mark.parametrize(
-    "name",
-    [
-        "activations-*/train_activations.npy",
-        "activations-*/test_activations.npy",
-        "data-*/validation_labels.npy",
-        "partition-*/positions.npy",
-        "pretrained-*/model.safetensors",
-    ],
-)
+DAMAGED = [
+    ("activations-*/train_activations.npy", cut_off),
+    ("activations-*/train_activations.npy", overwrite),
+    ("activations-*/train_activations.npy", Path.unlink),
+    ("activations-*/test_activations.npy", cut_off),
+    ("data-*/validation_labels.npy", overwrite),
+    ("partition-*/positions.npy", Path.unlink),
+    ("pretrained-*/model.safetensors", cut_off),
+    ("pretrained-*/model.safetensors", overwrite),
+    ("pretrained-*/model.safetensors", Path.unlink),
+]
+"""Each harm to an array and to a model, and each further file once."""
+
+
+@pytest.mark.parametrize(("name", "harm"), DAMAGED)
 def test_a_damaged_file_of_the_cache_is_one_line_that_says_what_to_delete(
     pictures: Path, cache: Path, pool: PoolHere, tmp_path: Path, name: str, harm: Callable[[Path], None]
 ) -> None:
