@@ -15,7 +15,7 @@ from harness.run.engines.local import prepare, run_missing
 from harness.run.meters import codecarbon
 from harness.run.meters.codecarbon import CodeCarbonMeter, has_readable_rapl, is_virtual_machine
 from harness.run.meters.cpu_time import CpuTimeMeter, Window, cpu_seconds_of_process
-from tests.runs import FP32, SIGN, planned, run_cell_in_company, tiny
+from tests.runs import FP32, SIGN, PoolHere, planned, run_cell_in_company, tiny
 
 HOSTILE = """
 [codecarbon]
@@ -189,7 +189,7 @@ def test_reaped_children_count(tmp_path: Path) -> None:
 
 
 def joules_per_cpu_second(folder: Path, jobs: int) -> list[float]:
-    """Of two cells in real workers, long enough for a reading."""
+    """Of two cells, long enough for a reading."""
     values = tiny([FP32, SIGN], task={"clients": 20}, federation={"rounds": 15, "cohort": 20})
     cells = planned(values)
     missing = {cell.cell_id: cell.cell for cell in cells}
@@ -205,7 +205,9 @@ def test_two_cells_at_a_time_report_the_joules_of_one_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Per CPU second, so that a busy machine changes nothing; a meter of the machine would read nearly twice that."""
-    alone = joules_per_cpu_second(tmp_path / "1", jobs=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(local, "_workers", PoolHere().workers)
+        alone = joules_per_cpu_second(tmp_path / "1", jobs=1)
     monkeypatch.setattr(local, "run_cell", run_cell_in_company)
     together = joules_per_cpu_second(tmp_path / "2", jobs=2)
     assert together == pytest.approx(alone, rel=0.1)
