@@ -185,7 +185,7 @@ def _is_importing(process: psutil.Process) -> bool:
 
 
 def _wait_until(is_there: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while not is_there():
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=0.01)

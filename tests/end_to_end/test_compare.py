@@ -9,12 +9,18 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from harness.cli import app
+from harness.commands.run import run
 from harness.core.cache import make_once
+from harness.run.engines import local
+from harness.run.engines.local import LocalEngine
 from harness.run.meters.codecarbon import has_readable_rapl
+from harness.spec.spec import BenchmarkSpec
 from tests.runs import (
     DIVERGES,
     FP32,
     SIGN,
+    PoolHere,
     digests,
     harness,
     read_context,
@@ -99,17 +105,21 @@ def test_pretraining_stands_apart_with_its_own_energy(whole: Path) -> None:
 
 
 def test_two_jobs_give_the_facts_of_one(whole: Path, tmp_path: Path) -> None:
-    write_spec(two_cells(), tmp_path)
-    assert harness("compare", "tiny.yaml", "--jobs", "2", folder=tmp_path).returncode == 0
-    assert digests(tmp_path / "results" / "tiny") == digests(whole / "results" / "tiny")
+    """Real workers, two at a time."""
+    spec = BenchmarkSpec.model_validate(two_cells())
+    assert run(spec, tmp_path, LocalEngine(2), lambda event: None) == {}
+    assert digests(tmp_path) == digests(whole / "results" / "tiny")
 
 
-def test_a_second_time_runs_nothing(whole: Path) -> None:
+def test_a_second_time_runs_nothing(
+    whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     results = whole / "results" / "tiny"
     before = {path: path.stat().st_mtime_ns for path in results.glob("cells/**/*")}
-    done = harness("compare", "tiny.yaml", "--jobs", "1", folder=whole)
-    assert done.returncode == 0
-    assert "2 of 2 cells are finished already" in done.stderr and "] finished" not in done.stderr
+    monkeypatch.chdir(whole)
+    assert app.run(["compare", "tiny.yaml", "--jobs", "1"]) == 0
+    err = capsys.readouterr().err
+    assert "2 of 2 cells are finished already" in err and "] finished" not in err
     assert {path: path.stat().st_mtime_ns for path in results.glob("cells/**/*")} == before
 
 
@@ -125,13 +135,16 @@ def test_a_killed_comparison_goes_on_to_the_same_facts(whole: Path, tmp_path: Pa
     assert testbed["attempts_cpu_s"] > 0
 
 
-def test_ctrl_c_is_one_line_and_the_same_command_goes_on(whole: Path, tmp_path: Path) -> None:
+def test_ctrl_c_is_one_line_and_the_same_command_goes_on(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stopped = interrupted(tmp_path, signal.SIGINT)
     assert stopped.returncode == 130
     assert stopped.stderr.splitlines()[-1].startswith("interrupted. What is finished is kept")
     assert "Traceback" not in stopped.stderr and stopped.stdout == ""
-    again = harness("compare", "tiny.yaml", "--jobs", "1", folder=tmp_path)
-    assert again.returncode == 0, again.stderr
+    monkeypatch.setattr(local, "_workers", PoolHere().workers)
+    monkeypatch.chdir(tmp_path)
+    assert app.run(["compare", "tiny.yaml", "--jobs", "1"]) == 0
     assert digests(tmp_path / "results" / "tiny") == digests(whole / "results" / "tiny")
 
 
@@ -146,23 +159,19 @@ def test_ctrl_c_while_workers_start_is_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in err
 
 
-def test_a_diverging_method_leaves_with_three_and_the_others_are_reported(tmp_path: Path) -> None:
+def test_a_diverging_method_leaves_with_three_and_the_others_are_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(local, "_workers", PoolHere().workers)
+    monkeypatch.chdir(tmp_path)
     write_spec(tiny([FP32, DIVERGES], federation={"lr": 1000, "rounds": 6}), tmp_path)
-    done = harness("compare", "tiny.yaml", "--jobs", "1", folder=tmp_path)
-    assert done.returncode == 3
-    assert "failed   diverges, seed 0: round " in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("error: 1 cell failed: round ")
-    assert "Traceback" not in done.stderr
+    assert app.run(["compare", "tiny.yaml", "--jobs", "1"]) == 3
+    err = capsys.readouterr().err
+    assert "failed   diverges, seed 0: round " in err
+    assert err.splitlines()[-1].startswith("error: 1 cell failed: round ")
+    assert "Traceback" not in err
     context = read_context(tmp_path / "results" / "tiny")
     (failed,) = context["cells"]["failed"]
     assert (failed["method"], failed["seed"]) == ("diverges", 0) and "training diverged" in failed["error"]
     assert list(digests(tmp_path / "results" / "tiny")) == [("fp32", 0)]
-
-
-def test_a_file_in_place_of_the_results_leaves_with_five(tmp_path: Path) -> None:
-    write_spec(two_cells(), tmp_path)
-    (tmp_path / "results").write_text("")
-    done = harness("compare", "tiny.yaml", folder=tmp_path)
-    assert done.returncode == 5
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("error: results")
+    assert (tmp_path / "results" / "tiny" / "report.md").is_file()
