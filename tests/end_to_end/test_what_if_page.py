@@ -6,9 +6,9 @@ import random
 import re
 import shlex
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from itertools import pairwise
+from itertools import cycle, islice, pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -19,9 +19,9 @@ from typer.testing import CliRunner
 
 from harness.cli import summary
 from harness.cli.app import app
-from harness.commands import run
+from harness.commands.price import Priced as PricedRuns
 from harness.commands.price import price
-from harness.commands.render import render, write_tables
+from harness.commands.render import write_tables
 from harness.parts import registry
 from harness.price.accounting.account import account
 from harness.price.accounting.assumptions import assumptions_of
@@ -35,12 +35,14 @@ from harness.spec.spec import BenchmarkSpec
 from harness.tables import deployments, pairs
 from harness.tables.priced_cell import PricedCell
 from reports.build import build_report
+from reports.figures import draw as draw_module
 from reports.page.html import write_html
+from reports.page.markdown import write_markdown
 from reports.texts import numbers
 from reports.texts.numbers import clean
 from tests.browser_pages import chromium, open_page, run_study
 
-N_SETTINGS, N_PLACES, N_RADIOS = 20, 25, 4
+N_SETTINGS, N_PLACES, N_RADIOS = 10, 25, 4
 """Choices of what all radios share, of a radio and a grid for each, and of radios that are drawn from."""
 
 Choice = Mapping[str, Any]
@@ -55,6 +57,12 @@ def browser() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run_study(tmp_path_factory.mktemp("study") / "tiny")
+
+
+@pytest.fixture
+def bare_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports whose figures are empty: for tests of what stands beside them."""
+    monkeypatch.setattr(draw_module, "_saved", lambda *_: b'<svg viewBox="0 0 1 1"><style></style></svg>')
 
 
 class Priced:
@@ -101,7 +109,7 @@ def _as_page(breakdown: pd.DataFrame, of_pairs: pd.DataFrame, radio: str) -> dic
     """What is printed of one radio and grid, in the form that the page gives."""
     entry = {"name": radio, "title": radio, "is_fleet": False}
     context = {"device": {"title": "?"}, "scenarios": {"radios": [entry], "provisioning": "factory"}}
-    frames = run.Priced({}, context, dict)
+    frames = PricedRuns({}, context, dict)
     table = summary._deployment_table(breakdown, frames, entry)
     passed = summary._pass_through_lines(of_pairs, frames)[0].plain
     columns = [list(map(str, column.cells)) for column in table.columns]
@@ -118,29 +126,42 @@ _SAID = """choices => choices.map(choice => {
 })"""
 
 
-def test_five_hundred_choices_agree_with_harness_price_to_the_last_digit(browser: Any, study: Path) -> None:
+def _in_turns(draw: random.Random, values: Iterable[Any]) -> Iterator[Any]:
+    """Values in a drawn order, all of them before any comes again."""
+    order = list(values)
+    draw.shuffle(order)
+    return cycle(order)
+
+
+def test_drawn_choices_agree_with_harness_price_to_the_last_digit(browser: Any, study: Path) -> None:
+    """Every device, supply, network, server, cast and radio is among them."""
     draw, priced = random.Random(7), Priced(study)  # noqa: S311
+    drawn = {
+        key: _in_turns(draw, values)
+        for key, values in {
+            "device": devices.names(),
+            "supply": power_supply.names(),
+            "network": ["excluded", "average", "marginal"],
+            "server": ["excluded", "included"],
+            "cast": ["unicast", "multicast"],
+        }.items()
+    }
+    every_radio = _in_turns(draw, priced.radios)
+    assert max(len(devices.names()), len(power_supply.names()), len(priced.radios) / N_RADIOS) <= N_SETTINGS
     choices, expected = [], []
     for _ in range(N_SETTINGS):
-        settings = {
-            "device": draw.choice(devices.names()),
-            "supply": draw.choice(power_supply.names()),
-            "network": draw.choice(["excluded", "average", "marginal"]),
-            "server": draw.choice(["excluded", "included"]),
-            "pue": round(draw.uniform(1, 3), 2),
-            "cast": draw.choice(["unicast", "multicast"]),
-        }
+        settings = {key: next(values) for key, values in drawn.items()} | {"pue": round(draw.uniform(1, 3), 2)}
         grids = ["NOR", "DEU", "campus", "FRA", "POL", "IND"]
         if not power_supply.needs_grid(settings["supply"]):
             grids = [draw.choice(["NOR", "DEU", "ZAF"])]
-        radios = draw.sample(priced.radios, N_RADIOS)
-        places = [(draw.choice(radios), draw.choice(grids)) for _ in range(N_PLACES)]
+        radios = list(islice(every_radio, N_RADIOS))
+        places = [(radio, draw.choice(grids)) for radio in islice(cycle(radios), N_PLACES)]
         choices += [settings | {"radio": radio, "grid": grid} for radio, grid in places]
         expected += priced.printed(settings, places)
     opened = open_page(browser, study / "report.html")
     said = opened.page.evaluate(_SAID, choices)
     opened.page.context.close()
-    assert len(said) == len(choices) == 500
+    assert len(said) == len(choices) == N_SETTINGS * N_PLACES
     for choice, page, terminal in zip(choices, said, expected, strict=True):
         assert [list(column) for column in page["columns"]] == terminal["headings"], choice
         for name, cells, passed in page["rows"]:
@@ -169,7 +190,9 @@ def test_the_command_that_the_page_shows_prints_what_the_page_shows(browser: Any
         assert printed == values
 
 
-def test_the_command_repeats_what_the_report_was_asked_to_change(browser: Any, study: Path, tmp_path: Path) -> None:
+def test_the_command_repeats_what_the_report_was_asked_to_change(
+    browser: Any, study: Path, tmp_path: Path, bare_figures: None
+) -> None:
     asked = ["--set", "network=average", "--set", "embodied=calendar", "--set", "cast=multicast"]
     done = CliRunner().invoke(app, ["report", str(study), "--out", str(tmp_path), *asked])
     assert done.exit_code == 0, done.output
@@ -181,7 +204,7 @@ def test_the_command_repeats_what_the_report_was_asked_to_change(browser: Any, s
 
 
 def test_the_command_names_radios_and_grids_that_the_definition_lacks(
-    browser: Any, study: Path, tmp_path: Path
+    browser: Any, study: Path, tmp_path: Path, bare_figures: None
 ) -> None:
     grid = {"name": "mine", "g_per_kwh": 41, "source": "me"}
     asked = ["--radio", "{kind: nbiot, coverage: extreme}", "--set", f"grids=[{json.dumps(grid)}]"]
@@ -205,7 +228,9 @@ def _changes(words: list[str]) -> tuple[list[str], list[str], str | None, list[s
     return given["--radio"], given["--grid"], next(iter(given["--device"]), None), given["--set"]
 
 
-def test_joules_of_different_machines_are_not_compared(browser: Any, study: Path, tmp_path: Path) -> None:
+def test_joules_of_different_machines_are_not_compared(
+    browser: Any, study: Path, tmp_path: Path, bare_figures: None
+) -> None:
     folder = tmp_path / "tiny"
     shutil.copytree(study, folder)
     _, store = open_results(folder)
@@ -215,7 +240,7 @@ def test_joules_of_different_machines_are_not_compared(browser: Any, study: Path
             told = json.loads(status.read_text())
             told["host"]["machine"] = "another"
             status.write_text(json.dumps(told))
-    render(write_tables(price(folder), folder), folder)
+    write_html(build_report(write_tables(price(folder), folder)), folder / "report.html")
     page = open_page(browser, folder / "report.html").page
     sentence = page.locator("#what-if [data-place=sentence]").inner_text()
     page.context.close()
@@ -399,7 +424,9 @@ def hostile(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     plain["scenarios"]["grids"] = [{"name": GRID, "g_per_kwh": 41, "source": "<i>me</i>"}, "NOR"]
     index = json.loads((folder / "index.json").read_text())
     _define(folder, plain, [each | {"method": HOSTILE[each["method"]]} for each in index])
-    render(write_tables(price(folder), folder), folder)
+    report = build_report(write_tables(price(folder), folder))
+    write_html(report, folder / "report.html")
+    write_markdown(report, folder / "report.md")
     return folder
 
 
@@ -433,12 +460,13 @@ def test_hostile_names_appear_as_typed_and_never_run(browser: Any, hostile: Path
 
 def test_hostile_names_stand_in_every_file_as_they_were_typed(hostile: Path) -> None:
     assert set(pd.read_csv(hostile / "tables" / "cells.csv")["method"]) == set(HOSTILE.values())
-    for figure in (hostile / "figures").glob("*.svg"):
-        tags = {tag.tag.rpartition("}")[2] for tag in ElementTree.parse(figure).iter()}  # noqa: S314
+    drawn = {figure.key: draw_module.svg(figure) for figure in build_report(hostile / "tables").figures()}
+    assert len(drawn) > 2
+    for text in drawn.values():
+        tags = {tag.tag.rpartition("}")[2] for tag in ElementTree.fromstring(text).iter()}  # noqa: S314
         assert not tags & {"script", "img", "a", "foreignObject"}
-    drawn = (hostile / "figures" / "deployment_energy.svg").read_text(encoding="utf-8")
-    assert "🦊 مرحبا שלום" in drawn
-    assert "</script><script>window.pwned" not in drawn
+    assert "🦊 مرحبا שלום" in drawn["deployment_energy"]
+    assert "</script><script>window.pwned" not in drawn["deployment_energy"]
     prose = re.sub(r"^(`{3,}).*?^\1$", "", (hostile / "report.md").read_text(encoding="utf-8"), flags=re.M | re.S)
     assert "<script" not in prose
     assert "&lt;/script&gt;" in prose
