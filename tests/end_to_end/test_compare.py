@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from harness.cli import app
+from harness.commands import render as rendering
 from harness.commands.run import run
 from harness.core.cache import make_once
 from harness.run.engines import local
@@ -117,6 +118,7 @@ def test_a_second_time_runs_nothing(
     results = whole / "results" / "tiny"
     before = {path: path.stat().st_mtime_ns for path in results.glob("cells/**/*")}
     monkeypatch.chdir(whole)
+    monkeypatch.setattr(rendering, "render", lambda tables, results: [])
     assert app.run(["compare", "tiny.yaml", "--jobs", "1"]) == 0
     err = capsys.readouterr().err
     assert "2 of 2 cells are finished already" in err and "] finished" not in err
@@ -143,6 +145,7 @@ def test_ctrl_c_is_one_line_and_the_same_command_goes_on(
     assert stopped.stderr.splitlines()[-1].startswith("interrupted. What is finished is kept")
     assert "Traceback" not in stopped.stderr and stopped.stdout == ""
     monkeypatch.setattr(local, "_workers", PoolHere().workers)
+    monkeypatch.setattr(rendering, "render", lambda tables, results: [])
     monkeypatch.chdir(tmp_path)
     assert app.run(["compare", "tiny.yaml", "--jobs", "1"]) == 0
     assert digests(tmp_path / "results" / "tiny") == digests(whole / "results" / "tiny")
