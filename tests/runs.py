@@ -154,7 +154,7 @@ def start_harness(*arguments: str | Path, folder: Path, **variables: str) -> sub
 def harness(*arguments: str | Path, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run the command line in `folder` to its end, without network."""
     process = start_harness(*arguments, folder=folder, **variables)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
 

@@ -65,7 +65,7 @@ def interrupted(folder: Path, number: int) -> subprocess.CompletedProcess[str]:
     process = start_harness("compare", "tiny.yaml", "--jobs", "1", folder=folder)
     wait_for_rounds(process, folder / "results" / "tiny", 10)
     os.killpg(process.pid, number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=180)
     return subprocess.CompletedProcess([], process.returncode, out, err)
 
 
@@ -156,7 +156,7 @@ def test_ctrl_c_while_workers_start_is_one_line(tmp_path: Path) -> None:
     process = start_harness("compare", "tiny.yaml", "--jobs", "2", folder=tmp_path)
     wait_for_workers(process, 2)
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=180)
     assert process.returncode == 130
     assert out == "" and err.splitlines()[-1].startswith("interrupted. What is finished is kept")
     assert "Traceback" not in err

@@ -112,7 +112,7 @@ def test_ctrl_c_is_one_line_leaves_no_process_and_the_same_command_goes_on(tmp_p
     wait_for_rounds(process, results, 10)
     children = psutil.Process(process.pid).children(recursive=True)
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=180)
     assert process.returncode == 130
     assert out == "" and err.splitlines()[-1].startswith("interrupted. What is finished is kept")
     assert "Traceback" not in err
