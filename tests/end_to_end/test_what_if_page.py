@@ -42,7 +42,7 @@ from reports.texts import numbers
 from reports.texts.numbers import clean
 from tests.browser_pages import chromium, open_page, run_study
 
-N_SETTINGS, N_PLACES, N_RADIOS = 10, 25, 4
+N_SETTINGS, N_PLACES, N_RADIOS = 10, 50, 4
 """Choices of what all radios share, of a radio and a grid for each, and of radios that are drawn from."""
 
 Choice = Mapping[str, Any]
@@ -133,7 +133,7 @@ def _in_turns(draw: random.Random, values: Iterable[Any]) -> Iterator[Any]:
     return cycle(order)
 
 
-def test_drawn_choices_agree_with_harness_price_to_the_last_digit(browser: Any, study: Path) -> None:
+def test_five_hundred_choices_agree_with_harness_price_to_the_last_digit(browser: Any, study: Path) -> None:
     """Every device, supply, network, server, cast and radio is among them."""
     draw, priced = random.Random(7), Priced(study)  # noqa: S311
     drawn = {
