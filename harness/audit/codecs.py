@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.core.errors import EnvironmentLacksError, SpecError, UsageError
+from harness.core.errors import EnvironmentLacksError, UsageError
 from harness.core.protocols import Codec
 from harness.parsing.problems import shown
-from harness.parsing.yaml_text import dump_yaml, read_yaml
+from harness.parsing.yaml_text import dump_yaml, read_value
 from harness.parts import registry
 
 
@@ -74,14 +74,12 @@ def _read(text: str) -> Any:
     if not text.strip():
         raise UsageError("an empty text is no codec; a name or a mapping {kind: ...} is needed")
     try:
-        document = read_yaml(text, "codec")
-    except SpecError as error:
-        raise UsageError(f"{text}: {error.problems[0].text}") from error
-    if document.problems:
-        raise UsageError(f"{text}: {document.problems[0].text}")
-    if not isinstance(document.value, str | Mapping):
-        raise UsageError(f"{text}: {shown(document.value)} is no codec; a name or a mapping {{kind: ...}} is needed")
-    return document.value
+        value = read_value(text)
+    except ValueError as error:
+        raise UsageError(f"{text}: {error}") from error
+    if not isinstance(value, str | Mapping):
+        raise UsageError(f"{text}: {shown(value)} is no codec; a name or a mapping {{kind: ...}} is needed")
+    return value
 
 
 def _label(value: Any) -> str:

@@ -38,8 +38,8 @@ _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udff
 _PLAIN_WORDS = (
     (r"'\\t' that cannot start any token", "a tab; indent with spaces"),
     (r"mapping values are not allowed", "a colon in an unexpected place; check the indentation, or quote the text"),
-    (r"found unexpected end of stream", "the file ends inside a quoted text"),
-    (r"but (found|got) '<stream end>'", "the file ends before a bracket or brace is closed"),
+    (r"found unexpected end of stream", "the {place} ends inside a quoted text"),
+    (r"but (found|got) '<stream end>'", "the {place} ends before a bracket or brace is closed"),
 )
 
 
@@ -78,13 +78,16 @@ def path_text(location: Location) -> str:
     return text
 
 
-def read_yaml(text: str, file_name: str, what: str = "a spec is a mapping with name, task, ...") -> Document:
+def read_yaml(
+    text: str, file_name: str, what: str = "a spec is a mapping with name, task, ...", place: str = "file"
+) -> Document:
     """Read one YAML document.
 
     Args:
         text: at most `MAX_BYTES` characters.
         file_name: what to call it in errors.
         what: what should stand in it, for a file that is empty.
+        place: what the text is the whole of, in errors.
 
     Returns:
         The document; problems that did not stop the reading are in it.
@@ -104,11 +107,31 @@ def read_yaml(text: str, file_name: str, what: str = "a spec is a mapping with n
         return _Reader(loader, file_name, what).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark or loader.get_mark()
-        _stop(file_name, _position(mark), f"not valid YAML: {_plain_words(error)}")
+        _stop(file_name, _position(mark), f"not valid YAML: {_plain_words(error, place)}")
     except (ValueError, OverflowError):  # PyYAML turns the digits of escapes and directives into numbers unchecked
         _stop(file_name, _position(loader.get_mark()), "not valid YAML: an escape or directive with a wrong number")
     finally:
         loader.dispose()
+
+
+def read_value(text: str) -> Any:
+    """The value of YAML text that stands in no file, e.g. on a command line; None if there is nothing but space.
+
+    Raises:
+        ValueError: it cannot be read, in words.
+
+    >>> read_value("[NO, DE]"), read_value("{kind: lte, tail_s: 1e1}"), read_value("")
+    (['NO', 'DE'], {'kind': 'lte', 'tail_s': 10.0}, None)
+    """
+    if not text.strip():
+        return None
+    try:
+        document = read_yaml(text, "", place="text")
+    except SpecError as error:
+        raise ValueError(error.problems[0].text) from None
+    if document.problems:
+        raise ValueError(document.problems[0].text)
+    return document.value
 
 
 class _Reader:
@@ -235,11 +258,11 @@ def _position(mark: Mark) -> tuple[int, int]:
     return mark.line + 1, mark.column + 1
 
 
-def _plain_words(error: yaml.MarkedYAMLError) -> str:
+def _plain_words(error: yaml.MarkedYAMLError, place: str) -> str:
     text = error.problem or error.context or "cannot be read"
     for pattern, words in _PLAIN_WORDS:
         if re.search(pattern, text):
-            return words
+            return words.format(place=place)
     return text.encode("unicode_escape").decode()
 
 

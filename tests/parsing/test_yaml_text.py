@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.core.errors import SpecError
-from harness.parsing.yaml_text import MAX_BYTES, MAX_DEPTH, dump_yaml, path_text, read_yaml, scalar
+from harness.parsing.yaml_text import MAX_BYTES, MAX_DEPTH, dump_yaml, path_text, read_value, read_yaml, scalar
 
 
 @pytest.mark.parametrize(
@@ -88,6 +88,37 @@ def test_what_cannot_be_read_is_one_located_line(case):
         assert str(caught.value).endswith(f"nested deeper than {MAX_DEPTH} levels")
     else:
         assert str(caught.value) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("[NO, DE]", ["NO", "DE"]),
+        ("on", "on"),
+        ("1_000", "1_000"),
+        ("0o17", 15),
+        ("12:30", "12:30"),
+        ("{at: 12:30, quoted: '1'}", {"at": "12:30", "quoted": "1"}),
+        (" ", None),
+    ],
+)
+def test_a_value_without_a_file_is_read_as_one_in_a_file(text, value):
+    found = read_value(text)
+    assert found == value and type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[1, 2", "not valid YAML: the text ends before a bracket or brace is closed"),
+        ("{a: 1, a: 2}", "the key stands twice, first at line 1, column 2"),
+        ("*all", r"aliases (*all) are not supported; write the value out"),
+    ],
+)
+def test_what_is_wrong_with_a_value_without_a_file_is_told_in_words(text, words):
+    with pytest.raises(ValueError) as caught:
+        read_value(text)
+    assert str(caught.value) == words
 
 
 def test_a_long_text_is_refused_before_parsing(monkeypatch):

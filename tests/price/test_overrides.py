@@ -98,6 +98,15 @@ def test_what_is_named_twice_counts_once() -> None:
     assert with_changes(scenarios(), grids=["no", "NOR", "de"]).grids == ("NOR", "DEU")
 
 
+def test_settings_are_read_as_in_a_definition() -> None:
+    """YAML 1.2: Norway is no truth value, digits in groups of sixty no number, an octal one begins with 0o."""
+    assert with_changes(scenarios(), settings=["grids=[NO, DE]"]).grids == ("NOR", "DEU")
+    assert with_changes(scenarios(), settings=["pause_s=0o17"]).pause_s == 15.0
+    assert with_changes(scenarios(), settings=["pause_s=1e2"]).pause_s == 100.0
+    rounds = "uncertainty={draws: 0x64, seed: 7}"
+    assert with_changes(scenarios(), settings=[rounds]).uncertainty.draws == 100
+
+
 def test_what_a_spec_named_keeps_its_settings_and_others_have_defaults() -> None:
     chosen = scenarios(radios=[{"kind": "lte", "rate_up_mbps": 1.0}], grids=[CAMPUS])
     assert vars(with_changes(chosen, ["lte"]).radios[0].radio)["rate_up_mbps"] == 1.0
@@ -120,7 +129,7 @@ def test_a_supply_without_grids_drops_those_of_the_spec_but_refuses_those_that_a
         ({"radios": ["lte_2022"]}, r'^radios\[0\].*"lte_2022" is not one of .*Did you mean lte_2021\?$'),
         ({"radios": ["{kind: lte, tail: 1}"]}, r"^radios\[0\]\.tail: unknown key; .*Did you mean tail_s\?$"),
         ({"radios": ["{kind: lorawan, duty_cycle: 0}"]}, r"^radios\[0\]\.duty_cycle: "),
-        ({"radios": ["{kind: lte"]}, r"^--radio \{kind: lte: no YAML: "),
+        ({"radios": ["{kind: lte"]}, r"^--radio \{kind: lte: not valid YAML: the text ends before a br"),
         ({"grids": ["XYZ"]}, "^country 'XYZ' is not in the table"),
         ({"device_name": "raspberry"}, "^device: "),
         ({"settings": ["network=both"]}, '^network: "both" is not one of excluded, average, marginal'),
@@ -130,7 +139,16 @@ def test_a_supply_without_grids_drops_those_of_the_spec_but_refuses_those_that_a
         ({"settings": ["supply=solar"]}, "^supply: "),
         ({"settings": ["newtork=average"]}, r"^--set newtork=average: .*Did you mean network\?$"),
         ({"settings": ["network"]}, "^--set network: write key=value"),
-        ({"settings": ["pause_s={"]}, r"^--set pause_s=\{: no YAML: "),
+        ({"settings": ["pause_s={"]}, r"^--set pause_s=\{: not valid YAML: "),
+        ({"settings": ["device=&x phone"]}, r"^--set device=&x phone: anchors \(&x\) are not supported"),
+        ({"settings": ["pause_s=1_000"]}, '^pause_s: "1_000" is text; a number is needed'),
+        ({"settings": ["pause_s=12:30"]}, '^pause_s: "12:30" is text; a number is needed'),
+        (
+            {"settings": ["grids=[{name: a, series: a.csv, start: 12:30, source: b}]"]},
+            r"^grids\[0\]: start must be an ISO 8601 moment in UTC .*, got '12:30'$",
+        ),
+        ({"settings": ["network=on"]}, '^network: "on" is not one of excluded, average, marginal'),
+        ({"grids": ["NOR"], "radios": ["no"]}, r'^radios\[0\].*"no" is not one of '),
         ({"settings": ["grids=[]"]}, "^grids: missing; mains supply takes its electricity from a grid"),
     ],
 )

@@ -4,12 +4,11 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from harness.core.errors import UsageError
 from harness.parsing.problems import did_you_mean, retold
-from harness.parsing.yaml_text import path_text
+from harness.parsing.yaml_text import path_text, read_value
 from harness.price.assumptions.grids import grid
 from harness.price.assumptions.scenarios import CustomGrid, Scenarios, plain_grid
 
@@ -87,6 +86,6 @@ def _setting(text: str) -> tuple[str, Any]:
 
 def _yaml(asked: str, text: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"{asked}: no YAML: {str(error).partition(chr(10))[0]}") from error
+        return read_value(text)
+    except ValueError as error:
+        raise UsageError(f"{asked}: {error}") from error
