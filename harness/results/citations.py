@@ -17,7 +17,15 @@ from harness.spec.spec import BenchmarkSpec
 from radio_models.published import formulas
 from radio_models.verdicts import verdicts
 
-_PACKAGES = ("radio_models", "baselines", "quantfl", "harness.price.assumptions.data")
+_PACKAGES = (
+    "radio_models",
+    "baselines",
+    "quantfl",
+    "harness.run.tasks",
+    "harness.run.federation",
+    "harness.run.meters",
+    "harness.price.assumptions.data",
+)
 _ENTRY = re.compile(r"^@\w+\{([^,\s]+),\n.*?^\}$", re.MULTILINE | re.DOTALL)
 _KEYWORDS = re.compile(r"^\s*keywords\s*=\s*\{([^}]*)\},?\n", re.MULTILINE)
 

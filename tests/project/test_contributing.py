@@ -320,7 +320,7 @@ def told(copy: Path) -> dict[str, str]:
             [
                 "harness/run/tasks/biopsies.py",
                 "harness/parts/registry.py",
-                "harness/price/assumptions/data/references.bib",
+                "harness/run/tasks/references.bib",
             ],
         ),
         ("A report section", ["reports/sections/seeds.py", "reports/build.py", "reports/build.py"]),
