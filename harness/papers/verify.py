@@ -4,7 +4,6 @@ Three things are looked at. Macros that the paper carries along (a copy of ``num
 that of the tables. Macros that are used and that there are not. And numbers typed by hand (`harness.papers.quotes`).
 """
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from harness.core.errors import UsageError
 from harness.papers.quotes import Known, quoted
 from harness.papers.tex import TexFile, read_paper
+from harness.parsing.problems import nearest
 from reports.latex.escape import escape
 from reports.latex.macros import Macro, macros, spelled
 from reports.latex.results import results
@@ -148,6 +148,6 @@ def _missing(
         name = match[1]
         if name in truth or name in own:
             continue
-        near = difflib.get_close_matches(name, truth, n=1, cutoff=0.6)
-        hint = f"; did you mean \\{near[0]} ({truth[near[0]].text})?" if near else ""
+        near = nearest(name, truth)
+        hint = "" if near is None else f"; did you mean \\{near} ({truth[near].text})?"
         yield Finding(file.name, file.line_of(match.start()), f"\\{name} is no macro of these results{hint}")

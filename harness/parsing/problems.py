@@ -34,9 +34,24 @@ def did_you_mean(word: str, allowed: Collection[str]) -> str:
     >>> did_you_mean("QuanFL", ["quantfl", "signsgd"])
     ' Did you mean quantfl?'
     """
+    near = nearest(word, allowed)
+    return "" if near is None else f" Did you mean {near}?"
+
+
+def nearest(word: str, allowed: Iterable[str], at_least: float = 0.6) -> str | None:
+    """The allowed word that `word` may be a slip of, in upper or lower case; None when none is near.
+
+    Args:
+        word: what was typed; of more than 64 characters it is taken for no slip.
+        allowed: what could have been meant.
+        at_least: how much alike they must be, 0 to 1 (`difflib.SequenceMatcher.ratio`).
+
+    >>> nearest("norwai", ["Norway", "Niger"]), nearest("x", ["Norway", "Niger"])
+    ('Norway', None)
+    """
     by_lower = {name.lower(): name for name in allowed}
-    near = difflib.get_close_matches(word.lower(), by_lower, n=1) if len(word) <= 64 else []
-    return f" Did you mean {by_lower[near[0]]}?" if near else ""
+    near = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=at_least) if len(word) <= 64 else []
+    return by_lower[near[0]] if near else None
 
 
 def choice(got: object, allowed: Collection[str]) -> str:

@@ -11,7 +11,6 @@ frames a second, 6.84 W (arXiv:2207.06150). MLPerf Tiny gives energies of infere
 nJ per multiply-add on the Cortex-M7 here; training in float32 takes several times that, and no such figure enters.
 """
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -19,6 +18,7 @@ from typing import Literal
 from harness.core.coefficients import combine
 from harness.core.errors import UsageError
 from harness.core.prices import Coefficient
+from harness.parsing.problems import did_you_mean
 from harness.price.assumptions.data import coefficients
 
 EVIDENCE = "P"
@@ -221,6 +221,5 @@ def battery_of(device: Device, supply: str) -> Battery | None:
 
 def _check(what: str, name: str, known: Mapping[str, str]) -> None:
     if name not in known:
-        close = difflib.get_close_matches(str(name).lower(), known, n=1)
-        hint = f" Did you mean {close[0]}?" if close else ""
+        hint = did_you_mean(str(name), known)
         raise UsageError(f"{what} {name!r} is unknown (known: {', '.join(known)}).{hint}")

@@ -8,7 +8,6 @@ An average intensity shares out what a grid emits; a marginal one says what one 
 """
 
 import csv
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +19,7 @@ import numpy as np
 
 from harness.core.errors import UsageError
 from harness.core.types import Float64
+from harness.parsing.problems import nearest
 from harness.price.assumptions.data import table_path
 from harness.price.assumptions.grid_series import HIGHEST_G_PER_KWH, Series, load_series
 
@@ -199,9 +199,11 @@ def _value(entry: Mapping[str, Any], key: str, label: str) -> float:
 
 
 def _hint(entry: str) -> str:
-    labels = {label.casefold(): place for place in table().values() for label in (place.name, place.iso3 or "")}
-    close = difflib.get_close_matches(entry.strip().casefold(), labels, n=1, cutoff=0.5)
-    return f" Did you mean {labels[close[0]].iso3} ({labels[close[0]].name})?" if close else " Use an ISO 3166-1 code."
+    labels = {label: place for place in table().values() for label in (place.name, place.iso3 or "")}
+    near = nearest(entry.strip(), labels, at_least=0.5)
+    if near is None:
+        return " Use an ISO 3166-1 code."
+    return f" Did you mean {labels[near].iso3} ({labels[near].name})?"
 
 
 @cache

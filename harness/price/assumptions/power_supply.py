@@ -13,7 +13,6 @@ References:
     Energizer E91 and Saft LS 26500 data sheets.
 """
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -22,6 +21,7 @@ from harness.core.coefficients import combine
 from harness.core.errors import UsageError
 from harness.core.notes import Note, remarks
 from harness.core.prices import Coefficient
+from harness.parsing.problems import did_you_mean
 from harness.price.assumptions.data import coefficients
 from harness.price.assumptions.grids import Grid
 
@@ -188,8 +188,7 @@ def _known(name: str) -> Supply:
     for known in _TITLES:
         if name == known:
             return known
-    close = difflib.get_close_matches(str(name).lower(), names(), n=1)
-    hint = f" Did you mean {close[0]}?" if close else ""
+    hint = did_you_mean(str(name), names())
     raise UsageError(f"supply {name!r} is unknown (known: {', '.join(names())}).{hint}")
 
 
