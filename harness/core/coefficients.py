@@ -4,13 +4,13 @@ A table is a CSV with the fields of `Coefficient` as columns, all but the last. 
 both cells stay empty and the range follows from how the number reached us; such a range is our judgement and says so.
 """
 
-import csv
 from collections.abc import Callable
 from dataclasses import fields
 from itertools import product
 from math import isfinite
 from pathlib import Path
 
+from harness.core.packaged_tables import table_rows
 from harness.core.prices import Coefficient
 
 DEFAULT_FACTORS = {
@@ -31,17 +31,12 @@ def load(path: Path) -> dict[str, Coefficient]:
     Raises:
         ValueError: a row has no source, an unknown basis, a name twice, or numbers out of order.
     """
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        expected = [field.name for field in fields(Coefficient) if field.name != "drawn_with"]
-        if reader.fieldnames != expected:
-            raise ValueError(f"{path.name}: columns must be {','.join(expected)}")
-        table: dict[str, Coefficient] = {}
-        for row in reader:
-            coefficient = _coefficient(row, f"{path.name}:{reader.line_num}")
-            if coefficient.name in table:
-                raise ValueError(f"{path.name}:{reader.line_num}: {coefficient.name} stands there twice")
-            table[coefficient.name] = coefficient
+    table: dict[str, Coefficient] = {}
+    for where, row in table_rows(path, [field.name for field in fields(Coefficient) if field.name != "drawn_with"]):
+        coefficient = _coefficient(row, where)
+        if coefficient.name in table:
+            raise ValueError(f"{where}: {coefficient.name} stands there twice")
+        table[coefficient.name] = coefficient
     return table
 
 

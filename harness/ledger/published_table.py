@@ -23,8 +23,8 @@ from harness.core.errors import Problem, SpecError, UsageError
 from harness.ledger.argument_checks import name_problem
 from harness.ledger.external_runs import bare_ledger, open_cell
 from harness.ledger.ledger import Ledger
-from harness.parsing.csv_text import CsvCell, records_of
-from harness.parsing.problems import did_you_mean, shown
+from harness.parsing.csv_text import CsvCell, Rows, read_rows, rows_of
+from harness.parsing.problems import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,13 +80,7 @@ def read_table(path: Path) -> list[TableRow]:
         UsageError: the file is not there or no text, or cells are wrong; then with a line ``file:line:column`` for
             every mistake.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise UsageError(f"{path}: there is no such file") from None
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: is not UTF-8 text (byte {error.start}); save the table as CSV in UTF-8") from None
-    return parse_table(text, str(path))
+    return _table(read_rows(path, COLUMNS, OPTIONAL), str(path))
 
 
 def parse_table(text: str, file: str) -> list[TableRow]:
@@ -95,20 +89,7 @@ def parse_table(text: str, file: str) -> list[TableRow]:
     >>> parse_table("method,rounds,clients,bytes_up,bytes_down,accuracy\nFedAvg,2,3,10,20,0.9", "t.csv")[0].population
     3
     """
-    records = records_of(text, file)
-    if not records:
-        raise UsageError(f"{file}: is empty; the first line names the columns: {', '.join(COLUMNS)}")
-    problems: list[Problem] = []
-    _check_header(records[0], problems)
-    if problems:
-        raise SpecError(file, problems)
-    names = [cell.text.lower() for cell in records[0]]
-    found = [_row(names, record, problems) for record in records[1:]]
-    if problems:
-        raise SpecError(file, problems)
-    rows = [row for row in found if row is not None]
-    _check_rows(rows, records[1:], names.index("method"), file)
-    return rows
+    return _table(rows_of(text, file, COLUMNS, OPTIONAL), file)
 
 
 def ledgers_of(rows: Sequence[TableRow]) -> list[tuple[str, Ledger]]:
@@ -165,29 +146,19 @@ def _transfers(row: TableRow) -> "pd.DataFrame":
     return frame.sort_values("round", kind="stable", ignore_index=True)
 
 
-def _check_header(header: Sequence[CsvCell], problems: list[Problem]) -> None:
-    allowed, names = (*COLUMNS, *OPTIONAL), [cell.text.lower() for cell in header]
-    missing = [name for name in COLUMNS if name not in names]
-    for number, (name, cell) in enumerate(zip(names, header, strict=True)):
-        if name not in allowed:
-            hint = did_you_mean(name, [other for other in allowed if other not in names])
-            problems.append(
-                cell.problem("", f"unknown column {shown(cell.text)}; allowed: {', '.join(allowed)}.{hint}")
-            )
-        elif name in names[:number]:
-            problems.append(cell.problem("", f"a second column {name}"))
-    if missing:
-        plural = "s" if len(missing) > 1 else ""
-        problems.append(header[0].problem("", f"missing column{plural} {', '.join(missing)}"))
+def _table(read: Rows, file: str) -> list[TableRow]:
+    problems = list(read.problems)
+    found = [_row(cells, problems) for cells in read.cells]
+    if problems:
+        raise SpecError(file, problems)
+    rows = [row for row in found if row is not None]
+    _check_rows(rows, read.cells, file)
+    return rows
 
 
-def _row(names: Sequence[str], record: Sequence[CsvCell], problems: list[Problem]) -> TableRow | None:
-    """The row of a record; None if something is wrong, which is then in `problems`."""
-    if len(record) != len(names):
-        text = f"{len(record)} cells, the first line names {len(names)} columns"
-        problems.append(record[0].problem("", f"{text}; put a cell that holds the separator in quotes"))
-        return None
-    cells, values, n_before = dict(zip(names, record, strict=True)), {}, len(problems)
+def _row(cells: Mapping[str, CsvCell], problems: list[Problem]) -> TableRow | None:
+    """The row of some cells; None if something is wrong, which is then in `problems`."""
+    values, n_before = {}, len(problems)
     for name, cell in cells.items():
         if not cell.text and name in (*OPTIONAL, "accuracy"):
             continue
@@ -220,14 +191,14 @@ def _clash(row: TableRow) -> tuple[str, str] | None:
     return None
 
 
-def _check_rows(rows: Sequence[TableRow], records: Sequence[Sequence[CsvCell]], method: int, file: str) -> None:
+def _check_rows(rows: Sequence[TableRow], cells: Sequence[Mapping[str, CsvCell]], file: str) -> None:
     """Refuse a table without rows, or with two runs that nothing tells apart."""
     if not rows:
         raise UsageError(f"{file}: has no row below the names of its columns")
     seen: dict[tuple[str, int], int] = {}
     problems = []
-    for row, record in zip(rows, records, strict=True):
-        cell = record[method]
+    for row, own in zip(rows, cells, strict=True):
+        cell = own["method"]
         earlier = seen.setdefault((row.method, row.seed), cell.line)
         if earlier != cell.line:
             text = (

@@ -212,6 +212,14 @@ def test_columns_are_typed_like_those_of_our_own_ledgers(tmp_path: Path) -> None
             assert is_numeric_dtype(ours[column]) == is_numeric_dtype(theirs[column]), f"{table}.{column}"
 
 
+def test_places_are_the_same_with_and_without_quotes() -> None:
+    plain, quoted = (records_of(f"a,b,c\n  x,,  \n,1 ,2{end}", "t.csv") for end in ("", '\n"z",,'))
+    assert quoted[:3] == plain
+    text = "a;b\r\n 1;  \r\n;2\r\n"
+    found = [[(cell.line, cell.column) for cell in record] for record in records_of(text, "t.csv")]
+    assert found == [[(1, 1), (1, 3)], [(2, 2), (2, 6)], [(3, 1), (3, 2)]]
+
+
 def test_places_are_those_of_the_file() -> None:
     records = records_of('a ;  b;"c;""d"" ";\n\n ;e', "t.csv")
     assert [[(cell.text, cell.line, cell.column) for cell in record] for record in records] == [

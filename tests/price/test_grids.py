@@ -78,7 +78,7 @@ def test_all_hydro_grids_show_life_cycle_factors() -> None:
             {"name": "campus", "series": "de.csv", "start": START, "source": "b", "low_g_per_kwh": 4},
             "a series stands alone",
         ),
-        ({"name": "campus", "series": "no.csv", "start": START, "source": "b"}, "cannot be read: No such file"),
+        ({"name": "campus", "series": "no.csv", "start": START, "source": "b"}, "no.csv: there is no such file"),
         ({"name": "campus", "g_per_kwh": 41, "start": START, "source": "b"}, "start belongs to a series"),
         (
             {"name": "campus", "g_per_kwh": 41, "source": "b", "kind": "short-run"},

@@ -1,25 +1,26 @@
 """Grams per kilowatt-hour over time: a CSV of UTC stamps, read as steps and averaged exactly over intervals.
 
-The file has the columns ``utc`` (ISO 8601 with ``Z`` or ``+00:00``) and ``g_per_kwh``. Each value holds until the next
-stamp; a gap is bridged by the value before it. The last value holds as long as the median step.
+The file has the columns ``utc`` (ISO 8601 with ``Z`` or ``+00:00``) and ``g_per_kwh``, in any order. Each value holds
+until the next stamp; a gap is bridged by the value before it. The last value holds as long as the median step.
 """
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from math import isfinite
 from pathlib import Path
 
 import numpy as np
 
-from harness.core.errors import UsageError
+from harness.core.errors import SpecError, UsageError
 from harness.core.types import Float64
+from harness.parsing.csv_text import CsvCell, read_rows
+from harness.parsing.problems import shown
 
 HIGHEST_G_PER_KWH = 10_000.0
 """Above this a value is taken to be a slip of the unit."""
 
-_COLUMNS = ["utc", "g_per_kwh"]
+_COLUMNS = ("utc", "g_per_kwh")
+_A_MOMENT = "ISO 8601 moment in UTC such as 2025-03-01T00:00:00Z"
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,13 +139,10 @@ def moment(text: object, what: str) -> datetime:
     >>> moment("2025-03-01T00:30:00Z", "start").isoformat()
     '2025-03-01T00:30:00+00:00'
     """
-    try:
-        found = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        found = None
-    if found is None or found.utcoffset() != timedelta(0):
-        raise UsageError(f"{what} must be an ISO 8601 moment in UTC such as 2025-03-01T00:00:00Z, got {text!r}")
-    return found.astimezone(UTC)
+    found = _moment(text) if isinstance(text, str) else None
+    if found is None:
+        raise UsageError(f"{what} must be an {_A_MOMENT}, got {text!r}")
+    return found
 
 
 def stamp(when: datetime) -> str:
@@ -157,35 +155,41 @@ def stamp(when: datetime) -> str:
 
 
 def _rows(path: Path) -> Iterator[tuple[datetime, float]]:
-    """Stamp and value of each line."""
-    try:
-        # Spreadsheets put a mark in front of UTF-8.
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise UsageError(f"{path}: the series cannot be read: {reason}") from error
-    reader = csv.reader(lines)
-    if next(reader, None) != _COLUMNS:
-        raise UsageError(f"{path}:1: the columns must be {','.join(_COLUMNS)}")
+    """Stamp and value of each row; the first wrong one ends it, as the rows of a series tend to be wrong alike."""
+    read = read_rows(path, _COLUMNS)
+    if read.problems:
+        raise SpecError(str(path), read.problems[:1])
     before: datetime | None = None
-    for cells in reader:
-        where = f"{path}:{reader.line_num}: "
-        if not cells:
-            continue
-        if len(cells) != len(_COLUMNS):
-            raise UsageError(f"{where}expected {len(_COLUMNS)} cells, got {len(cells)}")
-        when = moment(cells[0].strip(), f"{where}utc")
+    for cells in read.cells:
+        utc, value = (cells[name] for name in _COLUMNS)
+        when = _moment(utc.text)
+        if when is None:
+            raise _wrong(path, utc, "utc", f"{shown(utc.text)} is no {_A_MOMENT}")
         if before is not None and when <= before:
-            raise UsageError(f"{where}utc must be after that of the row before, {stamp(before)}, got {stamp(when)}")
-        yield when, _intensity(cells[1], where)
+            raise _wrong(path, utc, "utc", f"{stamp(when)} is not after {stamp(before)}, that of the row before")
+        g_per_kwh = _intensity(value.text)
+        if g_per_kwh is None:
+            text = f"{shown(value.text)} is no number from 0 to {HIGHEST_G_PER_KWH:g}"
+            raise _wrong(path, value, "g_per_kwh", text)
+        yield when, g_per_kwh
         before = when
 
 
-def _intensity(cell: str, where: str) -> float:
+def _wrong(path: Path, cell: CsvCell, column: str, text: str) -> SpecError:
+    return SpecError(str(path), [cell.problem(column, text)])
+
+
+def _moment(text: str) -> datetime | None:
     try:
-        value = float(cell)
+        found = datetime.fromisoformat(text)
     except ValueError:
-        value = float("nan")
-    if not (isfinite(value) and 0 <= value <= HIGHEST_G_PER_KWH):
-        raise UsageError(f"{where}g_per_kwh must be a number from 0 to {HIGHEST_G_PER_KWH:g}, got {cell!r}")
-    return value
+        return None
+    return found.astimezone(UTC) if found.utcoffset() == timedelta(0) else None
+
+
+def _intensity(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 <= value <= HIGHEST_G_PER_KWH else None

@@ -7,7 +7,6 @@ are taken to be life-cycle averages of what a country produces; they say nothing
 An average intensity shares out what a grid emits; a marginal one says what one more or one less kilowatt-hour changes.
 """
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +17,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from harness.core.errors import UsageError
+from harness.core.packaged_tables import table_rows
 from harness.core.types import Float64
 from harness.parsing.problems import nearest
 from harness.price.assumptions.data import table_path
@@ -29,6 +29,7 @@ Kind = Literal["average", "marginal"]
 TABLE_FACTORS = (0.85, 1.15)
 """Low and high of a table value as multiples of it. Our judgement, for the drift since its year and between tables."""
 
+_COLUMNS = ("iso3", "iso2", "name", "g_per_kwh", "year", "source", "basis")
 _RANGE_KEYS = ("low_g_per_kwh", "high_g_per_kwh")
 _OWN_KEYS = ("name", "g_per_kwh", "series", "start", "source", "year", "basis", "kind", *_RANGE_KEYS)
 
@@ -213,5 +214,4 @@ def _by_iso2() -> dict[str, Grid]:
 
 @cache
 def _rows() -> list[dict[str, str]]:
-    with table_path("grid_intensity").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return [row for _, row in table_rows(table_path("grid_intensity"), _COLUMNS)]
