@@ -55,6 +55,11 @@ class Facts:
     codec_timings: list[CodecTiming] = field(default_factory=list)
     work: TrainingWork | None = None
 
+    def take(self, other: "Facts") -> None:
+        """Append the rows of `other`, in their order."""
+        for name in _TABLES:
+            getattr(self, name).extend(getattr(other, name))
+
     def digest(self) -> str:
         """SHA-256 over bytes (with a digest per payload, and a word for late ones) and scores.
 

@@ -5,7 +5,7 @@ also where they come too late to be decoded.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from harness.core.errors import UpdateError
 from harness.core.facts import CodecTiming
@@ -89,11 +89,18 @@ class Channel:
         """
         self._broadcast.send(model, round, cohort)
 
-    def receive_model(self, round: int, client: int) -> Float32:
-        """The model that `client` decodes from what it is sent in `round`; each payload is counted."""
-        before = len(self.facts.transfers)
-        model = self._broadcast.receive(round, client)
-        self._received_bytes[client] = sum(transfer.payload_bytes for transfer in self.facts.transfers[before:])
+    def receive_model(self, round: int, client: int, facts: Facts | None = None) -> Float32:
+        """The model that `client` decodes from what it is sent in `round`; each payload is counted.
+
+        Args:
+            round: round number, from 1; its model has been sent.
+            client: client number, from 0.
+            facts: where it is recorded; None takes those of the cell.
+        """
+        facts = self.facts if facts is None else facts
+        before = len(facts.transfers)
+        model = self._broadcast.receive(round, client, facts)
+        self._received_bytes[client] = sum(transfer.payload_bytes for transfer in facts.transfers[before:])
         return model
 
     def preview_model(self, model: Float32, round: int) -> Float32 | None:
@@ -103,7 +110,9 @@ class Channel:
         """
         return None if self.downlink.kind == "float32" else self._broadcast.preview(model, round)
 
-    def send_update(self, values: Float32, round: int, client: int, n_steps: int = 0) -> Float32 | None:
+    def send_update(
+        self, values: Float32, round: int, client: int, n_steps: int = 0, facts: Facts | None = None
+    ) -> Float32 | None:
         """What the server decodes from what `client` sends; None if it comes after the deadline.
 
         A client does not learn that it was late: what its codec keeps is as after any other update.
@@ -113,20 +122,21 @@ class Channel:
             round: round number, from 1.
             client: client number, from 0; it has received the model of `round`.
             n_steps: optimiser steps that it did in `round`, which take time before a deadline.
+            facts: where it is recorded; None takes those of the cell.
 
         Raises:
             UpdateError: `values` holds NaN or infinity; names round and client.
         """
         before = self._residuals[client] if client in self._residuals else self._up.coder.init()
         try:
-            payload, self._residuals[client] = self._up.send(values, before, round, client)
+            payload, self._residuals[client] = self._up.send(values, before, round, client, facts)
         except UpdateError as error:
             raise UpdateError(f"round {round}, client {client}: {error}") from error
-        self._up.count(payload, round, client)
-        if self._is_late(client, n_steps, len(payload)):
-            self.facts.transfers[-1] = replace(self.facts.transfers[-1], is_late=True)
+        is_late = self._is_late(client, n_steps, len(payload))
+        self._up.count(payload, round, client, is_late=is_late, facts=facts)
+        if is_late:
             return None
-        with self._up.watch.window(round, "decode"):
+        with self._up.window(round, "decode", facts=facts):
             return self._up.decode(payload, round, client)
 
     def time_codecs(self, at_least_s: float = 0.05) -> list[CodecTiming]:

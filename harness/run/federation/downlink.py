@@ -28,6 +28,7 @@ import numpy as np
 from harness.core.errors import UpdateError
 from harness.core.protocols import State
 from harness.core.types import Float32
+from harness.ledger.ledger import Facts
 from harness.run.federation.link import Link
 from harness.wire.frame import FRAME_BYTES
 
@@ -47,8 +48,8 @@ class Broadcast(Protocol):
             UpdateError: there is NaN or infinity in what would be sent; names the round.
         """
 
-    def receive(self, round: int, client: int) -> Float32:
-        """The model that `client` of the cohort decodes, in a fresh array."""
+    def receive(self, round: int, client: int, facts: Facts | None = None) -> Float32:
+        """The model that `client` of the cohort decodes, in a fresh array; recorded in `facts` or those of the link."""
 
     def preview(self, model: Float32, round: int) -> Float32:
         """The model that a client would decode if `model` were sent in `round`; nothing is sent."""
@@ -68,11 +69,11 @@ class ModelBroadcast:
         """Code the model, once for all clients."""
         self._payload, self._state = _send(self._link, model, self._state, round)
 
-    def receive(self, round: int, client: int) -> Float32:
+    def receive(self, round: int, client: int, facts: Facts | None = None) -> Float32:
         """The model as coded."""
-        with self._link.watch.window(round, "decode", client):
+        with self._link.window(round, "decode", client, facts):
             model = self._link.decode(self._payload, round)
-        self._link.count(self._payload, round, client)
+        self._link.count(self._payload, round, client, facts=facts)
         return model
 
     def preview(self, model: Float32, round: int) -> Float32:
@@ -102,9 +103,9 @@ class SinceStartBroadcast:
         """Code what training has changed, once for all clients."""
         self._change.send(_lacking(model, self._start, self._n_trained), round, cohort)
 
-    def receive(self, round: int, client: int) -> Float32:
+    def receive(self, round: int, client: int, facts: Facts | None = None) -> Float32:
         """The initial model with the change added, in float32."""
-        return _added(self._start, self._change.receive(round, client), self._n_trained)
+        return _added(self._start, self._change.receive(round, client, facts), self._n_trained)
 
     def preview(self, model: Float32, round: int) -> Float32:
         """The initial model with the change as it would be coded."""
@@ -153,10 +154,10 @@ class DeltaBroadcast:
         """Code what the clients' model lacks, and follow what they will decode."""
         payload, self._state = _send(self._link, _lacking(model, self.model, self._n_trained), self._state, round)
         before, self._whole_payload = self.model, None
-        with self._link.watch.window(round, "decode"):
+        with self._link.window(round, "decode"):
             self.model = _added(before, self._link.decode(payload, round), self._n_trained)
         self._deltas.append(Sent(round, payload, is_whole=False))
-        with self._link.watch.window(round, "codec_timing"):
+        with self._link.window(round, "codec_timing"):
             # Work of the benchmark: in a deployment the clients themselves hold what they decoded last.
             self._forget(len(model))
             self._held = self._held_by(cohort)
@@ -170,15 +171,15 @@ class DeltaBroadcast:
             self._whole_payload, _ = _send(self._whole, self.model, self._whole.coder.init(), round)
         return [Sent(round, self._whole_payload, is_whole=True)]
 
-    def receive(self, round: int, client: int) -> Float32:
+    def receive(self, round: int, client: int, facts: Facts | None = None) -> Float32:
         """The model as `client` puts it together from what it held and the bytes it is sent."""
         model, due = self._held.get(self._last_round[client], self._before_deltas), self.due(round, client)
         for sent in due:
             link = self._whole if sent.is_whole else self._link
-            with link.watch.window(round, "decode", client):
+            with link.window(round, "decode", client, facts):
                 decoded = link.decode(sent.payload, sent.round)
                 model = decoded if sent.is_whole else _added(model, decoded, self._n_trained)
-            link.count(sent.payload, round, client, is_complete=sent is due[-1])
+            link.count(sent.payload, round, client, is_complete=sent is due[-1], facts=facts)
         if model.tobytes() != self.model.tobytes():
             raise RuntimeError(f"round {round}, client {client}: its model is not the one that the server follows")
         self._last_round[client] = round

@@ -17,6 +17,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 
 import numpy as np
@@ -25,11 +26,11 @@ from harness.core.errors import PayloadError
 from harness.core.facts import CodecTiming, Shadow, Transfer
 from harness.core.protocols import Codec, State
 from harness.core.seeds import stream
-from harness.core.types import SERVER, Agreed, Direction, Float32, Layout, Update
+from harness.core.types import SERVER, Agreed, Direction, Float32, Layout, Phase, Update
 from harness.ledger.ledger import Facts
 from harness.parts import registry
 from harness.parts.recoding import recoded
-from harness.run.federation.stopwatch import Stopwatch
+from harness.run.federation.stopwatch import Stopwatch, WindowNote
 from harness.wire.body import BodyReader, check_finite, float32_bytes
 from harness.wire.frame import FRAME_BYTES, seal, unseal
 
@@ -86,7 +87,6 @@ class Link:
 
     Attributes:
         coder: what makes and reads the payloads.
-        watch: times the phases of the cell.
     """
 
     def __init__(
@@ -105,10 +105,10 @@ class Link:
             layout: shape of the model.
             direction: uplink or downlink.
             seed: evaluation seed of the cell.
-            facts: where transfers, shadows and compute windows are recorded.
+            facts: where transfers, shadows and compute windows are recorded, unless a call names other facts.
             also_code: codings whose length is logged beside, where the codec has them.
         """
-        self.coder, self.watch = Coder(codec, layout), Stopwatch(facts)
+        self.coder = Coder(codec, layout)
         others = {coding: recoded(codec, coding) for coding in also_code}
         self._shadows = {coding: Coder(other, layout) for coding, other in others.items() if other is not None}
         self._direction: Direction = direction
@@ -119,20 +119,37 @@ class Link:
         """What both ends know of the payload that `sender` makes in `round`."""
         return Agreed(self._seed, round, sender, self._direction)
 
-    def send(self, values: Float32, state: State, round: int, sender: int = SERVER) -> tuple[bytes, State]:
+    def window(
+        self, round: int, phase: Phase, client: int = SERVER, facts: Facts | None = None
+    ) -> AbstractContextManager[WindowNote]:
+        """Time the body of a ``with`` as a phase of `client`, into `facts` or those of the link."""
+        return Stopwatch(self._into(facts)).window(round, phase, client)
+
+    def send(
+        self, values: Float32, state: State, round: int, sender: int = SERVER, facts: Facts | None = None
+    ) -> tuple[bytes, State]:
         """The payload of `values`, timed as work of `sender`, and the encoder's new state.
+
+        Args:
+            values: float32, shape (layout.size,).
+            state: what the encoder kept.
+            round: round in which it is made.
+            sender: who makes it.
+            facts: where it is recorded; None takes those of the link.
 
         Raises:
             UpdateError: `values` holds NaN or infinity.
         """
         agreed = self.agreed(round, sender)
-        with self.watch.window(round, "encode", sender):
+        with self.window(round, "encode", sender, facts):
             payload, after = self.coder.encode(values, state, agreed)
         self._last = (values, state, agreed)
         for coding, coder in self._shadows.items():
-            with self.watch.window(round, "codec_timing"):
+            with self.window(round, "codec_timing", facts=facts):
                 shadow, _ = coder.encode(values, state, agreed)
-                self._log_shadow(coding, coder, shadow, payload, agreed)
+                self._check_shadow(coding, coder, shadow, payload, agreed)
+            found = Shadow(agreed.round, agreed.client, self._direction, coding, len(shadow))
+            self._into(facts).shadows.append(found)
         return payload, after
 
     def preview(self, values: Float32, state: State, round: int) -> Float32:
@@ -145,7 +162,15 @@ class Link:
         """What a payload that `sender` made in `round` stands for; not timed. See `Coder.decode`."""
         return self.coder.decode(payload, self.agreed(round, sender))
 
-    def count(self, payload: bytes, round: int, client: int, is_complete: bool = True) -> None:
+    def count(
+        self,
+        payload: bytes,
+        round: int,
+        client: int,
+        is_complete: bool = True,
+        is_late: bool = False,
+        facts: Facts | None = None,
+    ) -> None:
         """Record that `payload` crossed the air from or to `client` in `round`.
 
         Args:
@@ -153,11 +178,13 @@ class Link:
             round: round in which it was sent, which may be later than the one it was made in.
             client: at one of the two ends.
             is_complete: whether the receiver has its vector with this payload; raw float32 would have been sent once.
+            is_late: whether it came after the deadline.
+            facts: where it is recorded; None takes those of the link.
         """
         digest = hashlib.sha256(payload).hexdigest()[:16]
         reference = self._reference_bytes if is_complete else 0
-        self._facts.transfers.append(
-            Transfer(round, client, self._direction, len(payload), FRAME_BYTES, digest, reference)
+        self._into(facts).transfers.append(
+            Transfer(round, client, self._direction, len(payload), FRAME_BYTES, digest, reference, is_late)
         )
 
     def time_codec(self, at_least_s: float) -> list[CodecTiming]:
@@ -173,13 +200,15 @@ class Link:
             CodecTiming(self._direction, "decode", *decode),
         ]
 
-    def _log_shadow(self, coding: str, coder: Coder, shadow: bytes, payload: bytes, agreed: Agreed) -> None:
+    def _into(self, facts: Facts | None) -> Facts:
+        return self._facts if facts is None else facts
+
+    def _check_shadow(self, coding: str, coder: Coder, shadow: bytes, payload: bytes, agreed: Agreed) -> None:
         if coder.decode(shadow, agreed).tobytes() != self.coder.decode(payload, agreed).tobytes():
             raise RuntimeError(
                 f"{self._direction} codec {coder.codec.kind} decodes to other values with coding {coding}: "
                 "its codings must carry the same indices"
             )
-        self._facts.shadows.append(Shadow(agreed.round, agreed.client, self._direction, coding, len(shadow)))
 
 
 def settings_bytes(codec: Codec) -> bytes:

@@ -5,8 +5,8 @@ cohort were the clients on time. Where nobody was, model and rule stay as they w
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,15 +68,14 @@ def run_rounds(
         arrived: dict[int, Float32] = {}
         cohort = draw_cohort(len(shares), schedule.cohort, channel.seed, round)
         channel.send_model(model, round, cohort.tolist())
-        received = ((client, channel.receive_model(round, client)) for client in cohort.tolist())
-        train = partial(_trained, problem, watch, round, lr_scale)
-        for client, update, n_steps in in_order(train, received, n_threads):
+        received = (_received(channel, round, client) for client in cohort.tolist())
+        train = partial(_trained, problem, round, lr_scale)
+        for client, update, n_steps, own in in_order(train, received, n_threads):
             recorder.see(client, update)
-            decoded = channel.send_update(update, round, client, n_steps)
+            decoded = channel.send_update(update, round, client, n_steps, own)
             if decoded is not None:
                 arrived[client] = decoded
-        # While one client trains, the next receives: in the ledger, clients stand in their order all the same.
-        facts.transfers[before:] = sorted(facts.transfers[before:], key=lambda transfer: transfer.client)
+            facts.take(own)
         if arrived:
             with watch.window(round, "aggregate"):
                 weights = shares[list(arrived)]
@@ -97,14 +96,20 @@ def draw_cohort(n_clients: int, size: int, seed: int, round: int) -> Int64:
     return np.sort(stream(seed, "cohort", round).choice(n_clients, size=size, replace=False)).astype(np.int64)
 
 
+def _received(channel: Channel, round: int, client: int) -> tuple[int, Float32, Facts]:
+    """A client with the model that it received, and facts of its own: while it trains, the next one receives."""
+    own = Facts()
+    return client, channel.receive_model(round, client, own), own
+
+
 def _trained(
-    problem: FederatedProblem, watch: Stopwatch, round: int, lr_scale: float, sent: tuple[int, Float32]
-) -> tuple[int, Float32, int]:
-    """What a client sends after local training from the model that it received, and optimiser steps done."""
-    client, received = sent
-    with watch.window(round, "local_training", client) as note:
+    problem: FederatedProblem, round: int, lr_scale: float, sent: tuple[int, Float32, Facts]
+) -> tuple[int, Float32, int, Facts]:
+    """A client with what it sends after local training from what it received, optimiser steps done, and its facts."""
+    client, received, own = sent
+    with Stopwatch(own).window(round, "local_training", client) as note:
         trained, note.n_steps = problem.train(received, client, round, lr_scale)
-        return client, _update(trained, received, problem.layout.trained.size), note.n_steps
+        return client, _update(trained, received, problem.layout.trained.size), note.n_steps, own
 
 
 def _update(trained: Float32, received: Float32, n_trained: int) -> Float32:
@@ -144,17 +149,22 @@ def _score_as_sent(
     sent = channel.preview_model(model, round + 1)
     if sent is None:
         return
-    found = Facts()
-    _score(problem, sent, round, splits, found)
-    channel.facts.windows += found.windows
-    channel.facts.scores += [replace(score, metric=_AS_SENT[score.metric]) for score in found.scores]
+    _score(problem, sent, round, splits, channel.facts, names=_AS_SENT)
 
 
-def _score(problem: FederatedProblem, model: Float32, round: int, splits: Sequence[Split], facts: Facts) -> None:
+def _score(
+    problem: FederatedProblem,
+    model: Float32,
+    round: int,
+    splits: Sequence[Split],
+    facts: Facts,
+    names: Mapping[Metric, Metric] = MappingProxyType({}),
+) -> None:
+    """Score `model`; `names` holds what metrics are called in the facts, where that is other than by the problem."""
     for split in splits:
         with Stopwatch(facts).window(round, "evaluate"):
             scores = problem.evaluate(model, split)
         for metric, value in scores.items():
             if not np.isfinite(value):
                 raise UpdateError(f"round {round}: {split} {metric} is {value}; training diverged, lower lr")
-            facts.scores.append(Score(round, split, metric, float(value)))
+            facts.scores.append(Score(round, split, names.get(metric, metric), float(value)))
