@@ -14,8 +14,9 @@ from harness.claims.assumption_map import Amounts, ClaimMap
 from harness.claims.claims_file import DEPLOYED, Claim, ClaimsFile, Judged, load_claims
 from harness.claims.on_facts import Finding, judge_facts
 from harness.claims.regions import RadioVerdict, Region, finding_of, region
-from harness.claims.studies import NO_RESULTS, Runs, read_studies
+from harness.claims.studies import NO_RESULTS, read_studies
 from harness.core.files import write_text
+from harness.results.runs import Runs
 from harness.tables.pairs import OTHER_MACHINES
 
 COLUMNS = [

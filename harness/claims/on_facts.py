@@ -7,7 +7,8 @@ from typing import Literal
 import pandas as pd
 
 from harness.claims.claims_file import SCORES, Judged, Needs, Side
-from harness.claims.studies import NO_RESULTS, Runs
+from harness.claims.studies import NO_RESULTS
+from harness.results.runs import Runs
 from harness.statistics.intervals import Interval
 from harness.tables import contrasts, pairs, update_statistics
 

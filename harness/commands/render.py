@@ -17,7 +17,7 @@ def report_folder(source: Path, out: Path | None) -> Path:
     Raises:
         UsageError: it is a table, and other runs lie in that folder.
     """
-    from harness.results.runs import is_table
+    from harness.results.runs_of_others import is_table
 
     if not is_table(source):
         return out or source

@@ -18,11 +18,11 @@ from pathlib import Path
 import pandas as pd
 
 from harness.core.errors import UsageError
-from harness.results.runs import open_results
+from harness.results.comparison import Study
+from harness.results.runs import open_source
 from harness.spec.spec import BenchmarkSpec
 from harness.statistics import intervals
 from harness.tables import contrasts, pairs
-from harness.tables.cells import cell_row
 
 HIGHEST_SEED = 2**32 - 1
 
@@ -126,23 +126,18 @@ def with_another_seed(spec: BenchmarkSpec) -> BenchmarkSpec:
 
 def outlook(folder: Path) -> Outlook:
     """The widths of the intervals in a results folder all of whose cells are finished, and what a seed costs."""
-    spec, store = open_results(folder)
-    ledgers = {entry.cell_id: store.ledger(entry.cell_id) for entry in store.index()}
-    rows = [
-        cell_row({"cell_id": entry.cell_id, "method": entry.method, "seed": entry.seed}, ledgers[entry.cell_id])
-        for entry in store.index()
-    ]
-    cells = pd.DataFrame(rows)
+    runs = open_source(folder)
+    cells = runs.cells
     once = cells.drop_duplicates("cell_id")
     joules = once["testbed_cpu_j"].astype(float)
     evidence = ", ".join(sorted(set(once["testbed_evidence"])))
     n_seeds = cells["seed"].nunique()
     seed_j = None if joules.isna().any() else float(joules.sum()) / n_seeds
-    return Outlook(tuple(_widths(spec, cells)), float(once["cpu_s"].sum()) / n_seeds, seed_j, evidence)
+    return Outlook(tuple(_widths(runs.study, cells)), float(once["cpu_s"].sum()) / n_seeds, seed_j, evidence)
 
 
-def _widths(spec: BenchmarkSpec, cells: pd.DataFrame) -> Iterator[Width]:
-    primary = [contrast for contrast in spec.contrasts if contrast.primary]
+def _widths(study: Study, cells: pd.DataFrame) -> Iterator[Width]:
+    primary = [contrast for contrast in study.contrasts if contrast.primary]
     if primary:
         for row in contrasts.contrast_rows(cells, primary):
             is_points = row["unit"] == contrasts.POINTS
@@ -152,6 +147,6 @@ def _widths(spec: BenchmarkSpec, cells: pd.DataFrame) -> Iterator[Width]:
         return
     is_tested = cells["deployed_accuracy"].notna().all()
     quantity, words = ("deployed_accuracy", "test") if is_tested else ("validation_accuracy", "validation")
-    for method, interval in pairs.score_intervals(cells, spec.references(), quantity):
+    for method, interval in pairs.score_intervals(cells, study.references, quantity):
         half = None if interval.low is None or interval.high is None else 50 * (interval.high - interval.low)
         yield Width(f"{words} accuracy of {method}", half, "points", interval.note)

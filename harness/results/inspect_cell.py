@@ -7,11 +7,10 @@ from typing import Any
 
 from harness.core.errors import UsageError
 from harness.core.units import bits_from_bytes
-from harness.ledger.external_runs import is_open
 from harness.ledger.ledger import Ledger
 from harness.ledger.store import Attempt, IndexEntry, Store
 from harness.parsing.problems import did_you_mean
-from harness.results.runs import open_results
+from harness.results.runs import open_store
 
 _SHOWN_ROUNDS = 12
 """Rounds up to which each is printed; of more, those at about equal distance."""
@@ -76,9 +75,7 @@ def find_cell(folder: Path, name: str) -> CellFacts:
 
 
 def _index(folder: Path) -> list[IndexEntry]:
-    if not is_open(folder):
-        open_results(folder)
-    return Store(folder).index()
+    return open_store(folder).index()
 
 
 def _facts(folder: Path, index: Sequence[IndexEntry], cell_id: str) -> CellFacts:

@@ -1,183 +1,135 @@
-"""Runs that were not ours, made ready to be priced: a folder that was logged, or a published table."""
+"""The one opener of what holds finished runs: a results folder, a folder of open ledgers, or a published table."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from harness.core.errors import UsageError
-from harness.core.notes import Note, remarks
-from harness.ledger.external_runs import OPEN_FILE, Origin, is_open, priceable, read_open, unfinished_open
+from harness.ledger.external_runs import OPEN_FILE, is_open
 from harness.ledger.ledger import Ledger
-from harness.ledger.published_table import ledgers_of, read_table
 from harness.ledger.store import Store
 from harness.price.assumptions.scenarios import Scenarios
-from harness.results.comparison import Study
+from harness.results.comparison import Study, study_of
+from harness.results.runs_of_others import default_scenarios, is_open_source, read_runs, study_of_runs, to_be_priced
 from harness.spec.load import load_spec
 from harness.spec.spec import BenchmarkSpec
 
-_TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
-_DEFAULT: Mapping[str, Any] = {
-    "radios": ["lte", "lte_2021", "nr_lowband", "wifi", "nbiot"],
-    "grids": ["NOR", "DEU", "USA", "IND"],
-}
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.price.accounting.pooled_compute import ComputeCosts
+
+Change = Callable[[Scenarios], Scenarios]
+"""Gives the scenarios to price with, from those that a source has."""
+
+
+def _as_written(scenarios: Scenarios) -> Scenarios:
+    return scenarios
 
 
 @dataclass(frozen=True, eq=False)
-class OpenRuns:
-    """Runs that were not ours.
+class Runs:
+    """The finished runs of a source.
 
     Attributes:
-        name: title of reports: the name of the folder or file.
-        origin: where the facts come from.
-        ledgers: finished runs, each with its method's name; at least one.
-        unfinished: method and seed of the others, with how they ended, in words.
+        study: what is compared with what.
+        written: scenarios of the definition; the default ones where there is none.
+        scenarios: what the runs are priced under: `written`, or what was made of them.
+        ledgers: finished runs with the names of their methods, in the order of the plan; may be empty. Methods with
+            equal settings share a ledger.
+        priceable: the same runs with the computing that can be priced.
+        unfinished: method and seed of runs that were not ours and are not closed, with how they ended, in words.
+        store: the cells of a results folder, with their tries; None for runs that were not ours.
     """
 
-    name: str
-    origin: Origin
+    study: Study
+    written: Scenarios
+    scenarios: Scenarios
     ledgers: Sequence[tuple[str, Ledger]]
+    priceable: Sequence[Ledger]
     unfinished: Mapping[tuple[str, int], str]
+    store: Store | None
+
+    @cached_property
+    def cells(self) -> "pd.DataFrame":
+        """As in ``cells.csv``."""
+        import pandas as pd
+
+        from harness.tables.cells import cell_row
+
+        return pd.DataFrame([cell_row(_key(method, ledger), ledger) for method, ledger in self.ledgers])
+
+    @cached_property
+    def initialisations(self) -> "pd.DataFrame":
+        """As in ``initialisations.csv``."""
+        import pandas as pd
+
+        from harness.tables import update_statistics
+
+        recorded = [(method, ledger) for method, ledger in self.ledgers if len(ledger.statistics)]
+        frames = [update_statistics.statistic_rows(_key(method, ledger), ledger) for method, ledger in recorded]
+        rows = update_statistics.init_pairs(pd.concat(frames), [ledger for _, ledger in recorded]) if frames else []
+        return pd.DataFrame(rows, columns=update_statistics.PAIR_COLUMNS)
+
+    @property
+    def inits(self) -> list[str]:
+        """Initialisations that its methods start from, finished or not."""
+        planned = [str(method["init"]) for method in self.study.described["methods"] if method.get("init")]
+        return list(dict.fromkeys(planned))
+
+    @cached_property
+    def costs(self) -> "ComputeCosts | None":
+        """Pooled costs of computing, each ledger once; None where the runs were not ours."""
+        from harness.price.accounting.pooled_compute import pool
+
+        once = {ledger.cell_id: ledger for _, ledger in self.ledgers}
+        return pool(list(once.values())) if self.study.spec is not None and once else None
+
+    def pair(self, method: str, reference: str) -> tuple[Ledger, Ledger] | None:
+        """A run of each, with computing ready to be priced, at the first seed at which both ran on one machine."""
+        found: dict[str, dict[int, Ledger]] = {method: {}, reference: {}}
+        for (name, _), ledger in zip(self.ledgers, self.priceable, strict=True):
+            if name in found:
+                found[name].setdefault(int(ledger.cell["seed"]), ledger)
+        for seed, ours in sorted(found[method].items()):
+            theirs = found[reference].get(seed)
+            if theirs is not None and theirs.host.machine == ours.host.machine:
+                costs = self.costs
+                return (ours, theirs) if costs is None else (costs.pooled(ours), costs.pooled(theirs))
+        return None
 
 
-def default_scenarios() -> Scenarios:
-    """What runs are priced under that bring no scenarios: cellular, Wi-Fi and NB-IoT, on a clean to a dirty grid."""
-    return Scenarios.model_validate(_DEFAULT)
+def _key(method: str, ledger: Ledger) -> dict[str, object]:
+    return {"cell_id": ledger.cell_id, "method": method, "seed": int(ledger.cell["seed"])}
 
 
-def is_table(source: Path) -> bool:
-    """Whether a path means a published table, there or not; everything else is a folder.
-
-    >>> is_table(Path("table.csv")), is_table(Path("results/theirs"))
-    (True, False)
-    """
-    return source.is_file() or (source.suffix.lower() in _TABLE_SUFFIXES and not source.is_dir())
+def holds_runs(source: Path) -> bool:
+    """Whether a path means runs, finished or not: what `open_source` can open if nothing of it is damaged."""
+    return is_open_source(source) or _is_results(source)
 
 
-def is_open_source(source: Path) -> bool:
-    """Whether a path means runs that were not ours."""
-    return is_table(source) or is_open(source)
+def open_source(source: Path, change: Change = _as_written) -> Runs:
+    """The finished runs of a results folder, a folder of open ledgers or a published table.
 
-
-def read_runs(source: Path) -> OpenRuns:
-    """The runs in a folder of open ledgers or in a published table.
+    Args:
+        source: the folder or file.
+        change: what to price with; by default what `source` has.
 
     Raises:
-        UsageError: there are none, or they cannot be read.
+        UsageError: `source` is none of these, it is damaged, or runs that were not ours are none or cannot be read.
     """
-    if not is_table(source):
-        return OpenRuns(source.resolve().name, "logged", read_open(source), unfinished_open(source))
-    if source.suffix.lower() in (".yaml", ".yml"):
-        raise UsageError(f"{source}: a definition; name its results folder, which `harness compare` makes")
-    return OpenRuns(source.stem, "published_table", ledgers_of(read_table(source)), {})
-
-
-def to_be_priced(ledgers: Sequence[tuple[str, Ledger]]) -> tuple[list[Ledger], tuple[Note, ...]]:
-    """The ledgers with the computing that can be priced, and what must be said of the rest.
-
-    Computing is priced for all runs or for none: totals with it do not compare with totals without.
-
-    Args:
-        ledgers: runs with the names of their methods.
-
-    Returns:
-        The ledgers in the same order, and notes.
-    """
-    found = [priceable(ledger) for _, ledger in ledgers]
-    names = [f"{method}, seed {ledger.cell['seed']}" for method, ledger in ledgers]
-    lines = _by_reason(names, [reason for _, reason in found])
-    ready = [ledger for ledger, _ in found]
-    has_computing = [bool((ledger.windows["client"] >= 0).any()) for ledger in ready]
-    if any(has_computing) and not all(has_computing):
-        lacking = [name for name, has in zip(names, has_computing, strict=True) if not has]
-        lines.append(
-            f"computing is in no figure, because that of {_listed(lacking)} is not known: totals with and without it "
-            "do not compare"
-        )
-        ready = [_without_clients_computing(ledger) for ledger in ready]
-    return ready, remarks(lines)
-
-
-def study_of_runs(runs: OpenRuns, scenarios: Scenarios, notes: Sequence[Note]) -> Study:
-    """The comparison that some runs make: every method with the first.
-
-    Args:
-        runs: the runs.
-        scenarios: what they are priced under.
-        notes: what must be said before any number.
-    """
-    methods = list(dict.fromkeys([*(method for method, _ in runs.ledgers), *(method for method, _ in runs.unfinished)]))
-    facts = {method: _federation([ledger for name, ledger in runs.ledgers if name == method]) for method in methods}
-    known = [fact for fact in facts.values() if fact]
-    shared = {key: value for key, value in known[0].items() if all(fact.get(key) == value for fact in known)}
-    described = {
-        "name": runs.name,
-        "origin": runs.origin,
-        "task": _shared_task([ledger for _, ledger in runs.ledgers]),
-        "federation": shared,
-        "methods": [
-            _method(runs, method) | ({"federation": own} if (own := _other(facts[method], shared)) else {})
-            for method in methods
-        ],
-        "reference": methods[0],
-        "scenarios": scenarios.model_dump(mode="json"),
-    }
-    left_out = [f"{method}, seed {seed} is left out: {why}" for (method, seed), why in runs.unfinished.items()]
-    return Study(
-        name=runs.name,
-        origin=runs.origin,
-        described=described,
-        reference=methods[0],
-        references=dict.fromkeys(methods[1:], methods[0]),
-        n_planned=len(runs.ledgers) + len(runs.unfinished),
-        notes=(*notes, *remarks(left_out)),
-    )
-
-
-def _without_clients_computing(ledger: Ledger) -> Ledger:
-    kept = ledger.windows[ledger.windows["client"] < 0].reset_index(drop=True)
-    return replace(ledger, windows=kept)
-
-
-def _by_reason(names: Sequence[str], reasons: Sequence[str]) -> list[str]:
-    """Each reason once, after the runs that it is of; without them where it is of all."""
-    lines = []
-    for reason in dict.fromkeys(filter(None, reasons)):
-        concerned = [name for name, own in zip(names, reasons, strict=True) if own == reason]
-        lines.append(reason if len(concerned) == len(names) else f"{_listed(concerned)}: {reason}")
-    return lines
-
-
-def _listed(names: Sequence[str], most: int = 4) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return "; ".join(names[:most]) + more
-
-
-def _federation(ledgers: Sequence[Ledger]) -> dict[str, Any]:
-    """Rounds and clients per round as far as the ledgers of a method agree on them."""
-    rounds = {int(ledger.transfers["round"].max()) for ledger in ledgers}
-    cohorts = {
-        int(size) for ledger in ledgers for size in ledger.transfers.groupby("round")["client"].nunique().unique()
-    }
-    found = {"rounds": rounds, "cohort": cohorts}
-    return {key: next(iter(values)) for key, values in found.items() if len(values) == 1}
-
-
-def _other(own: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in own.items() if key not in shared}
-
-
-def _shared_task(ledgers: Sequence[Ledger]) -> dict[str, Any]:
-    """What is known of the task in all ledgers alike: at most the clients that there are."""
-    found = {ledger.cell["task"].get("clients") for ledger in ledgers}
-    return {"clients": found.pop()} if len(found) == 1 and None not in found else {}
-
-
-def _method(runs: OpenRuns, method: str) -> dict[str, Any]:
-    cells = [ledger.cell for name, ledger in runs.ledgers if name == method]
-    sources = list(dict.fromkeys(cell["source"] for cell in cells if cell["source"]))
-    described = dict(cells[0]["method"]) if cells else {"name": method}
-    return described | ({"source": "; ".join(sources)} if sources else {})
+    if is_open_source(source):
+        found, written = read_runs(source), default_scenarios()
+        scenarios = change(written)
+        priceable, notes = to_be_priced(found.ledgers)
+        study = study_of_runs(found, scenarios, notes)
+        return Runs(study, written, scenarios, found.ledgers, priceable, found.unfinished, None)
+    spec, store = open_results(source)
+    ledgers = _finished(store)
+    mine = [ledger for _, ledger in ledgers]
+    return Runs(study_of(spec), spec.scenarios, change(spec.scenarios), ledgers, mine, {}, store)
 
 
 def open_results(folder: Path) -> tuple[BenchmarkSpec, Store]:
@@ -186,8 +138,29 @@ def open_results(folder: Path) -> tuple[BenchmarkSpec, Store]:
     Raises:
         UsageError: `folder` is no results folder.
     """
-    if not (folder / "spec.yaml").is_file():
+    if not _is_results(folder):
         raise UsageError(
             f"{folder}: no results folder (it has neither spec.yaml nor {OPEN_FILE}); `harness compare` makes one"
         )
     return load_spec(folder / "spec.yaml"), Store(folder)
+
+
+def open_store(folder: Path) -> Store:
+    """The cells of a results folder or of a folder of open ledgers.
+
+    Raises:
+        UsageError: `folder` is neither.
+    """
+    return Store(folder) if is_open(folder) else open_results(folder)[1]
+
+
+def _is_results(folder: Path) -> bool:
+    return (folder / "spec.yaml").is_file()
+
+
+def _finished(store: Store) -> list[tuple[str, Ledger]]:
+    """The finished runs in the order of the index: sums over cells must not depend on the order of a set."""
+    index = store.index() if (store.root / "index.json").is_file() else []
+    keys = dict.fromkeys(entry.cell_id for entry in index)
+    ledgers = {key: store.ledger(key) for key in keys if store.is_finished(key)}
+    return [(entry.method, ledgers[entry.cell_id]) for entry in index if entry.cell_id in ledgers]
