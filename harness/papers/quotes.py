@@ -259,8 +259,8 @@ def _is_named(quantity: str, text: str) -> bool:
     if "bits" in quantity:
         return _names_bits(quantity, text)
     if "energy" in quantity:
-        kinds = tuple(kind for kind in ("radio", "device", "deployment") if re.search(rf"\b{kind}\b", text))
-        return bool(re.search(r"energy|joule|\b[mk]?j\b", text)) and quantity.startswith(kinds or ("device",))
+        parts = tuple(part for part in ("radio", "device", "deployment") if re.search(rf"\b{part}\b", text))
+        return bool(re.search(r"energy|joule|\b[mk]?j\b", text)) and quantity.startswith(parts or ("device",))
     return "carbon" in quantity and bool(re.search(r"carbon|co2|co\W{0,3}2|gram|emission", text))
 
 
