@@ -3,7 +3,8 @@
 A comment, a new name or a faster loop changes no fact, and must not orphan a result. Whoever changes facts raises the
 version of what changed, and golden facts (``tests/golden``) fail until that is done:
 
-- ``version`` of a codec, server rule or task, a class attribute: only cells that use the part are other cells then;
+- ``version`` of a codec, server rule or task, a class attribute (raise it when the same settings give other bytes,
+  values or examples): only cells that use the part are other cells then;
 - `PRETRAINING_VERSION`: only cells that start from a model which was pre-trained here;
 - `FACTS_VERSION`, for all that every cell passes through: rounds, channel, local training, partitions.
 """

@@ -30,6 +30,7 @@ class Mean:
     """
 
     kind: ClassVar[str] = "mean"
+    version: ClassVar[int] = 1
 
     lr: float = 1.0
 
@@ -64,6 +65,7 @@ class FedAvgM:
     """
 
     kind: ClassVar[str] = "fedavgm"
+    version: ClassVar[int] = 1
 
     momentum: float = 0.9
     lr: float = 1.0
@@ -100,6 +102,7 @@ class FedAdam:
     """
 
     kind: ClassVar[str] = "fedadam"
+    version: ClassVar[int] = 1
 
     lr: float = 0.01
     beta1: float = 0.9
@@ -149,6 +152,7 @@ class MajorityVote:
     """
 
     kind: ClassVar[str] = "majority_vote"
+    version: ClassVar[int] = 1
 
     lr: float = 0.001
 
@@ -186,6 +190,7 @@ class EF21:
     """
 
     kind: ClassVar[str] = "ef21"
+    version: ClassVar[int] = 1
     needs_codec: ClassVar[str] = "ef21"
 
     lr: float = 1.0

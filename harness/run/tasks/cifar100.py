@@ -49,6 +49,7 @@ class Cifar100:
     """
 
     kind: ClassVar[str] = "cifar100"
+    version: ClassVar[int] = 1
     default_source: ClassVar[Source] = "imagenet"
 
     data: str = _HUB_NAME

@@ -34,6 +34,7 @@ class Digits:
     """
 
     kind: ClassVar[str] = "digits"
+    version: ClassVar[int] = 1
     default_source: ClassVar[Source] = "public"
     input: ClassVar[None] = None
     head: ClassVar[None] = None

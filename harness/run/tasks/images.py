@@ -41,6 +41,7 @@ class Images:
     """
 
     kind: ClassVar[str] = "images"
+    version: ClassVar[int] = 1
     default_source: ClassVar[Source] = "digits"
 
     data: str

@@ -35,6 +35,7 @@ class Mnist:
     """
 
     kind: ClassVar[str] = "mnist"
+    version: ClassVar[int] = 1
     default_source: ClassVar[Source] = "digits"
     input: ClassVar[None] = None
     head: ClassVar[None] = None
