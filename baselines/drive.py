@@ -8,8 +8,6 @@ Wire format: for each block of the rotation (`baselines.rotation`: all trained e
 blocks), float32 scale, at least 0; then, for all rotated entries in order, padding included, one bit, 1 for negative,
 least significant bit first, zero bits at the end. Little-endian: ``4 B + ceil(n / 8)`` bytes with B blocks of n entries
 in all, ``n <= d + 127``.
-Bias: ``unbiased`` over the agreed signs (exactly for a uniformly random rotation, up to vanishing terms for this one);
-``min_mse`` shrinks the update by 2/pi on average.
 
 References:
     Vargaftik, Ben-Basat, Portnoy, Mendelson, Ben-Itzhak, Mitzenmacher, "DRIVE: One-bit Distributed Mean Estimation",
@@ -24,7 +22,7 @@ import numpy as np
 from baselines.rotation import Scale, block_sizes, check_scale, quantise_rotated, rotated_back
 from harness.core.errors import PayloadError
 from harness.core.protocols import State
-from harness.core.types import Agreed, Float32, Layout, Update
+from harness.core.types import Agreed, Float32, Layout, Update, Work
 from harness.wire.body import BodyReader, check_finite, float32_bytes
 from harness.wire.packing import pack, packed_bytes, unpack_narrow
 
@@ -43,6 +41,14 @@ class Drive:
 
     kind: ClassVar[str] = "drive"
     wire_id: ClassVar[int] = 12
+    version: ClassVar[int] = 1
+    bias: ClassVar[str] = (
+        "unbiased over the agreed signs (exactly for a uniformly random rotation, up to vanishing terms for this "
+        "one); min_mse shrinks the update by 2/pi on average."
+    )
+    work: ClassVar[Work] = "dense"
+    keeps_residual: ClassVar[bool] = False
+    is_entropy_coded: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Refuse an unknown scale."""

@@ -10,8 +10,6 @@ Wire format: for each block of the rotation (`baselines.rotation`: all trained e
 blocks), float32 scale, at least 0; then one index for each rotated entry in order, padding included, 0 for the lowest
 centroid: ``packed`` at b bits (`harness.wire.packing`), or ``ans`` (`baselines.streams`). Little-endian; packed:
 ``4 B + packed_bytes(n, b)`` bytes with B blocks of n entries in all, ``n <= d + 127``.
-Bias: ``unbiased`` over the agreed signs (exactly for a uniformly random rotation, up to vanishing terms for this one);
-``min_mse`` shrinks the update by D on average.
 
 References:
     Vargaftik, Ben-Basat, Portnoy, Mendelson, Ben-Itzhak, Mitzenmacher, "EDEN: Communication-Efficient and Robust
@@ -28,11 +26,12 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from baselines.coded import Coded
 from baselines.rotation import Scale, Uint8, block_sizes, check_scale, quantise_rotated, rotated_back
 from baselines.streams import read_runs, write_runs
 from harness.core.errors import PayloadError
 from harness.core.protocols import State
-from harness.core.types import Agreed, Float32, Layout, Update
+from harness.core.types import Agreed, Float32, Layout, Update, Work
 from harness.wire.body import BodyReader, check_finite, float32_bytes
 from harness.wire.packing import pack, packed_bytes, unpack_narrow
 
@@ -44,7 +43,7 @@ _CHUNK = 2**16  # entries at a time, so that what is made on the way stays in th
 
 
 @dataclass(frozen=True)
-class Eden:
+class Eden(Coded):
     """EDEN: the nearest of 2**bits Gaussian centroids after a random rotation.
 
     Attributes:
@@ -59,6 +58,17 @@ class Eden:
 
     kind: ClassVar[str] = "eden"
     wire_id: ClassVar[int] = 13
+    version: ClassVar[int] = 1
+    bias: ClassVar[str] = (
+        "unbiased over the agreed signs (exactly for a uniformly random rotation, up to vanishing terms for this "
+        "one); min_mse shrinks the update by D on average."
+    )
+    keeps_residual: ClassVar[bool] = False
+
+    @property
+    def work(self) -> Work:
+        """Rotating, whatever the coding."""
+        return "dense"
 
     def __post_init__(self) -> None:
         """Refuse settings out of range."""

@@ -7,8 +7,6 @@ sum. A client that sits out keeps its estimate, and so does the server's sum (th
 In the papers x is the gradient at the server's model; in federated learning the local update takes its place.
 
 Wire format: that of the inner codec, under the inner codec's wire id.
-Bias: none in the end, if x stands still: ``||x - g||`` shrinks by ``sqrt(1 - a)`` in each round if the inner codec is a
-contraction, ``||p - decoded||^2 <= (1 - a) ||p||^2``.
 Memory: d float32 per client that has sent at least once, and what the inner codec keeps.
 Cost: encoding includes decoding one's own payload, so that its CPU time is an upper bound (`baselines.wrapper`).
 
@@ -38,6 +36,12 @@ class Ef21(Correcting):
     """
 
     kind: ClassVar[str] = "ef21"
+    version: ClassVar[int] = 1
+    bias: ClassVar[str] = (
+        "none in the end, if x stands still: ||x - g|| shrinks by sqrt(1 - a) in each round if the inner codec "
+        "is a contraction, ||p - decoded||^2 <= (1 - a) ||p||^2."
+    )
+    uplink_only: ClassVar[str] = "what it decodes is added to an estimate that only the server rule ef21 keeps"
     needs_server: ClassVar[str] = "ef21"
 
     def encode(self, update: Update, state: State, rng: np.random.Generator, agreed: Agreed) -> tuple[bytes, State]:

@@ -6,9 +6,8 @@ client is not in the cohort (Fed-EF). An inner codec with a state of its own kee
 
 Wire format: that of the inner codec, under the inner codec's wire id. The receiver decodes what it gets and need not
 know that the sender keeps a residual; a payload of one wrapped codec given to another is refused by the frame.
-Bias: each payload has the bias of the inner codec; over rounds ``sum of decoded = sum of updates - last residual``. The
-residual stays bounded if the inner codec is a contraction, ``E ||p - decoded||^2 <= (1 - a) ||p||^2`` with a above 0;
-an unbiased codec of large variance is none (`baselines.qsgd` offers a form that is).
+The residual stays bounded if the inner codec is a contraction, ``E ||p - decoded||^2 <= (1 - a) ||p||^2`` with a above
+0; an unbiased codec of large variance is none (`baselines.qsgd` offers a form that is).
 Memory: d float32 per client that has sent at least once, and what the inner codec keeps.
 Cost: encoding includes decoding one's own payload, so that its CPU time is an upper bound (`baselines.wrapper`).
 
@@ -39,6 +38,10 @@ class ErrorFeedback(Correcting):
     """
 
     kind: ClassVar[str] = "error_feedback"
+    version: ClassVar[int] = 1
+    bias: ClassVar[str] = (
+        "each payload has the bias of the inner codec; over rounds sum of decoded = sum of updates - last residual."
+    )
 
     def encode(self, update: Update, state: State, rng: np.random.Generator, agreed: Agreed) -> tuple[bytes, State]:
         """The inner codec's body of update plus residual, and the new residual with the inner codec's new state.

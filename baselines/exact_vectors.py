@@ -8,7 +8,6 @@ codec, as a model of their own. In front of error feedback or within it: the res
 Wire format: the body of the inner codec for the layout without vectors, then the entries of tensors of fewer than two
 dimensions, in model order, float32, little-endian; under the inner codec's wire id. A receiver that knows of no vectors
 has other settings, and the frame's checksum covers these.
-Bias and error: those of the inner codec on matrices, none on vectors.
 State: that of the inner codec, for matrices only.
 """
 
@@ -17,35 +16,44 @@ from typing import ClassVar
 
 import numpy as np
 
-from baselines.wrapper import wrapped_kinds
+from baselines.wrapper import Wrapping
+from harness.core.codec_facts import facts_of, layers
 from harness.core.errors import PayloadError
-from harness.core.protocols import Codec, State
+from harness.core.protocols import State
 from harness.core.types import Agreed, Float32, Layout, Update
 from harness.wire.body import BodyReader, check_finite, float32_bytes
 
 
 @dataclass(frozen=True)
-class ExactVectors:
+class ExactVectors(Wrapping):
     """Wraps another codec: it gets the matrices, while biases and other vectors travel as float32.
 
     Attributes:
         inner: the codec of tensors of two or more dimensions; any but ef21, which belongs around this one.
     """
 
-    inner: Codec
-
     kind: ClassVar[str] = "exact_vectors"
+    version: ClassVar[int] = 1
+    bias: ClassVar[str] = "those of the inner codec on matrices, none on vectors."
 
     def __post_init__(self) -> None:
         """Refuse increments of matrices beside updates of vectors, and a codec that has exact vectors already."""
-        for kind in wrapped_kinds(self.inner):
-            if kind in ("ef21", self.kind):
-                raise ValueError(f"inner must be a codec without {kind}; {_ADVICE[kind]}")
+        for layer in layers(self.inner):
+            advice = "once is enough" if isinstance(layer, ExactVectors) else ""
+            if facts_of(layer).needs_server is not None:  # a server rule that adds increments
+                advice = f"put exact_vectors into {layer.kind} instead"
+            if advice:
+                raise ValueError(f"inner must be a codec without {layer.kind}; {advice}")
 
     @property
-    def wire_id(self) -> int:
-        """That of the inner codec, with whose body this begins."""
-        return self.inner.wire_id
+    def keeps_residual(self) -> bool | None:
+        """As the inner codec."""
+        return facts_of(self.inner).keeps_residual
+
+    @property
+    def is_exact(self) -> bool:
+        """Where matrices are."""
+        return facts_of(self.inner).is_exact
 
     def nominal_bits(self, layout: Layout) -> float:
         """That of the inner codec for the matrices, as the literature quotes it."""
@@ -78,9 +86,6 @@ class ExactVectors:
                 values[place] = matrices[start : start + tensor.size]
                 start += tensor.size
         return Update(values, layout)
-
-
-_ADVICE = {"ef21": "put exact_vectors into ef21 instead", "exact_vectors": "once is enough"}
 
 
 def _is_vector(shape: tuple[int, ...]) -> bool:

@@ -6,8 +6,8 @@ factor of 2**28 of the largest is a normal float16. Multiplying by a power of tw
 
 Wire format: for each tensor that has entries, i16 exponent s of its scale 2**s (-113 to 163); then, for all entries
 in model order, float16 of ``x * 2**s``. Little-endian: ``2 T + 2 d`` bytes, T tensors with entries.
-Bias: deterministic (nearest, ties to even). Error of an entry: at most 2**-11 of its magnitude, or 2**-39 of the
-largest magnitude of its tensor, whichever is larger.
+Error of an entry: at most 2**-11 of its magnitude, or 2**-39 of the largest magnitude of its tensor, whichever is
+larger.
 
 References:
     IEEE, "IEEE Standard for Floating-Point Arithmetic", IEEE 754-2008 (binary16).
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from harness.core.errors import PayloadError
 from harness.core.protocols import State
-from harness.core.types import Agreed, Float32, Layout, Update
+from harness.core.types import Agreed, Float32, Layout, Update, Work
 from harness.wire.body import BodyReader, check_finite, refuse_non_finite
 
 _TOP = 15
@@ -36,6 +36,11 @@ class Float16:
 
     kind: ClassVar[str] = "float16"
     wire_id: ClassVar[int] = 2
+    version: ClassVar[int] = 1
+    bias: ClassVar[str] = "deterministic (nearest, ties to even)."
+    work: ClassVar[Work] = "memory"
+    keeps_residual: ClassVar[bool] = False
+    is_entropy_coded: ClassVar[bool] = False
 
     def nominal_bits(self, layout: Layout) -> float:
         """16."""

@@ -5,7 +5,7 @@ Entry x is sent as the nearest i of ``low + i * step``, ``step = (high - low) / 
 Wire format: for each tensor that has entries, float32 low, float32 high; then the i of all entries in model order, as
 `coding` says: ``packed``: a byte each, the usual form; ``ans``: entropy-coded, a histogram per tensor, in one stream
 (`baselines.streams`). What is decoded is the same. Little-endian; packed: ``8 T + d`` bytes, T tensors with entries.
-Bias: deterministic (nearest, ties to even). Error of an entry: at most ``step / 2`` plus the rounding to float32.
+Error of an entry: at most ``step / 2`` plus the rounding to float32.
 
 References:
     Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
@@ -17,6 +17,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from baselines.coded import Coded
 from baselines.streams import read_tensors, write_tensors
 from harness.core.errors import PayloadError
 from harness.core.protocols import State
@@ -28,7 +29,7 @@ _N_STEPS = 255
 
 
 @dataclass(frozen=True)
-class Linear8:
+class Linear8(Coded):
     """One byte per entry: 256 evenly spaced values from the smallest to the largest of each tensor.
 
     Attributes:
@@ -39,6 +40,9 @@ class Linear8:
 
     kind: ClassVar[str] = "linear8"
     wire_id: ClassVar[int] = 3
+    version: ClassVar[int] = 1
+    bias: ClassVar[str] = "deterministic (nearest, ties to even)."
+    keeps_residual: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Refuse an unknown coding."""

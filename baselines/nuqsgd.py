@@ -9,8 +9,8 @@ Wire format, little-endian. Tensors are cut into blocks of `bucket` entries, the
 2. The levels with their signs, ``-L`` to ``L`` and 0 for zero, level k for ``m 2^(k - L)``, in model order, as `coding`
    says (`baselines.signed_levels`): ``packed``, ``ceil(log2(2 L + 1))`` bits an entry; ``elias`` as in QSGD; ``ans``.
 ``packed`` takes ``4 * blocks + packed_bytes(d, bits)`` bytes; the others depend on the content.
-Bias: none (to 2**-23 of the distance between two levels); the rounding is random. Error of an entry: at most the
-distance between the levels around it, that is its own magnitude or ``m 2^(1 - L)``, whichever is larger.
+Error of an entry: at most the distance between the levels around it, that is its own magnitude or ``m 2^(1 - L)``,
+whichever is larger.
 
 References:
     Ramezani-Kebrya, Faghri, Markov, Aksenov, Alistarh, Roy, "NUQSGD: Provably Communication-Efficient Data-Parallel SGD
@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.blocks import block_norms, block_sizes, reciprocals, times_factors, times_steps
+from baselines.coded import Coded
 from baselines.signed_levels import Coding, check_settings, read_levels, write_levels
 from harness.core.protocols import State
 from harness.core.types import Agreed, Float32, Layout, Update
@@ -35,7 +36,7 @@ _EXPONENT_OF_ONE = 127
 
 
 @dataclass(frozen=True)
-class Nuqsgd:
+class Nuqsgd(Coded):
     """NUQSGD: powers of two of a block's L2 norm, rounded at random without bias.
 
     Attributes:
@@ -50,6 +51,9 @@ class Nuqsgd:
 
     kind: ClassVar[str] = "nuqsgd"
     wire_id: ClassVar[int] = 14
+    version: ClassVar[int] = 1
+    bias: ClassVar[str] = "none (to 2**-23 of the distance between two levels); the rounding is random."
+    keeps_residual: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Refuse settings out of range."""

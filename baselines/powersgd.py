@@ -14,7 +14,6 @@ Little-endian: 4 bytes times the sum of ``rank * (n + m)`` or the size. All of i
 method sends float32. With `factor_bits` 16, our addition, each factor is an i16 exponent and float16 numbers, as in
 `baselines.float16`: ``2 + 2 * rank * n`` and ``2 + 2 * rank * m`` bytes; Q is fitted to P as it was sent.
 Decoding sums the products of columns in float64, first column first: the same numbers on every machine.
-Bias: biased; use with error feedback.
 State: the Q of all factored matrices, float32, the warm start of a client's next update. Before a client's first
 update it is None, and Q is drawn from the standard normal distribution.
 
@@ -32,7 +31,7 @@ from numpy.typing import NDArray
 
 from baselines.float16 import as_halves, from_halves
 from harness.core.protocols import State
-from harness.core.types import Agreed, Float32, Layout, TensorSpec, Update
+from harness.core.types import Agreed, Float32, Layout, TensorSpec, Update, Work
 from harness.wire.body import BodyReader, check_finite, float32_bytes
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -53,6 +52,11 @@ class PowerSgd:
 
     kind: ClassVar[str] = "powersgd"
     wire_id: ClassVar[int] = 11
+    version: ClassVar[int] = 1
+    bias: ClassVar[str] = "biased; use with error feedback."
+    work: ClassVar[Work] = "dense"
+    keeps_residual: ClassVar[bool] = False
+    is_entropy_coded: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Refuse settings out of range."""

@@ -11,8 +11,8 @@ norm, bucket and coding are agreed beforehand.
    an entry; ``elias``: the paper's code, Elias-coded distances between levels other than zero, magnitudes and signs, in
    one run over all blocks; ``ans``: our entropy coder.
 ``packed`` takes ``4 * blocks + packed_bytes(d, bits)`` bytes; the others depend on the content.
-Bias: none (to 2**-24 of a step); the rounding is random. Error of an entry: below ``m / s``, plus the rounding to
-float32. Of a block of n entries: ``E ||decoded - v||^2 <= omega ||v||^2``, for ``l2`` with
+Error of an entry: below ``m / s``, plus the rounding to float32. Of a block of n entries:
+``E ||decoded - v||^2 <= omega ||v||^2``, for ``l2`` with
 ``omega = min(n / s^2, sqrt(n) / s)`` (lemma 3.1 of the paper). For ``linf`` the same argument gives
 ``omega = min((n - 1) / (4 s^2), sqrt(n - 1) / (2 s))``: an entry at fraction f between two levels has variance
 ``(m / s)^2 f (1 - f)``, at most a quarter of ``(m / s)^2`` and at most ``m |v| / s``, and the largest entry has none;
@@ -39,6 +39,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.blocks import Norm, block_norms, block_sizes, reciprocals, rounded_at_random, times_steps
+from baselines.coded import Coded
 from baselines.signed_levels import Coding, check_settings, read_levels, write_levels
 from harness.core.protocols import State
 from harness.core.types import Agreed, Int64, Layout, Update
@@ -47,7 +48,7 @@ from harness.wire.packing import bits_for
 
 
 @dataclass(frozen=True)
-class Qsgd:
+class Qsgd(Coded):
     """QSGD, and FedPAQ's quantiser: levels of a block's norm, rounded at random without bias.
 
     Attributes:
@@ -66,6 +67,9 @@ class Qsgd:
 
     kind: ClassVar[str] = "qsgd"
     wire_id: ClassVar[int] = 7
+    version: ClassVar[int] = 1
+    bias: ClassVar[str] = "none (to 2**-24 of a step); the rounding is random."
+    keeps_residual: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Refuse settings out of range."""

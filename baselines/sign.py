@@ -6,8 +6,6 @@ clients for plus less that for minus.
 
 Wire format: for all entries in model order one bit, 1 for negative, least significant bit first, zero bits at the end:
 ``ceil(d / 8)`` bytes.
-Bias: biased; the magnitude is lost, so that the server's learning rate alone says how far a step goes. Zeros become
--1 or 1 at random, without bias.
 
 References:
     Bernstein, Wang, Azizzadenesheli, Anandkumar, "signSGD: Compressed Optimisation for Non-Convex Problems",
@@ -22,7 +20,7 @@ from typing import ClassVar
 import numpy as np
 
 from harness.core.protocols import State
-from harness.core.types import Agreed, Layout, Update
+from harness.core.types import Agreed, Layout, Update, Work
 from harness.wire.body import BodyReader, check_finite
 from harness.wire.packing import pack, packed_bytes, unpack_narrow
 
@@ -33,6 +31,14 @@ class Sign:
 
     kind: ClassVar[str] = "sign"
     wire_id: ClassVar[int] = 9
+    version: ClassVar[int] = 1
+    bias: ClassVar[str] = (
+        "biased; the magnitude is lost, so that the server's learning rate alone says how far a step goes."
+    )
+    work: ClassVar[Work] = "memory"
+    keeps_residual: ClassVar[bool] = False
+    is_entropy_coded: ClassVar[bool] = False
+    uplink_only: ClassVar[str] = "it carries no magnitude; signsgd does, in as many bits"
 
     def nominal_bits(self, layout: Layout) -> float:
         """1."""

@@ -6,7 +6,7 @@ positive: without error feedback such an entry is moved by the mean magnitude, w
 Wire format: for each tensor that has entries, float32 mean magnitude, at least 0; then for all entries in model
 order one bit, 1 for negative, least significant bit first, zero bits at the end. Little-endian:
 ``4 T + ceil(d / 8)`` bytes, T tensors with entries.
-Bias: biased; use with error feedback. ``||x - decoded||^2 = ||x||^2 - ||x||_1^2 / n`` per tensor.
+Error: ``||x - decoded||^2 = ||x||^2 - ||x||_1^2 / n`` per tensor.
 
 References:
     Karimireddy, Rebjock, Stich, Jaggi, "Error Feedback Fixes SignSGD and other Gradient Compression Schemes",
@@ -22,7 +22,7 @@ import numpy as np
 
 from harness.core.errors import PayloadError
 from harness.core.protocols import State
-from harness.core.types import Agreed, Layout, Update
+from harness.core.types import Agreed, Layout, Update, Work
 from harness.wire.body import BodyReader, check_finite, float32_bytes
 from harness.wire.packing import pack, packed_bytes, unpack_narrow
 
@@ -33,6 +33,11 @@ class ScaledSign:
 
     kind: ClassVar[str] = "signsgd"
     wire_id: ClassVar[int] = 4
+    version: ClassVar[int] = 1
+    bias: ClassVar[str] = "biased; use with error feedback."
+    work: ClassVar[Work] = "memory"
+    keeps_residual: ClassVar[bool] = False
+    is_entropy_coded: ClassVar[bool] = False
 
     def nominal_bits(self, layout: Layout) -> float:
         """1."""

@@ -7,7 +7,7 @@ directions: the authors compress the broadcast in the same way.
 Wire format: float32 mu, at least 0; k sign bits, 1 for negative, least significant bit first, zero bits at the end;
 then the positions (`baselines.positions`): in Golomb's code (``golomb``), or as an entropy-coded bitmap (``ans``). What
 is decoded is the same. Little-endian; an empty model takes nothing.
-Bias: biased; use with error feedback. ``||x - decoded||^2 = ||x||^2 - k mu^2``.
+Error: ``||x - decoded||^2 = ||x||^2 - k mu^2``.
 
 References:
     Sattler, Wiedemann, Mueller, Samek, "Robust and Communication-Efficient Federated Learning from Non-i.i.d. Data",
@@ -19,6 +19,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from baselines.coded import Coded
 from baselines.positions import (
     Positions,
     check_ratio,
@@ -39,7 +40,7 @@ from harness.wire.packing import pack, packed_bytes, unpack_narrow
 
 
 @dataclass(frozen=True)
-class SparseTernary:
+class SparseTernary(Coded):
     """Sparse ternary compression: the largest entries, all with one magnitude; meant for error feedback.
 
     Attributes:
@@ -52,6 +53,9 @@ class SparseTernary:
 
     kind: ClassVar[str] = "stc"
     wire_id: ClassVar[int] = 10
+    version: ClassVar[int] = 1
+    bias: ClassVar[str] = "biased; use with error feedback."
+    keeps_residual: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Refuse settings out of range."""

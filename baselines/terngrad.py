@@ -11,8 +11,7 @@ digit i of an entry,
 ``packed``: the digits of all entries in model order, five in a byte, ``sum digit_j * 3^j`` for j from 0 to 4; digits 0
 after the last entry. ``4 T + ceil(d / 5)`` bytes, 1.6 bits an entry; the paper counts ``log2 3 = 1.585``.
 ``ans``: entropy-coded, a histogram per tensor, in one stream (`baselines.streams`).
-Bias: none (to 2**-24 of the scale) but for the clipping; the choice is random. Error of an entry that is not clipped:
-at most the scale.
+Error of an entry that is not clipped: at most the scale.
 
 References:
     Wen, Xu, Yan, Wu, Wang, Chen, Li, "TernGrad: Ternary Gradients to Reduce Communication in Distributed Deep
@@ -27,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.blocks import block_norms, block_sizes, reciprocals, rounded_at_random, times_steps
+from baselines.coded import Coded
 from baselines.streams import read_tensors, write_tensors
 from harness.core.errors import PayloadError
 from harness.core.protocols import State
@@ -39,7 +39,7 @@ _N_BYTES_IN_USE = 3**_DIGITS_PER_BYTE
 
 
 @dataclass(frozen=True)
-class TernGrad:
+class TernGrad(Coded):
     """TernGrad: minus, zero or plus a scale per tensor, at random without bias; outliers are clipped.
 
     Attributes:
@@ -53,6 +53,9 @@ class TernGrad:
 
     kind: ClassVar[str] = "terngrad"
     wire_id: ClassVar[int] = 8
+    version: ClassVar[int] = 1
+    bias: ClassVar[str] = "none (to 2**-24 of the scale) but for the clipping; the choice is random."
+    keeps_residual: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Refuse settings out of range."""

@@ -15,7 +15,7 @@ Values: k float32; or, below 32 bits, float32 smallest (0 if all are zero), floa
 bits (`harness.wire.packing`): the highest bit 1 for negative, the others 0 for zero, 1 for the smallest and so on.
 Little-endian; packed, with float32 values: ``min(packed_bytes(k, ceil(log2 d)), ceil(d / 8)) + 4 k`` bytes; an empty
 model takes none.
-Bias: biased; use with error feedback. ``||x - decoded||^2 <= (1 - k/d) ||x||^2`` with float32 values.
+Error: ``||x - decoded||^2 <= (1 - k/d) ||x||^2`` with float32 values.
 
 References:
     Stich, Cordonnier, Jaggi, "Sparsified SGD with Memory", NeurIPS 2018.
@@ -27,6 +27,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from baselines.coded import Coded
 from baselines.positions import check_ratio, code_ans, largest, n_kept, pack_plain, plain_bits, read_ans, read_plain
 from harness.core.errors import PayloadError
 from harness.core.protocols import State
@@ -38,7 +39,7 @@ _WIDTHS = (4, 8, 16, 32)
 
 
 @dataclass(frozen=True)
-class TopK:
+class TopK(Coded):
     """Only the share of entries with the largest magnitude, the rest as zero; meant for error feedback.
 
     Attributes:
@@ -53,6 +54,9 @@ class TopK:
 
     kind: ClassVar[str] = "topk"
     wire_id: ClassVar[int] = 5
+    version: ClassVar[int] = 1
+    bias: ClassVar[str] = "biased; use with error feedback."
+    keeps_residual: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Refuse settings out of range."""

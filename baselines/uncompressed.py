@@ -1,7 +1,6 @@
 """Uncompressed: every entry as float32, the reference that every ratio divides by.
 
 Wire format: d float32, little-endian, in model order. Nothing else: ``4 d`` bytes.
-Bias: none; the decoded update equals the update bit for bit.
 
 References:
     McMahan et al., "Communication-Efficient Learning of Deep Networks from Decentralized Data", AISTATS 2017
@@ -14,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from harness.core.protocols import State
-from harness.core.types import Agreed, Layout, Update
+from harness.core.types import Agreed, Layout, Update, Work
 from harness.wire.body import BodyReader, check_finite, float32_bytes
 
 
@@ -24,6 +23,12 @@ class Float32:
 
     kind: ClassVar[str] = "float32"
     wire_id: ClassVar[int] = 1
+    version: ClassVar[int] = 1
+    bias: ClassVar[str] = "none; the decoded update equals the update bit for bit."
+    work: ClassVar[Work] = "memory"
+    keeps_residual: ClassVar[bool] = False
+    is_entropy_coded: ClassVar[bool] = False
+    is_exact: ClassVar[bool] = True
 
     def nominal_bits(self, layout: Layout) -> float:
         """32."""

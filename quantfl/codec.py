@@ -5,19 +5,7 @@ are settings here. "BU" is read as bucket-uniform (``buckets: width``), with an 
 `levels` there is a fixed number of buckets over a range; `quantfl.buckets` has the wire format. With `step`, buckets
 have one common width and no end; `quantfl.steps` has the wire format. Without either, the preset of `quantfl.presets`.
 
-Bias, error of an entry (plus rounding to float32 and, of the largest magnitude, 2**-22):
-trellis: deterministic; below ``2 dead_zone + 1`` steps, mean square a fifteenth of a squared step at high rates.
-stochastic: unbiased for entries within the range; below ``(high - low) / (L - 1)`` or ``step``.
-dither: unbiased likewise, with an error that does not depend on the entry: uniform, at most half of that, mean square
-a twelfth of its square. Entries beyond a range of ``sigma`` or ``percentile`` have no bound.
-centre: deterministic; at most ``(high - low) / (2 L)``, or ``step / 2`` (``dead_zone * step`` within the zero bucket),
-step in units of the entries.
-mean: deterministic; below ``(high - low) / L`` or ``step``, and for equal mass within its bucket. The decoded update is
-shorter than the update: with levels it keeps the sum of each group, and its inner product with the update is its own
-squared norm.
-matched: deterministic; below ``step``; the inner product of update and decoded update is the update's squared norm, as
-far as buckets reach, at an error that is larger by about its own square.
-No error feedback, no state.
+Bias and error of an entry: `quantfl.bias`. No error feedback, no state.
 
 References:
     Herath, Rahulamathavan, De Silva, Lambotharan, "QuantFL: Sustainable Federated Learning for Edge IoT via
@@ -37,10 +25,11 @@ import numpy as np
 
 from harness.core.protocols import State
 from harness.core.seeds import stream
-from harness.core.types import Agreed, Float32, Layout, Update
+from harness.core.types import Agreed, Float32, Layout, Update, Work
 from harness.wire.body import check_finite
 from harness.wire.packing import bits_for
 from quantfl import presets
+from quantfl.bias import BIAS
 from quantfl.buckets import Buckets
 from quantfl.checks import check
 from quantfl.steps import Steps
@@ -95,6 +84,13 @@ class QuantFL:
 
     kind: ClassVar[str] = "quantfl"
     wire_id: ClassVar[int] = 6
+    version: ClassVar[int] = 1
+    keeps_residual: ClassVar[bool] = False
+    caveat: ClassVar[str] = (
+        "QuantFL here is a parameterised bucket quantiser after the abstract of Herath et al., arXiv 2603.17507; the "
+        "full text was not available, so it is not a reproduction, and the paper's accuracies are context, not a "
+        "target."
+    )
 
     def __post_init__(self) -> None:
         """Refuse settings out of range or without effect; fill in those left open, so that reports can name them."""
@@ -102,6 +98,21 @@ class QuantFL:
         for name, value in self._defaults().items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
+
+    @property
+    def bias(self) -> str:
+        """By rounding, or, where that is to the nearest, by reconstruction."""
+        return BIAS[self.rounding if self.rounding != "nearest" else self.reconstruction or "centre"]
+
+    @property
+    def is_entropy_coded(self) -> bool:
+        """Unless indices are packed."""
+        return self.coding != "packed"
+
+    @property
+    def work(self) -> Work:
+        """Coding of symbols, also after a trellis, which is never packed; packing else."""
+        return "serial" if self.is_entropy_coded else "memory"
 
     def _defaults(self) -> dict[str, object]:
         if self.levels is not None:

@@ -64,12 +64,6 @@ def all_codecs() -> tuple[list[Named], list[str]]:
     return list(found.values()), without
 
 
-def is_entropy_coded(codec: Codec) -> bool:
-    """Whether the length of its payloads follows the content: its ``coding``, or that of what it wraps."""
-    inner = getattr(codec, "inner", None)
-    return getattr(codec, "coding", "packed") != "packed" if inner is None else is_entropy_coded(inner)
-
-
 def _read(text: str) -> Any:
     if not text.strip():
         raise UsageError("an empty text is no codec; a name or a mapping {kind: ...} is needed")

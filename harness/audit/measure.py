@@ -26,8 +26,9 @@ from harness.audit.bounds import (
     shannon_bits,
     symbol_entropy_bits,
 )
-from harness.audit.codecs import Named, is_entropy_coded
+from harness.audit.codecs import Named
 from harness.audit.updates import Source
+from harness.core.codec_facts import facts_of
 from harness.core.protocols import Codec, state_bytes
 from harness.core.seeds import stream
 from harness.core.types import Agreed, Float32, Update
@@ -245,7 +246,7 @@ def _bound(update: Update, distribution: Distribution | None, nmse: float | None
 def _row(named: Named, measured: Sequence[Measured]) -> CodecAudit:
     """Means over updates, with equal weight; the worst error is the largest and times are medians."""
     bits = [8 * one.payload_bytes / one.size for one in measured]
-    uses_entropy = is_entropy_coded(named.codec)
+    uses_entropy = facts_of(named.codec).is_entropy_coded
     side = [_side_bytes(one, uses_entropy) for one in measured]
     gaps = [None if one.bound_bits is None else sent - one.bound_bits for one, sent in zip(measured, bits, strict=True)]
     return CodecAudit(
@@ -255,7 +256,7 @@ def _row(named: Named, measured: Sequence[Measured]) -> CodecAudit:
         nominal_bits=statistics.fmean(one.nominal_bits for one in measured),
         entropy_bits=_mean([one.entropy_bits for one in measured]),
         side_bytes=_mean(side),
-        is_side_over_entropy=uses_entropy,
+        is_side_over_entropy=bool(uses_entropy),
         nmse=_mean([one.nmse for one in measured]),
         bound_bits=_mean([one.bound_bits for one in measured]),
         gap_bits=_mean(gaps),
@@ -270,8 +271,13 @@ def _row(named: Named, measured: Sequence[Measured]) -> CodecAudit:
     )
 
 
-def _side_bytes(one: Measured, is_over_entropy: bool) -> float | None:
-    """What a payload takes beyond its nominal bits; beyond its entropy, of one payload, as both differ by draw."""
+def _side_bytes(one: Measured, is_over_entropy: bool | None) -> float | None:
+    """What a payload takes beyond its nominal bits; beyond its entropy, of one payload, as both differ by draw.
+
+    None where a codec does not say which of the two its length follows.
+    """
+    if is_over_entropy is None:
+        return None
     if not is_over_entropy:
         return one.payload_bytes - one.nominal_bits * one.size / 8
     return None if one.entropy_bits is None else one.first_bytes - one.entropy_bits * one.size / 8

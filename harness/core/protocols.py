@@ -37,6 +37,11 @@ class Codec(Protocol):
 
     The frame (version, codec, length, checksum) is put around the body by `harness.wire.frame`; a codec sees bodies
     whose checksum was right and still refuses one of the wrong length with `PayloadError`.
+
+    Optional are ``version: ClassVar[int] = 1``, version of its facts, to be raised when the same settings give other
+    bytes or other decoded values (`harness.parts.facts_version`); and what it says of itself, each an attribute or a
+    property with its meaning in `harness.core.codec_facts.CodecFacts`. A codec around another has that one in a setting
+    ``inner``; values of a setting ``coding`` are codes of the same symbols, which change no decoded value.
     """
 
     kind: ClassVar[str]
@@ -72,7 +77,11 @@ class Codec(Protocol):
 
 @runtime_checkable
 class ServerRule(Protocol):
-    """Turns decoded updates into the next global model. It sees trained tensors only; statistics are averaged."""
+    """Turns decoded updates into the next global model. It sees trained tensors only; statistics are averaged.
+
+    Optional are ``version: ClassVar[int] = 1``, version of its facts, to be raised when equal updates give another
+    model, and ``needs_codec: ClassVar[str]``, the only uplink codec whose payloads it can use.
+    """
 
     kind: ClassVar[str]
 
@@ -206,7 +215,11 @@ class FederatedProblem(Protocol):
 
 @runtime_checkable
 class Task(Protocol):
-    """A data set with a model: what is learnt."""
+    """A data set with a model: what is learnt.
+
+    Optional is ``version: ClassVar[int] = 1``, version of its facts, to be raised when equal settings give other
+    examples, another split or another initial model.
+    """
 
     kind: ClassVar[str]
 

@@ -34,6 +34,10 @@ Split = Literal["validation", "test"]
 Metric = Literal["accuracy", "loss", "sent_accuracy", "sent_loss"]
 """Accuracy is a share from 0 to 1, loss is mean cross-entropy in nats; ``sent_``: of the model as clients decode it."""
 
+Work = Literal["dense", "memory", "serial"]
+"""What a piece of work waits for: floating-point units (rotations, factorisations), memory (packing, sorting, adding
+entry by entry), or one integer core (coding of symbols)."""
+
 SERVER = -1
 """Client number of work that the server does, and of a payload that every client receives alike."""
 

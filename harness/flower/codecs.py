@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from harness.core.codec_facts import facts_of
 from harness.core.errors import PayloadError
 from harness.core.protocols import Codec, ServerRule, State
 from harness.core.types import SERVER, Agreed, Float32
@@ -281,7 +282,7 @@ class CodedStrategy:
 
 def _codec(named: object) -> Codec:
     codec: Codec = registry.build("codec", named)
-    if hasattr(codec, "needs_server"):
+    if facts_of(codec).needs_server is not None:
         raise ValueError(f"codec {codec.kind} is for the simulation only: its server must miss nothing that is sent")
     return codec
 

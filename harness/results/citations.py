@@ -11,6 +11,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from harness.parts import entry_points
 from harness.price.accounting.assumptions import Assumptions
 from harness.price.assumptions.grids import Grid
 from harness.spec.spec import BenchmarkSpec
@@ -109,7 +110,7 @@ def _parts(spec: BenchmarkSpec) -> Iterator[str]:
     """Everything of a definition that an entry may name, as ``role:kind``."""
     resolved = spec.resolved()
     for method in resolved["methods"]:
-        yield from (f"codec:{kind}" for way in ("uplink", "downlink") for kind in _kinds(method[way]))
+        yield from (f"codec:{kind}" for way in ("uplink", "downlink") for kind in entry_points.kinds(method[way]))
         yield f"server:{method['server']['kind']}"
     task = resolved["task"]
     yield f"task:{task['kind']}"
@@ -122,12 +123,3 @@ def _parts(spec: BenchmarkSpec) -> Iterator[str]:
     if resolved["federation"]["proximal"] > 0:
         yield "local:fedprox"
     yield f"meter:{resolved['meter']}"
-
-
-def _kinds(settings: Any) -> Iterator[str]:
-    """Kinds of a codec and of the codecs inside it."""
-    if isinstance(settings, Mapping):
-        if "kind" in settings:
-            yield str(settings["kind"])
-        for inner in settings.values():
-            yield from _kinds(inner)

@@ -7,13 +7,13 @@ from typing import Any
 
 from harness.core.notes import jsonable
 from harness.ledger.store import Attempt
-from harness.parts.docs import codec_text
 from harness.price.accounting.assumptions import Assumptions
 from harness.price.accounting.carbon import places
 from harness.price.accounting.embodied import rule_text
 from harness.price.assumptions.deployment import Group
 from harness.price.assumptions.grids import Grid
 from harness.results.citations import references
+from harness.results.codec_words import caveats, described_uplinks
 from harness.results.comparison import Study
 from harness.run.engines.host import describe_code
 from harness.tables.priced_cell import PricedCell
@@ -72,11 +72,8 @@ def describe(
         "spec": described,
         "reference": study.reference,
         "methods": described["methods"],
-        "codecs": [
-            {"method": str(entry["name"]), **codec_text(entry["uplink"])}
-            for entry in described["methods"]
-            if isinstance(entry.get("uplink"), Mapping)
-        ],
+        "codecs": described_uplinks(described["methods"]),
+        "caveats": caveats(described["methods"]),
         "task": {**described["task"], **_n_parameters(priced)},
         "federation": described["federation"],
         "scenarios": _scenarios(assumptions, priced),

@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from harness.core.codec_facts import facts_of, layers, residual_keeper
 from harness.core.protocols import Codec, ServerRule
 from harness.parsing.fields import Name, positive, whole
 from harness.parsing.problems import Clash, did_you_mean, ranged, rejection, retold
@@ -23,18 +24,6 @@ from harness.parts import registry
 from harness.parts.recoding import recoded
 from harness.parts.registry import nested, part
 from harness.run.tasks.settings import Init, Partition, Trained
-
-_UPLINK_ONLY = {
-    "ef21": "what it decodes is added to an estimate that only the server rule ef21 keeps",
-    "sign": "it carries no magnitude; signsgd does, in as many bits",
-}
-
-
-def _nested_kinds(codec: object) -> Iterator[str]:
-    """Kinds of a codec and of those inside it, outermost first."""
-    while codec is not None:
-        yield str(getattr(codec, "kind", ""))
-        codec = getattr(codec, "inner", None)
 
 
 class Budget(Part):
@@ -156,17 +145,19 @@ class Downlink(Part):
     @model_validator(mode="after")
     def _makes_sense(self) -> "Downlink":
         """Codecs that make no sense of a model, and residuals, which would count a loss twice."""
-        kinds = list(_nested_kinds(self.codec))
-        for kind in kinds:
-            if kind in _UPLINK_ONLY:
-                raise rejection("Downlink", [(("codec",), f"{kind} is for the uplink only: {_UPLINK_ONLY[kind]}")])
-        if "error_feedback" in kinds:
+        for layer in layers(self.codec):
+            why = facts_of(layer).uplink_only
+            if why:
+                raise rejection("Downlink", [(("codec",), f"{layer.kind} is for the uplink only: {why}")])
+        keeper = residual_keeper(self.codec)
+        if keeper is not None:
             text = {
                 "delta": "delta sends what was lost with the next difference already",
                 "model": "a model replaces the one before, so that nothing makes up for a loss",
                 "since_start": "a change replaces the one before, so that nothing makes up for a loss",
             }[self.mode]
-            raise rejection("Downlink", [(("codec",), f"{text}; use the codec inside error_feedback")])
+            other = f"the codec inside {keeper.kind}" if hasattr(keeper, "inner") else "a codec that keeps no residual"
+            raise rejection("Downlink", [(("codec",), f"{text}; use {other}")])
         return self
 
 
@@ -214,7 +205,7 @@ class Method(Part):
         """Codecs and server rules that only work together, and codings that a codec does not have."""
         codec, rule = self.uplink.kind, self.server.kind
         needed_rule, needed_codec = (
-            getattr(self.uplink, "needs_server", rule),
+            facts_of(self.uplink).needs_server or rule,
             getattr(self.server, "needs_codec", codec),
         )
         if rule != needed_rule:
@@ -277,7 +268,7 @@ def _deadline_clashes(federation: Any, methods: list[Any]) -> Iterator[Clash]:
         kind = entry_at(entry, "uplink", "kind")
         if settings.get("deadline") is None or kind not in registry.names("codec"):
             continue
-        if hasattr(registry.load("codec", kind), "needs_server"):
+        if facts_of(registry.load("codec", kind)).needs_server is not None:
             text = f"{kind} does not go with a deadline: client and server would no longer keep the same after a late"
             yield ("methods", place, "uplink"), f"{text} update. Leave deadline out, or set it to null for this method"
 

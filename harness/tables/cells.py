@@ -9,6 +9,7 @@ import pandas as pd
 from harness.core.units import BITS_PER_BYTE, bits_from_bytes
 from harness.ledger.external_runs import is_open_ledger
 from harness.ledger.ledger import Ledger
+from harness.parts.recorded_codec import recorded_facts
 from harness.price.accounting.optional_parts import distinct_payloads
 
 _PHASES = ("local_training", "encode", "decode", "aggregate", "evaluate", "setup", "codec_timing")
@@ -74,7 +75,8 @@ def _phase_seconds(ledger: Ledger) -> dict[str, float]:
 def _has_coded_downlink(ledger: Ledger) -> bool:
     """Whether clients decode another model than the server has; of open ledgers nobody knows, and they say if so."""
     downlink = ledger.cell["method"].get("downlink")
-    return isinstance(downlink, Mapping) and downlink.get("codec", {}).get("kind", "float32") != "float32"
+    codec: Mapping[str, Any] = downlink.get("codec", {}) if isinstance(downlink, Mapping) else {}
+    return bool(codec) and not recorded_facts(codec).is_exact
 
 
 def _final_scores(scores: pd.DataFrame, *, has_coded_downlink: bool) -> dict[str, float]:

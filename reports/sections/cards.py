@@ -1,6 +1,5 @@
 """One card per method: what it sends, what that took, whether it is biased, and where it was published."""
 
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reports.document import Card, Cards, Section
@@ -9,8 +8,6 @@ from reports.tables.read import Tables
 from reports.texts import phrases
 from reports.texts.bibliography import citing, in_words, own_first
 from reports.texts.numbers import scale
-
-_WRAPPED = "inner"
 
 
 def cards(tables: Tables) -> Section | None:
@@ -25,7 +22,7 @@ def cards(tables: Tables) -> Section | None:
 
 
 def _card(tables: Tables, name: str, bits: str, unit: str) -> Card:
-    entry, text = lookup.description(tables, name), _text(tables, name)
+    entry, text = lookup.description(tables, name), lookup.codec(tables, name)
     uplink = entry.get("uplink")
     total, score = lookup.mean(tables, name, "total_bits"), phrases.accuracy(lookup.score(tables, name))
     change = phrases.change(lookup.pair(tables, name, "total_bits"), is_fact=True)
@@ -44,22 +41,10 @@ def _card(tables: Tables, name: str, bits: str, unit: str) -> Card:
     return Card(name, text.get("title") or "", role, facts)
 
 
-def _text(tables: Tables, name: str) -> Mapping[str, Any]:
-    entries = lookup.mappings(tables.context.get("codecs"))
-    return next((entry for entry in entries if entry.get("method") == name), {})
-
-
 def _papers(tables: Tables, codec: Any) -> str:
     """The source that is most the codec's own, and who stands behind the rest of it."""
-    kinds = list(_kinds(codec))
+    kinds = lookup.kinds(codec)
     keys = own_first(tables, citing(tables, *(f"codec:{kind}" for kind in kinds)), next(iter(kinds), ""))
     others = [in_words(tables, key, is_short=True) for key in keys[1:]]
     rest = f". Rests on {', '.join(others)}" if others else ""
     return f"{in_words(tables, keys[0])}{rest}" if keys else ""
-
-
-def _kinds(codec: Any) -> Iterator[str]:
-    """A codec and what it wraps."""
-    while isinstance(codec, Mapping):
-        yield str(codec.get("kind"))
-        codec = codec.get(_WRAPPED)

@@ -17,8 +17,6 @@ from reports.texts.numbers import ESTIMATE_DIGITS, NBSP, percent_estimate, signi
 EATEN = 0.1
 """Share of what a radio saved from which it is said that something else takes it back."""
 HALF_PASSES = 0.5
-CORRECTING = ("error_feedback", "ef21")
-"""Codecs that keep on clients what was not sent."""
 
 _RADIO = ("uplink", "downlink")
 
@@ -104,7 +102,7 @@ def _extra(tables: Tables, name: str, radio: str, components: Sequence[str]) -> 
 
 
 def _feedback(tables: Tables, winners: Sequence[str]) -> Iterator[str]:
-    names = [name for name in winners if set(CORRECTING) & set(_kinds(lookup.description(tables, name)))]
+    names = [name for name in winners if lookup.codec(tables, name).get("keeps_residual")]
     if names:
         verb = "uses" if len(names) == 1 else "use"
         yield (
@@ -172,12 +170,3 @@ def _within(here: Sequence[Where], everywhere: Sequence[Where]) -> str:
     n_grids = len({grid for _, _, grid in everywhere})
     network = f"network {phrases.listing(list(modes))}"
     return network if len(grids) == n_grids else f"{network}; {phrases.some(grids)}"
-
-
-def _kinds(settings: object) -> Iterator[str]:
-    """Kinds of a codec and of the codecs inside it."""
-    if isinstance(settings, Mapping):
-        if "kind" in settings:
-            yield str(settings["kind"])
-        for inner in settings.values():
-            yield from _kinds(inner)

@@ -15,11 +15,6 @@ from reports.texts import phrases
 from reports.texts.bibliography import citing, citing_role
 from reports.texts.numbers import ESTIMATE_DIGITS, NBSP, fixed, significant, with_unit
 
-_QUANTFL = (
-    "QuantFL here is a parameterised bucket quantiser after the abstract of Herath et al., arXiv 2603.17507; the full "
-    "text was not available, so it is not a reproduction, and the paper's accuracies are context, not a target."
-)
-
 
 def methods_text(tables: Tables) -> list[Paragraph]:
     """Training, methods, counting and statistics, deployment, and what was measured on this host."""
@@ -124,15 +119,13 @@ def _pretraining(tables: Tables, settings: Mapping[str, Any]) -> Iterator[Senten
 
 
 def _methods(tables: Tables) -> Iterator[Sentence]:
-    has_quantfl = False
     for entry in _entries(tables):
-        kinds = [*_kinds(entry.get("uplink")), *_kinds(entry.get("downlink"))]
-        has_quantfl = has_quantfl or "quantfl" in kinds
+        kinds = [*lookup.kinds(entry.get("uplink")), *lookup.kinds(entry.get("downlink"))]
         ways = (phrases.part(entry.get(way)) for way in ("uplink", "downlink"))
         text = "{}: uplink {}; downlink {}.".format(entry.get("name", ""), *ways)
         yield Sentence(text, citing(tables, *(f"codec:{kind}" for kind in kinds)))
-    if has_quantfl:
-        yield Sentence(_QUANTFL, citing(tables, "codec:quantfl"))
+    for caveat in lookup.mappings(tables.context.get("caveats")):
+        yield Sentence(str(caveat["text"]), citing(tables, f"codec:{caveat['codec']}"))
 
 
 def _counting() -> Iterator[Sentence]:
@@ -321,12 +314,3 @@ def _facts(tables: Tables, key: str) -> Mapping[str, Any]:
 def _within(facts: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = facts.get(key)
     return value if isinstance(value, Mapping) else {}
-
-
-def _kinds(settings: Any) -> Iterator[str]:
-    """Kinds of a codec and of the codecs inside it."""
-    if isinstance(settings, Mapping):
-        if "kind" in settings:
-            yield str(settings["kind"])
-        for inner in settings.values():
-            yield from _kinds(inner)

@@ -114,6 +114,19 @@ def description(tables: Tables, method: str) -> Mapping[str, Any]:
     return next((entry for entry in mappings(tables.context.get("methods")) if str(entry.get("name")) == method), {})
 
 
+def codec(tables: Tables, method: str) -> Mapping[str, Any]:
+    """What ``context.json`` says of the uplink's codec of a method beside its settings; empty if nothing."""
+    return next((entry for entry in mappings(tables.context.get("codecs")) if entry.get("method") == method), {})
+
+
+def kinds(settings: Any) -> list[str]:
+    """Kind of a codec and of those inside it, outermost first."""
+    if not isinstance(settings, Mapping):
+        return []
+    own = [str(settings["kind"])] if "kind" in settings else []
+    return own + [kind for inner in settings.values() for kind in kinds(inner)]
+
+
 def initialisation(tables: Tables, method: str) -> str:
     """Initialisation of a method, in one word."""
     init = description(tables, method).get("init")

@@ -10,9 +10,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from harness.audit.bounds import gaussian_reference_bits, shannon_bits, symbol_entropy_bits
-from harness.audit.codecs import Named, all_codecs, is_entropy_coded, parse_codecs
+from harness.audit.codecs import Named, all_codecs, parse_codecs
 from harness.audit.measure import DRAWS, audit
 from harness.audit.updates import MOST_UPDATES, drawn, find_source
+from harness.core.codec_facts import facts_of
 from harness.core.errors import UsageError
 from harness.core.seeds import stream
 from harness.core.types import Agreed, Layout, Update
@@ -246,12 +247,12 @@ def test_names_mappings_and_presets_become_codecs_once() -> None:
         "linear8", "topk, ratio 0.1", "quantfl-paper", "error_feedback of topk, ratio 0.01",
     ]  # fmt: skip
     assert "inner: {kind: topk, ratio: 0.01" in found[-1].settings
-    assert not is_entropy_coded(found[0].codec)
+    assert not facts_of(found[0].codec).is_entropy_coded
 
 
 def test_coding_is_seen_through_a_wrapper() -> None:
     (named,) = parse_codecs(["{kind: error_feedback, inner: {kind: qsgd, coding: ans}}"])
-    assert is_entropy_coded(named.codec)
+    assert facts_of(named.codec).is_entropy_coded
 
 
 def test_without_names_every_codec_with_defaults_is_taken() -> None:

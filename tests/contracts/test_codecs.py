@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from baselines.error_feedback import ErrorFeedback
+from harness.core.codec_facts import facts_of
 from harness.core.errors import PayloadError, UpdateError
 from harness.core.protocols import Codec, state_bytes
 from harness.core.types import Update
@@ -79,9 +80,19 @@ def test_a_codec_is_a_frozen_dataclass_that_fits_the_protocol(codec):
     assert isinstance(codec, Codec)
     assert dataclasses.is_dataclass(codec)
     assert 0 < codec.wire_id < 256
-    assert getattr(codec, "needs_server", None) == promise_of(codec).needs_server
     with pytest.raises(dataclasses.FrozenInstanceError):
         codec.kind = "other"
+
+
+@codecs
+def test_a_codec_is_what_it_says_of_itself(codec):
+    """What it says is in no table of ours, so that what it does is asked; what it does not say is no mistake."""
+    facts, update = facts_of(codec), make_update(digits_layout())
+    kept = state_bytes(encode(codec, update)[1])
+    assert facts.keeps_residual in (None, kept > update.values.nbytes / 2)
+    assert facts.is_entropy_coded in (None, not promise_of(codec).has_fixed_length)
+    assert not facts.is_exact or round_trip(codec, update).values.tobytes() == update.values.tobytes()
+    assert facts.needs_server == promise_of(codec).needs_server
 
 
 def test_wire_ids_tell_kinds_apart():

@@ -63,6 +63,23 @@ def test_what_is_built_can_be_built_again_from_its_description(tmp_path: Path, m
     assert (tmp_path / "cache" / "parts" / described["digest"] / "mine.py").is_file()
 
 
+def test_a_codec_that_says_it_keeps_a_residual_is_refused_where_ours_are(tmp_path: Path) -> None:
+    source = CODEC.format(kind="mine").replace("    wire_id:", "    keeps_residual = True\n    wire_id:")
+    folder = write(tmp_path, source)
+    for uplink, downlink, why in (
+        (
+            "float32",
+            {"codec": MEAN, "mode": "delta"},
+            "with the next difference already; use a codec that keeps no resi",
+        ),
+        ({"kind": "error_feedback", "inner": MEAN}, {}, "a codec without error feedback of its own (got mine)"),
+    ):
+        method = {"name": "mean", "uplink": uplink, "downlink": downlink}
+        with pytest.raises(SpecError) as caught:
+            load_spec(write_spec(tiny([{"name": "fp32"}, method]), folder))
+        assert why in str(caught.value)
+
+
 def test_a_run_with_files_goes_on_from_its_results_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,15 +20,15 @@ from harness.price.accounting.device_projection import (
     factors,
     memory_verdict,
     notes,
-    work_of,
 )
 from harness.price.accounting.terms import times
 from harness.price.assumptions.devices import device
 from tests.ledgers import make_ledger, server_windows
+from tests.parts.test_entry_points import CODEC
 
 PI = device("raspberry_pi_4")
 PACKED = {"kind": "qsgd", "coding": "packed"}
-CODED = {"kind": "quantfl", "coding": "ans"}
+CODED = {"kind": "quantfl", "levels": 64, "coding": "ans"}
 WORK = TrainingWork(5.9445e9, 1_300_000)
 
 
@@ -95,43 +96,6 @@ def test_coding_of_symbols_is_scaled_by_integer_speed() -> None:
 
 def test_rotations_are_scaled_by_matrix_rates() -> None:
     assert seconds(cell(uplink={"kind": "drive"}), "encode") == pytest.approx(0.4)
-
-
-@pytest.mark.parametrize(
-    ("codec", "expected"),
-    [
-        ({"kind": "float32"}, "memory"),
-        ({"kind": "signsgd"}, "memory"),
-        ({"kind": "topk", "coding": "packed"}, "memory"),
-        ({"kind": "topk", "coding": "ans"}, "serial"),
-        ({"kind": "qsgd", "coding": "elias"}, "serial"),
-        ({"kind": "stc", "coding": "golomb"}, "serial"),
-        ({"kind": "quantfl", "coding": "packed", "rounding": "trellis"}, "serial"),
-        ({"kind": "powersgd"}, "dense"),
-        ({"kind": "drive"}, "dense"),
-        ({"kind": "eden", "coding": "packed"}, "dense"),
-        ({"kind": "error_feedback", "inner": {"kind": "powersgd"}}, "dense"),
-        ({"kind": "ef21", "inner": {"kind": "exact_vectors", "inner": {"kind": "stc", "coding": "ans"}}}, "serial"),
-        ({"kind": "exact_vectors", "inner": {"kind": "linear8", "coding": "packed"}}, "memory"),
-        ({}, "memory"),
-    ],
-)
-def test_kinds_of_work_are_seen_through_wrappers(codec: Mapping[str, Any], expected: str) -> None:
-    assert work_of(codec) == expected
-
-
-@pytest.mark.parametrize(
-    ("settings", "expected"),
-    [
-        ("quantfl", "serial"),
-        ("qsgd", "memory"),
-        ({"kind": "stc", "ratio": 0.01}, "serial"),
-        ({"kind": "error_feedback", "inner": "eden"}, "dense"),
-    ],
-)
-def test_codecs_are_recognised_as_cells_describe_them(settings: Any, expected: str) -> None:
-    """Cells hold all settings, also those that were left at their defaults."""
-    assert work_of(registry.describe(registry.build("codec", settings))) == expected
 
 
 def test_only_clients_in_rounds_are_projected() -> None:
@@ -241,12 +205,70 @@ def test_what_a_device_can_hold_is_what_the_verdict_says(n_bytes: int, device_ki
     assert can_hold(cell(work=None), here), "nothing is known against it"
 
 
-def test_a_residual_counts_as_memory() -> None:
-    """The ledger's model takes 4 MB as float32, and error feedback keeps as much."""
-    wrapped = {"kind": "exact_vectors", "inner": {"kind": "error_feedback", "inner": PACKED}}
+@pytest.mark.parametrize(
+    "uplink",
+    [
+        {"kind": "error_feedback", "inner": PACKED},
+        {"kind": "ef21", "inner": PACKED},
+        {"kind": "exact_vectors", "inner": {"kind": "error_feedback", "inner": PACKED}},
+        {"kind": "ef21", "inner": {"kind": "exact_vectors", "inner": PACKED}},
+    ],
+    ids=str,
+)
+def test_a_residual_counts_as_memory(uplink: Mapping[str, Any]) -> None:
+    """The ledger's model takes 4 MB as float32, and error feedback keeps as much, and so does EF21."""
     work = TrainingWork(1e6, 6_000_000)
-    assert memory_verdict(cell(uplink=wrapped, work=work), device("esp32_s3")) == "does not fit: 10 of 8.91 MB"
-    assert memory_verdict(cell(work=work), device("esp32_s3")).startswith("fits: 6 of")
+    assert memory_verdict(cell(uplink=uplink, work=work), device("esp32_s3")) == "does not fit: 10 of 8.91 MB"
+
+
+@pytest.mark.parametrize(
+    "uplink", [{"kind": "float32"}, PACKED, CODED, {"kind": "powersgd"}, {"kind": "exact_vectors", "inner": PACKED}]
+)
+def test_a_codec_that_keeps_no_residual_is_charged_for_none(uplink: Mapping[str, Any]) -> None:
+    verdict = memory_verdict(cell(uplink=uplink, work=TrainingWork(1e6, 6_000_000)), device("esp32_s3"))
+    assert verdict == "fits: 6 of 8.91 MB, but not into the 0.524 MB of the smallest such"
+
+
+def from_a_file(folder: Path, *said: str) -> Mapping[str, Any]:
+    """A codec from a file that says something of itself, as a cell describes it."""
+    lines = "".join(f"    {line}\n" for line in said)
+    source = CODEC.format(kind="mine").replace("    wire_id:", f"{lines}    wire_id:")
+    (folder / "mine.py").write_text(source, encoding="utf-8")
+    return registry.describe(registry.build("codec", {"file": str(folder / "mine.py"), "class": "Mean"}))
+
+
+@pytest.mark.parametrize("is_wrapped", [False, True])
+def test_a_codec_from_a_file_is_charged_for_the_residual_that_it_declares(tmp_path: Path, is_wrapped: bool) -> None:
+    mine = from_a_file(tmp_path, "keeps_residual = True", 'work = "serial"')
+    uplink = {"kind": "exact_vectors", "inner": mine} if is_wrapped else mine
+    ledger = cell(uplink=uplink, work=TrainingWork(1e6, 6_000_000))
+    assert memory_verdict(ledger, device("esp32_s3")) == "does not fit: 10 of 8.91 MB"
+    assert seconds(cell(uplink=uplink), "encode") == pytest.approx(0.2 * 25_000 / 9_820)
+    assert not any("not known" in note for note in notes(ledger, PI))
+
+
+def test_a_codec_that_says_nothing_is_charged_for_no_residual_and_for_memory_and_both_are_told(tmp_path: Path) -> None:
+    ledger = cell(uplink=from_a_file(tmp_path), work=TrainingWork(1e6, 6_000_000))
+    assert memory_verdict(ledger, device("esp32_s3")) == (
+        "fits: 6 of 8.91 MB, without what mine keeps, which is not known, "
+        "but not into the 0.524 MB of the smallest such"
+    )
+    assert seconds(ledger, "encode") == seconds(cell(), "encode")
+    (note,) = [note for note in notes(ledger, PI) if "not known" in note]
+    assert note == "what mine waits for when it encodes is not known; it is projected as a codec that waits for memory"
+
+
+@pytest.mark.parametrize("kind", ["theirs", "mine"])
+def test_a_codec_that_is_not_installed_is_unknown(kind: str) -> None:
+    ledger = cell(uplink={"kind": kind, "coding": "ans"}, downlink={"kind": "drive"})
+    assert memory_verdict(ledger, PI) == f"fits: 1.3 MB of 4 GB, without what {kind} keeps, which is not known"
+    assert sum("not known" in note for note in notes(ledger, PI)) == 1
+
+
+def test_where_no_codec_was_recorded_nothing_is_said_of_it() -> None:
+    ledger = cell(uplink={}, downlink={})
+    assert memory_verdict(ledger, PI) == "fits: 1.3 MB of 4 GB"
+    assert not any("not known" in note for note in notes(ledger, PI))
 
 
 def test_a_host_that_is_slow_beyond_the_range_is_told() -> None:

@@ -270,11 +270,12 @@ def test_what_eats_savings_is_said_where_it_does(tmp_path: Path) -> None:
 def test_error_feedback_and_training_in_part_are_said_of_the_first(tmp_path: Path) -> None:
     write(tmp_path)
     context = json.loads((tmp_path / "context.json").read_text(encoding="utf-8"))
-    feedback = {"kind": "error_feedback", "inner": {"kind": "topk"}}
     for entry in context["methods"]:
         whole = {"kind": "all", "blocks": None}
         entry |= {"train": {"kind": "head", "blocks": None} if entry["name"] == "quick" else whole}
-        entry["uplink"] = feedback if entry["name"] in ("small", "lossy") else {"kind": "float32"}
+    context["codecs"] = [
+        {"method": entry["name"], "keeps_residual": entry["name"] in ("small", "lossy")} for entry in context["methods"]
+    ]
     (tmp_path / "context.json").write_text(json.dumps(context), encoding="utf-8")
     said = remarks(tmp_path)
     assert "small uses error feedback" in said

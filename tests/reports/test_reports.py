@@ -19,12 +19,13 @@ from harness.core.errors import UsageError
 from harness.core.notes import Note, jsonable
 from harness.tables.noise_floor import noise_rows
 from reports.build import SECTIONS, build_report, report_of
-from reports.document import Curves, Report, Table
+from reports.document import Curves, Report, Sentence, Table
 from reports.figures import draw
 from reports.latex.fragment import render_latex
 from reports.latex.paper import build_paper
 from reports.page.html import render_html, write_html
 from reports.page.markdown import render_markdown, write_markdown
+from reports.sections.methods_text import methods_text
 from reports.tables import lookup, priced
 from reports.tables.columns import METHOD_QUANTITIES, PAIR_QUANTITIES, TABLES
 from reports.tables.read import read_tables
@@ -290,6 +291,15 @@ def test_hostile_names_stay_text(of_case: Callable[[str], Report], tmp_path: Pat
         drawn = "".join(ET.fromstring(draw.svg(figure)).itertext())  # noqa: S314
         assert "<script>" in drawn
         assert "_hidden" in drawn
+
+
+def test_what_a_codec_wants_said_where_it_is_used_is_said_with_its_source(tmp_path: Path) -> None:
+    said = {"caveats": [{"codec": "quantfl", "text": "No reproduction."}]}
+    folders = [write_tables(tmp_path / "with", context=said), write_tables(tmp_path / "without")]
+    told, untold = ([s for p in methods_text(read_tables(folder)) for s in p.sentences] for folder in folders)
+    caveat = Sentence("No reproduction.", ("herath2026",))
+    assert caveat in told
+    assert [sentence for sentence in told if sentence != caveat] == untold
 
 
 def test_a_method_called_na_is_a_method(tmp_path: Path) -> None:

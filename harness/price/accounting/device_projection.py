@@ -4,7 +4,9 @@ Three kinds of work, each with its own ratio between host and device. Training i
 of a step were counted, its seconds are operations over the device's rate, and on devices that run the same framework
 what the host took beyond its own matrix rate comes on top, as work of one integer core; where they were not, the host's
 CPU seconds are scaled by the ratio of matrix rates. Codecs are scaled by what they wait for: memory (packing,
-sorting, adding entry by entry), one integer core (coding of symbols), or arithmetic (rotations and factorisations).
+sorting, adding entry by entry), one integer core (coding of symbols), or arithmetic (rotations and factorisations);
+they say for what (`harness.core.codec_facts`). One that does not say is projected as waiting for memory, and a note
+says so; likewise one that does not say whether it keeps a residual is charged for none.
 
 Typical seconds are one number, which the timeline needs. By how much they may be off is a factor beside them, with a
 range per kind of work, and each rate that is not a point brings its own. All of it is uncertainty class P (projected).
@@ -21,43 +23,19 @@ from harness.core.coefficients import combine
 from harness.core.facts import TrainingWork
 from harness.core.notes import Note, remarks
 from harness.core.prices import Coefficient
+from harness.core.types import Work
 from harness.ledger.ledger import Ledger
+from harness.parts.recorded_codec import recorded_facts
 from harness.price.accounting.terms import Factor
-from harness.price.assumptions.devices import Device, Work
+from harness.price.assumptions.devices import Device
 
 CLIENT_PHASES = ("decode", "local_training", "encode")
 """Phases that a client's device goes through; encode and decode of the server belong to client -1."""
-
-DENSE_CODECS = ("powersgd", "drive", "eden")
-"""Codecs that mostly multiply: factorisations and rotations."""
-
-CORRECTING = ("error_feedback", "ef21")
-"""Codecs that keep a vector as long as the model between rounds."""
 
 _WORDS: Mapping[Work, str] = {"dense": "matrix", "memory": "copying", "serial": "integer"}
 _FLOPS_PER_GFLOP = 1e9
 _DOUBTFUL = 3.0
 """Host seconds over operations at the host's matrix rate beyond which the range of the projection does not hold it."""
-
-
-def work_of(codec: Mapping[str, Any]) -> Work:
-    """What a codec waits for, looked at through what is wrapped around it.
-
-    Args:
-        codec: ``kind`` and settings, as the cell has them.
-
-    >>> work_of({"kind": "error_feedback", "inner": {"kind": "stc", "coding": "golomb"}})
-    'serial'
-    >>> work_of({"kind": "qsgd", "coding": "packed"}), work_of({"kind": "eden", "coding": "ans"})
-    ('memory', 'dense')
-    """
-    inner = codec.get("inner")
-    if isinstance(inner, Mapping):
-        return work_of(inner)
-    if codec.get("kind") in DENSE_CODECS:
-        return "dense"
-    is_coded = codec.get("coding", "packed") != "packed" or codec.get("rounding") == "trellis"
-    return "serial" if is_coded else "memory"
 
 
 def device_seconds(ledger: Ledger, device: Device) -> pd.DataFrame:
@@ -104,6 +82,12 @@ def notes(ledger: Ledger, device: Device) -> tuple[Note, ...]:
             f"coding of symbols is projected by CoreMark: {device.host_coremark.typical:g} for a thread of the host, "
             f"which is assumed, {device.coremark.typical:g} for {device.title}"
         )
+    unsaid = [phase for phase in ("decode", "encode") if _is_unsaid(ledger, phase)]
+    found += [
+        f"what {_name(_codec_of(ledger, phase))} waits for when it {phase}s is not known; it is projected as a codec "
+        "that waits for memory"
+        for phase in unsaid
+    ]
     return remarks(found + _training_notes(ledger, device))
 
 
@@ -115,20 +99,27 @@ def can_hold(ledger: Ledger, device: Device) -> bool:
 def memory_verdict(ledger: Ledger, device: Device) -> str:
     """Whether a training step fits into the device's memory: an estimate from below.
 
-    The residual that error feedback keeps is in it.
+    The residual that the uplink's codec keeps is in it. Of a codec that does not say whether it keeps one, none is, and
+    the verdict says so.
     """
     if ledger.work is None:
         return "not recorded"
+    uplink = _codec_of(ledger, "encode")
+    without = ""
+    if uplink and recorded_facts(uplink).keeps_residual is None:
+        without = f", without what {_name(uplink)} keeps, which is not known"
     need, have = _needed_bytes(ledger, ledger.work), device.ram_bytes
     (needed, unit), available = _size(need).split(), _size(have.typical)
     sizes = f"{needed} of {available}" if available.endswith(unit) else f"{needed} {unit} of {available}"
     if not can_hold(ledger, device):
-        return f"does not fit: {sizes}"
-    return f"fits: {sizes}" + (f", but not into the {_size(have.low)} of the smallest such" if need > have.low else "")
+        return f"does not fit: {sizes}{without}"
+    smaller = f", but not into the {_size(have.low)} of the smallest such" if need > have.low else ""
+    return f"fits: {sizes}{without}{smaller}"
 
 
 def _needed_bytes(ledger: Ledger, work: TrainingWork) -> int:
-    return work.training_bytes + _kept_bytes(ledger)
+    keeps_residual = recorded_facts(_codec_of(ledger, "encode")).keeps_residual
+    return work.training_bytes + (ledger.model_bytes if keeps_residual else 0)
 
 
 def _size(n_bytes: float) -> str:
@@ -191,14 +182,30 @@ def _ratio(ledger: Ledger, device: Device, work: Work) -> float:
     return host / device.rate(work).typical
 
 
-def _intended(ledger: Ledger, phase: str) -> Work:
-    """What the work of a phase waits for."""
+def _codec_of(ledger: Ledger, phase: str) -> Mapping[str, Any]:
+    """Settings of the codec that works in a phase of clients; empty where none was recorded."""
     method = ledger.cell.get("method", {})
-    if phase == "encode":
-        return work_of(method.get("uplink", {}))
-    if phase == "decode":
-        return work_of(method.get("downlink", {}).get("codec", {}))
-    return "dense"
+    found: Mapping[str, Any] = (
+        method.get("uplink", {}) if phase == "encode" else method.get("downlink", {}).get("codec", {})
+    )
+    return found
+
+
+def _name(codec: Mapping[str, Any]) -> str:
+    return str(codec.get("kind", "the codec"))
+
+
+def _intended(ledger: Ledger, phase: str) -> Work:
+    """What the work of a phase waits for, or, of a codec that does not say, is taken to."""
+    if phase not in ("encode", "decode"):
+        return "dense"
+    return recorded_facts(_codec_of(ledger, phase)).work or "memory"
+
+
+def _is_unsaid(ledger: Ledger, phase: str) -> bool:
+    """Whether there is a codec that does not say what it waits for."""
+    codec = _codec_of(ledger, phase)
+    return bool(codec) and recorded_facts(codec).work is None
 
 
 def _work(ledger: Ledger, phase: str) -> Work:
@@ -221,15 +228,6 @@ def _relative(rate: Coefficient, power: int) -> Coefficient:
     """What a rate does to seconds when it moves within its range: 1 at its typical value."""
     typical = rate.typical
     return combine(f"{rate.name} (relative)", "1", lambda value: (value / typical) ** power, rate)
-
-
-def _kept_bytes(ledger: Ledger) -> int:
-    codec = ledger.cell.get("method", {}).get("uplink", {})
-    is_kept = False
-    while isinstance(codec, Mapping):
-        is_kept = is_kept or codec.get("kind") in CORRECTING
-        codec = codec.get("inner")
-    return ledger.model_bytes if is_kept else 0
 
 
 def _training_notes(ledger: Ledger, device: Device) -> list[str]:

@@ -13,19 +13,16 @@ nJ per multiply-add on the Cortex-M7 here; training in float32 takes several tim
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from harness.core.coefficients import combine
 from harness.core.errors import UsageError
 from harness.core.prices import Coefficient
+from harness.core.types import Work
 from harness.parsing.problems import did_you_mean
 from harness.price.assumptions.data import coefficients
 
 EVIDENCE = "P"
 """Uncertainty class of every projected joule: not measured, not estimated from this machine's power."""
-
-Work = Literal["dense", "memory", "serial"]
-"""What a piece of work waits for: floating-point units, memory, or one integer core."""
 
 J_PER_WH = 3600.0
 

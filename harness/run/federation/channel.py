@@ -7,6 +7,7 @@ also where they come too late to be decoded.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from harness.core.codec_facts import facts_of
 from harness.core.errors import UpdateError
 from harness.core.facts import CodecTiming
 from harness.core.protocols import Codec, State
@@ -53,7 +54,7 @@ class Channel:
         Raises:
             ValueError: there is a deadline, and the server must see all that the uplink codec sends.
         """
-        if self.deadline is not None and hasattr(self.uplink, "needs_server"):
+        if self.deadline is not None and facts_of(self.uplink).needs_server is not None:
             raise ValueError(f"deadline must be None for uplink {self.uplink.kind}, whose server must miss nothing")
         self._up = Link(self.uplink, self.layout, "uplink", self.seed, self.facts, self.also_code)
         self._down = Link(self.downlink, self.layout, "downlink", self.seed, self.facts, self.also_code)
@@ -108,7 +109,7 @@ class Channel:
 
         Nothing is sent, and no bits are counted.
         """
-        return None if self.downlink.kind == "float32" else self._broadcast.preview(model, round)
+        return None if facts_of(self.downlink).is_exact else self._broadcast.preview(model, round)
 
     def send_update(
         self, values: Float32, round: int, client: int, n_steps: int = 0, facts: Facts | None = None

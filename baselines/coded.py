@@ -1,0 +1,19 @@
+"""What follows from the setting ``coding`` of a codec."""
+
+from harness.core.types import Work
+
+
+class Coded:
+    """A codec whose symbols are ``packed`` in a fixed number of bits each, or coded in any other way."""
+
+    coding: str
+
+    @property
+    def is_entropy_coded(self) -> bool:
+        """Unless symbols are packed."""
+        return self.coding != "packed"
+
+    @property
+    def work(self) -> Work:
+        """Coding of symbols outlasts all that comes before it."""
+        return "serial" if self.is_entropy_coded else "memory"

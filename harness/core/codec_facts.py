@@ -1,0 +1,66 @@
+"""What a codec may say of itself beyond the protocol, and what is taken for granted of one that does not: nothing.
+
+A fact about a codec is an attribute of its class, or a property where it depends on settings; nobody keeps a list of
+codecs that have it. This is the only place where such attributes are read.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import get_args
+
+from harness.core.errors import UsageError
+from harness.core.protocols import Codec
+from harness.core.types import Work
+
+
+@dataclass(frozen=True)
+class CodecFacts:
+    """What a codec says of itself; each field is an optional attribute of that name, and its default what is unsaid.
+
+    Attributes:
+        bias: whether what is decoded is biased and how, a sentence for cards of methods; empty where unknown.
+        caveat: a sentence that must stand where a paper uses the codec; empty if there is none.
+        work: what most of encoding and decoding waits for; None where unknown.
+        keeps_residual: whether a client keeps what it did not send, or an estimate in its place, between rounds: a
+            vector as long as what is trained, to make up for losses later; None where unknown.
+        is_entropy_coded: whether the length of payloads follows the content; None where unknown.
+        is_exact: whether what is decoded equals the update bit for bit. Unsaid is no: then it is looked at.
+        uplink_only: why it makes no sense on the downlink; empty if it does.
+        needs_server: the only server rule that can use what is decoded, which then is no update; None if there is none.
+    """
+
+    bias: str = ""
+    caveat: str = ""
+    work: Work | None = None
+    keeps_residual: bool | None = None
+    is_entropy_coded: bool | None = None
+    is_exact: bool = False
+    uplink_only: str = ""
+    needs_server: str | None = None
+
+
+def facts_of(codec: Codec | type[Codec]) -> CodecFacts:
+    """What a codec says of itself; of a class, what it says whatever the settings.
+
+    Raises:
+        UsageError: it names a kind of work that there is not.
+    """
+    names = [field.name for field in fields(CodecFacts)]
+    said = {name: getattr(codec, name) for name in names if hasattr(codec, name)}
+    facts = CodecFacts(**{name: value for name, value in said.items() if not isinstance(value, property)})
+    if facts.work is not None and facts.work not in get_args(Work):
+        raise UsageError(f"codec {codec.kind}: work must be {' or '.join(get_args(Work))} (got {facts.work})")
+    return facts
+
+
+def layers(codec: Codec) -> Iterator[Codec]:
+    """A codec and those inside it, outermost first."""
+    inner: Codec | None = codec
+    while inner is not None:
+        yield inner
+        inner = getattr(inner, "inner", None)
+
+
+def residual_keeper(codec: Codec) -> Codec | None:
+    """The innermost codec of `layers` that says it keeps a residual; those around it may say so because it does."""
+    return next((layer for layer in reversed([*layers(codec)]) if facts_of(layer).keeps_residual), None)

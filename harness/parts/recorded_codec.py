@@ -1,0 +1,52 @@
+"""A codec as a cell or a definition has it, settings only: what it is called and what it says of itself."""
+
+import inspect
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from harness.core.codec_facts import CodecFacts, facts_of
+from harness.core.errors import HarnessError
+from harness.core.protocols import Codec
+from harness.parts import registry
+
+
+def recorded_codec(settings: Mapping[str, Any]) -> Codec | None:
+    """The codec of some settings; None if there is no such codec here, e.g. as its package is not installed.
+
+    Args:
+        settings: the codec as `harness.parts.registry.describe` gives it; empty where none was recorded.
+    """
+    try:
+        return _built(json.dumps(settings, sort_keys=True))
+    except HarnessError:
+        return None
+
+
+def recorded_facts(settings: Mapping[str, Any]) -> CodecFacts:
+    """What the codec of some settings says of itself; all unsaid where there is no such codec here.
+
+    >>> recorded_facts({"kind": "error_feedback", "inner": {"kind": "stc", "ratio": 0.1, "coding": "golomb"}}).work
+    'serial'
+    >>> recorded_facts({"kind": "float32"}).bias
+    'none; the decoded update equals the update bit for bit.'
+    >>> recorded_facts({"kind": "theirs"}) == CodecFacts()
+    True
+    """
+    codec = recorded_codec(settings)
+    return CodecFacts() if codec is None else facts_of(codec)
+
+
+def recorded_title(settings: Mapping[str, Any]) -> str:
+    """The first line of the docstring of the codec's class; empty where there is no such codec here."""
+    codec = recorded_codec(settings)
+    title = "" if codec is None else (inspect.getdoc(type(codec)) or "").partition("\n")[0]
+    return title.replace("`", "")
+
+
+@lru_cache(maxsize=1024)
+def _built(settings: str) -> Codec:
+    """Built once: tables ask for each cell. What cannot be built raises, and is looked for again."""
+    codec: Codec = registry.build("codec", json.loads(settings))
+    return codec
