@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from harness.results.codec_words import caveats
 from harness.statistics import intervals
 from harness.tables import bit_budgets
 from harness.tables.cost_budgets import cost_budget_rows
@@ -287,6 +288,7 @@ def _context(
         "spec": {"name": "quickstart", "task": task, "federation": federation, "methods": methods, "seeds": n_seeds},
         "reference": names[0],
         "methods": methods,
+        "caveats": caveats(methods),
         "task": {**task, "n_parameters": _PARAMETERS, "n_test": 360},
         "federation": federation,
         "scenarios": {

@@ -295,7 +295,10 @@ def test_hostile_names_stay_text(of_case: Callable[[str], Report], tmp_path: Pat
 
 def test_what_a_codec_wants_said_where_it_is_used_is_said_with_its_source(tmp_path: Path) -> None:
     said = {"caveats": [{"codec": "quantfl", "text": "No reproduction."}]}
-    folders = [write_tables(tmp_path / "with", context=said), write_tables(tmp_path / "without")]
+    folders = [
+        write_tables(tmp_path / "with", context=said),
+        write_tables(tmp_path / "without", context={"caveats": []}),
+    ]
     told, untold = ([s for p in methods_text(read_tables(folder)) for s in p.sentences] for folder in folders)
     caveat = Sentence("No reproduction.", ("herath2026",))
     assert caveat in told
