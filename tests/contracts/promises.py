@@ -24,6 +24,7 @@ class Promise:
 
     Attributes:
         ignores_rng: the encoder draws nothing, so that equal updates give equal bytes.
+        draws_from_rng: the encoder draws afresh, so that another stream gives other bytes, with a client's first state.
         ignores_agreed: nothing depends on seed, round, client and direction.
         draws_from_agreed: both ends draw the same, and other numbers for another seed, round, client or direction.
         is_stateless: the client keeps nothing between rounds.
@@ -40,6 +41,7 @@ class Promise:
     """
 
     ignores_rng: bool = False
+    draws_from_rng: bool = False
     ignores_agreed: bool = False
     draws_from_agreed: bool = False
     is_stateless: bool = False
@@ -57,7 +59,7 @@ class Promise:
 _STATELESS = Promise(is_stateless=True)
 _DETERMINISTIC = replace(_STATELESS, ignores_rng=True, ignores_agreed=True)
 _FIXED = replace(_DETERMINISTIC, has_fixed_length=True)
-_DRAWING = replace(_STATELESS, ignores_agreed=True)
+_DRAWING = replace(_STATELESS, draws_from_rng=True, ignores_agreed=True)
 _SHARING = replace(_STATELESS, ignores_rng=True, draws_from_agreed=True)
 
 _GAUSSIAN_DISTORTION = {1: 0.3634, 2: 0.1175, 3: 0.03455, 4: 0.009501, 5: 0.002505, 6: 6.44e-4, 8: 4.12e-5}
@@ -206,6 +208,7 @@ def _topk(codec: Any) -> Promise:
 def _powersgd(codec: Any) -> Promise:
     """Of Laplace entries, little has a low rank; what has one arrives, but for rounding the factors."""
     return Promise(
+        draws_from_rng=True,
         ignores_agreed=True,
         has_fixed_length=True,
         keeps_vectors=True,
@@ -231,7 +234,8 @@ _PROMISES: Mapping[str, Callable[[Any], Promise]] = {
         nmse_bound=5e-4,
     ),
     "signsgd": lambda codec: replace(_FIXED, nmse_bound=0.52),
-    "sign": lambda codec: replace(_DRAWING, has_fixed_length=True),
+    # Draws for zeros only.
+    "sign": lambda codec: replace(_DRAWING, draws_from_rng=False, has_fixed_length=True),
     "topk": _topk,
     "qsgd": _qsgd,
     "terngrad": _terngrad,

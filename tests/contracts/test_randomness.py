@@ -23,6 +23,12 @@ def test_a_codec_that_draws_nothing_gives_equal_bytes(codec):
     assert encode(codec, update, seed=99)[0] == encode(codec, update)[0]
 
 
+@promised("draws_from_rng")
+def test_another_stream_gives_other_bytes(codec):
+    update = make_update(digits_layout())
+    assert len({encode(codec, update, seed=seed)[0] for seed in range(4)}) == 4
+
+
 @promised("ignores_agreed")
 def test_what_is_agreed_does_not_change_a_codec_without_shared_randomness(codec):
     update = make_update(digits_layout())
