@@ -50,11 +50,6 @@ class ExactVectors(Wrapping):
         """As the inner codec."""
         return facts_of(self.inner).keeps_residual
 
-    @property
-    def is_exact(self) -> bool:
-        """Where matrices are."""
-        return facts_of(self.inner).is_exact
-
     def nominal_bits(self, layout: Layout) -> float:
         """That of the inner codec for the matrices, as the literature quotes it."""
         return self.inner.nominal_bits(_part(layout, is_vector=False))

@@ -84,7 +84,7 @@ def test_a_codec_is_a_frozen_dataclass_that_fits_the_protocol(codec):
         codec.kind = "other"
 
 
-@codecs
+@settings
 def test_a_codec_is_what_it_says_of_itself(codec):
     """What it says is in no table of ours, so that what it does is asked; what it does not say is no mistake."""
     facts, update = facts_of(codec), make_update(digits_layout())

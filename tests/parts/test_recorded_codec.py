@@ -142,7 +142,8 @@ def test_layers_go_inwards_and_the_innermost_keeper_is_the_one_that_keeps() -> N
 
 
 def test_only_what_is_exact_is_taken_to_be() -> None:
-    assert facts_of(ExactVectors(inner=Float32())).is_exact
+    assert facts_of(Float32()).is_exact
+    assert not facts_of(ExactVectors(inner=Float32())).is_exact, "cells score what it sends, and go on doing so"
     assert not facts_of(ErrorFeedback(inner=Float32())).is_exact, "a zero may lose its sign"
     assert not facts_of(Ef21(inner=Float32())).is_exact, "what is decoded is an increment"
 

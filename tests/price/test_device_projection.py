@@ -244,7 +244,7 @@ def test_a_codec_from_a_file_is_charged_for_the_residual_that_it_declares(tmp_pa
     ledger = cell(uplink=uplink, work=TrainingWork(1e6, 6_000_000))
     assert memory_verdict(ledger, device("esp32_s3")) == "does not fit: 10 of 8.91 MB"
     assert seconds(cell(uplink=uplink), "encode") == pytest.approx(0.2 * 25_000 / 9_820)
-    assert not any("not known" in note for note in notes(ledger, PI))
+    assert not any("not known" in note.text for note in notes(ledger, PI))
 
 
 def test_a_codec_that_says_nothing_is_charged_for_no_residual_and_for_memory_and_both_are_told(tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_a_codec_that_says_nothing_is_charged_for_no_residual_and_for_memory_and
         "but not into the 0.524 MB of the smallest such"
     )
     assert seconds(ledger, "encode") == seconds(cell(), "encode")
-    (note,) = [note for note in notes(ledger, PI) if "not known" in note]
+    (note,) = [note.text for note in notes(ledger, PI) if "not known" in note.text]
     assert note == "what mine waits for when it encodes is not known; it is projected as a codec that waits for memory"
 
 
@@ -262,13 +262,13 @@ def test_a_codec_that_says_nothing_is_charged_for_no_residual_and_for_memory_and
 def test_a_codec_that_is_not_installed_is_unknown(kind: str) -> None:
     ledger = cell(uplink={"kind": kind, "coding": "ans"}, downlink={"kind": "drive"})
     assert memory_verdict(ledger, PI) == f"fits: 1.3 MB of 4 GB, without what {kind} keeps, which is not known"
-    assert sum("not known" in note for note in notes(ledger, PI)) == 1
+    assert sum("not known" in note.text for note in notes(ledger, PI)) == 1
 
 
 def test_where_no_codec_was_recorded_nothing_is_said_of_it() -> None:
     ledger = cell(uplink={}, downlink={})
     assert memory_verdict(ledger, PI) == "fits: 1.3 MB of 4 GB"
-    assert not any("not known" in note for note in notes(ledger, PI))
+    assert not any("not known" in note.text for note in notes(ledger, PI))
 
 
 def test_a_host_that_is_slow_beyond_the_range_is_told() -> None:
