@@ -253,9 +253,9 @@ def _is_named(quantity: str, text: str) -> bool:
     if quantity.endswith(("change", "saving")) and not _CHANGED.search(text):
         return False
     if "accuracy" in quantity:
-        kinds = [kind for kind in ("initial", "validation", "test") if kind in text] or ["test"]
-        kinds += ["deployed"] if "test" in kinds else []
-        return "accuracy" in text and quantity.startswith(tuple(kinds))
+        scores = [kind for kind in ("initial", "validation", "test") if kind in text] or ["test"]
+        scores += ["deployed"] if "test" in scores else []
+        return "accuracy" in text and quantity.startswith(tuple(scores))
     if "bits" in quantity:
         return _names_bits(quantity, text)
     if "energy" in quantity:
