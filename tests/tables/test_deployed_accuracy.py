@@ -184,7 +184,8 @@ def test_a_check_is_of_it(frames: Mapping[str, pd.DataFrame], folder: Path) -> N
 
 def test_intervals_that_are_narrowed_are_of_it(folder: Path) -> None:
     (width,) = outlook(folder).widths
-    assert (width.name, width.half) == ("test accuracy of two", pytest.approx(100 * HALF))
+    assert width.name == "test accuracy of two"
+    assert width.half == pytest.approx(100 * HALF)
 
 
 def test_seeds_are_planned_by_its_spread(frames: Mapping[str, pd.DataFrame], folder: Path) -> None:
