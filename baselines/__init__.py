@@ -1,1 +1,1 @@
-"""The codecs that QuantFL is compared with, one per file. No torch."""
+"""Holds the codecs that QuantFL is compared with, one per file. No torch."""

@@ -1,4 +1,4 @@
-"""Blocks of a tensor that share one norm, and rounding to evenly spaced levels at random. Used by several codecs."""
+"""Splits a tensor into blocks that share one norm, and rounds entries at random to evenly spaced levels."""
 
 from collections.abc import Iterator
 from typing import Literal

@@ -1,4 +1,4 @@
-"""What follows from the setting ``coding`` of a codec."""
+"""Derives from a codec's setting ``coding`` what depends on it."""
 
 from harness.core.types import Work
 

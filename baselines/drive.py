@@ -1,4 +1,4 @@
-"""DRIVE: one bit per entry, the sign after a random rotation, and one scale per rotated block.
+"""Implements DRIVE: one bit per entry, the sign after a random rotation, and one scale per rotated block.
 
 The rotation makes the entries of any update nearly Gaussian, so that the sign loses the same share of it whatever the
 update was: ``E ||x - decoded||^2 / ||x||^2`` is ``pi/2 - 1`` (.571) with the unbiased scale, ``1 - 2/pi`` (.363) with

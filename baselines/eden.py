@@ -1,4 +1,4 @@
-"""EDEN: b bits per entry, the nearest of 2**b Gaussian centroids after a random rotation, and one scale per block.
+"""Implements EDEN: b bits per entry, the nearest of 2**b Gaussian centroids after a random rotation, a scale per block.
 
 The rotation makes the entries of any update nearly Gaussian, so one codebook, the Lloyd-Max quantiser of the standard
 normal distribution, fits every update, and nothing but scales and indices is sent. With D its distortion, the error

@@ -1,4 +1,4 @@
-"""EF21: both ends keep an estimate of the client's update, and only what is missing from it is sent; wraps any codec.
+"""Implements EF21: both ends keep an estimate of a client's update, and only the rest is sent; wraps any codec.
 
 With estimate g of a client (zero before its first update), update x and inner codec C: send ``C(x - g)``, decoded to c,
 and let ``g += c``. What the receiver decodes is the increment c, not the update, so that it goes with the server rule

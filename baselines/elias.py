@@ -1,4 +1,4 @@
-"""Elias's recursive (omega) code of positive integers, laid out in planes so that no loop runs over the integers.
+"""Codes positive integers with Elias's recursive (omega) code, in bit planes so that no loop runs over the integers.
 
 The codeword of N: start with "0"; while N > 1, put N in binary in front and go on with ``floor(log2 N)``. So 1 is "0",
 2 is "100" and 16 is "10100100000": groups that begin with a 1 and each give the length of the next, then a 0.

@@ -1,4 +1,4 @@
-"""Error feedback: what a codec lost this time is added to the next update; wraps any other codec.
+"""Implements error feedback: what a codec lost this time is added to the next update; wraps any other codec.
 
 With residual e (zero before the first update), update x and inner codec C: ``p = x + e``, send ``C(p)``, keep
 ``e = p - decoded``. The residual is the client's own, in float32, and waits unchanged through the rounds in which the

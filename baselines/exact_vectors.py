@@ -1,4 +1,4 @@
-"""Exact vectors: matrices through another codec, biases and other vectors and scalars as float32.
+"""Sends matrices through another codec, and biases, other vectors and scalars as exact float32.
 
 Vectors are a few in a thousand of a model's entries, and a codec spends a scale each on them or sums them up with
 entries of another size; practice often leaves them out of compression. `quantfl` does so by itself (``vectors``), and

@@ -1,4 +1,4 @@
-"""Half precision with a power-of-two scale per tensor, so that small updates keep all bits of a float16.
+"""Implements half precision with a power-of-two scale per tensor, so that small updates keep all bits of a float16.
 
 A float16 has 11 significant bits down to 2**-14 only, and a typical update lies below that. Each tensor is therefore
 multiplied by the power of two that brings its largest magnitude into [2**14, 2**15), where every entry within a

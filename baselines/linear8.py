@@ -1,4 +1,4 @@
-"""Eight-bit linear quantisation: 256 evenly spaced values from the smallest to the largest entry of each tensor.
+"""Implements eight-bit linear quantisation: 256 evenly spaced values from each tensor's smallest to its largest entry.
 
 Entry x is sent as the nearest i of ``low + i * step``, ``step = (high - low) / 255``; the ends of the range are exact.
 

@@ -1,4 +1,4 @@
-"""NUQSGD: fractions of a block's L2 norm, rounded at random to powers of two so that the mean is kept.
+"""Implements NUQSGD: fractions of a block's L2 norm, rounded at random to powers of two so that the mean is kept.
 
 With L levels above zero, ``2^(1 - L), ..., 1/4, 1/2, 1`` (the paper's s is L - 1), an entry v of a block with norm m
 lies between two neighbours of ``0, 2^(1 - L), ..., 1`` times m; it becomes one of them, the nearer the likelier, such

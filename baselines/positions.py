@@ -1,4 +1,4 @@
-"""Which entries a sparse codec keeps, and the codes for their positions.
+"""Selects the entries that a sparse codec keeps, and codes their positions.
 
 All of them stand for k ascending numbers below d, both known to both ends:
 

@@ -1,4 +1,4 @@
-"""PowerSGD, one-shot: the two factors of a low-rank approximation of each matrix, by one step of power iteration.
+"""Implements one-shot PowerSGD: two factors of a low-rank approximation of each matrix, by one step of power iteration.
 
 A tensor M of two or more dimensions is a matrix (n, m) = (first dimension, product of the others). With Q from the last
 round: ``P = orthonormalised(M Q)``, ``Q = M^T P``, and ``P Q^T`` is decoded. Tensors of fewer dimensions, and matrices

@@ -1,4 +1,4 @@
-"""QSGD: fractions of a block's norm, rounded to one of s levels at random so that the mean is kept.
+"""Implements QSGD: fractions of a block's norm, rounded to one of s levels at random so that the mean is kept.
 
 Entry v of a block with norm m and level count s is sent as ``i = sign(v) * (floor(a) or floor(a) + 1)`` with
 ``a = s |v| / m``, the upper one with probability ``a - floor(a)``, and decoded as ``m i / s``. FedPAQ is this codec on

@@ -1,4 +1,4 @@
-"""The random rotation of DRIVE and EDEN: random signs, then a Walsh-Hadamard transform, block by block.
+"""Computes the random rotation of DRIVE and EDEN: random signs, then a Walsh-Hadamard transform, block by block.
 
 The vector of all trained entries is rotated as one, as the authors do, not tensor by tensor. It is filled up with zeros
 to a multiple of 128 entries and cut into blocks whose lengths are the powers of two in that number, the largest first:

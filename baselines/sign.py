@@ -1,4 +1,4 @@
-"""Sign: one bit per entry and nothing else, decoded to -1 or 1; meant for a majority vote.
+"""Implements sign compression: one bit per entry and nothing else, decoded to -1 or 1; meant for a majority vote.
 
 An entry that is zero (of either sign) gets its bit by the toss of a fair coin: any fixed choice would move entries that
 no client wants moved, always in the same direction. Averaged instead of voted on, the decoded entries are the share of

@@ -1,4 +1,4 @@
-"""The body of QSGD and its relatives: norms of blocks, and per entry a whole number from -s to s in one of three codes.
+"""Codes the body of QSGD and its relatives: block norms, and whole numbers from -s to s in one of three codes.
 
 First the norms, float32, at least 0. All codes carry the same numbers; a number i travels as the symbol ``i + s``, 0 to
 2 s.

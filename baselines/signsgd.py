@@ -1,4 +1,4 @@
-"""Scaled sign: one bit per entry and the mean magnitude of each tensor; with error feedback, EF-SignSGD.
+"""Implements scaled sign: one bit per entry and each tensor's mean magnitude; with error feedback, EF-SignSGD.
 
 Each entry is decoded as plus or minus ``||x||_1 / n`` of its tensor of n entries. Zero (of either sign) counts as
 positive: without error feedback such an entry is moved by the mean magnitude, with it the next update takes it back.

@@ -1,4 +1,4 @@
-"""Sparse ternary compression (STC): the entries of largest magnitude, all with one magnitude, and coded gaps.
+"""Implements sparse ternary compression (STC): the entries of largest magnitude, as one magnitude, and coded gaps.
 
 The k entries that top-k would keep (`baselines.topk`: the whole vector, ``k = max(1, round(ratio * d))``) are sent as
 their sign times ``mu``, the mean of their magnitudes; the rest decodes to zero. Meant for error feedback, and for both

@@ -1,4 +1,4 @@
-"""Runs of symbols in one entropy-coded stream, which ends with the body. Used by every codec with ``coding: ans``.
+"""Writes runs of symbols as one entropy-coded stream at the end of a body. Used by every codec with ``coding: ans``.
 
 Wire format: nothing if no run has symbols; else the words of one stream (`harness.wire.entropy`), in which each run has
 a histogram of its own. Runs may be tensors, whose sizes both ends know.

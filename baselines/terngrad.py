@@ -1,4 +1,4 @@
-"""TernGrad: each entry as -1, 0 or 1 times a scale per tensor, at random so that the mean is kept, outliers clipped.
+"""Implements TernGrad: entries as -1, 0 or 1 times a tensor's scale, random with the mean kept, outliers clipped.
 
 With ``sigma`` the root mean square of a tensor and c the setting, entries are first clipped to ``c sigma``; the scale
 is the largest magnitude that is left. An entry v becomes ``sign(v)`` with probability ``|v| / scale``, else 0.

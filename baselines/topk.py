@@ -1,4 +1,4 @@
-"""Top-k sparsification: send the entries of largest magnitude of the whole vector, the rest decodes to zero.
+"""Implements top-k sparsification: sends the largest magnitudes of the whole vector; the rest decodes to zero.
 
 ``k = max(1, round(ratio * d))``, halves to even; of equal magnitudes the one that comes first in model order is kept.
 The ranking is over the whole vector, not per tensor: it minimises the squared error for k entries, and follows the

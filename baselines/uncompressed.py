@@ -1,4 +1,4 @@
-"""Uncompressed: every entry as float32, the reference that every ratio divides by.
+"""Sends every entry as float32: the reference that every ratio divides by.
 
 Wire format: d float32, little-endian, in model order. Nothing else: ``4 d`` bytes.
 

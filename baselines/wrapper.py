@@ -1,4 +1,4 @@
-"""What codecs around another codec share, and what error feedback and EF21 do: they keep something beside its state.
+"""Holds what wrapping codecs share, and what error feedback and EF21 share: a correction kept besides the inner state.
 
 The CPU time charged for encoding by error feedback and EF21 includes decoding the payload that was just made, through
 the inner codec's `decode`: what an implementation must do whose parts share nothing but the protocol. One that has the

@@ -1,3 +1,3 @@
-"""Energy and carbon accounting benchmark harness for federated learning."""
+"""Benchmarks federated learning with energy and carbon accounting."""
 
 __version__ = "0.1.0"

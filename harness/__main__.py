@@ -1,4 +1,4 @@
-"""Run the command line as ``python -m harness``."""
+"""Runs the command line as ``python -m harness``."""
 
 from harness.cli.app import main
 

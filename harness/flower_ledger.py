@@ -1,4 +1,4 @@
-"""Logging what crosses the network of a Flower app: the public name of `harness.flower.ledger`."""
+"""Exports `harness.flower.ledger` under its public name: logging what crosses the network of a Flower app."""
 
 from harness.flower.ledger import LoggedStrategy
 

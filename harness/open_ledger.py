@@ -1,4 +1,4 @@
-"""Logging runs of other training code: the public name of `harness.ledger.external_logger`."""
+"""Exports `harness.ledger.external_logger` under its public name: logging runs of other training code."""
 
 from harness.ledger.external_logger import Digest, OpenLedger
 

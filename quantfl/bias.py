@@ -1,4 +1,4 @@
-"""Whether QuantFL is biased, and how large the error of an entry is, by what decides it.
+"""Determines whether QuantFL is biased, and how large the error of an entry is, from the settings that decide it.
 
 To each error of an entry come rounding to float32 and, of the largest magnitude, 2**-22. Entries beyond a range of
 ``sigma`` or ``percentile`` have no bound. With ``mean`` the decoded update is shorter than the update: with levels it

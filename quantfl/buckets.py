@@ -1,4 +1,4 @@
-"""QuantFL with a fixed number of levels L: body and back.
+"""Writes and reads bodies of QuantFL with a fixed number of levels L.
 
 Body, little-endian. An index has ``b = ceil(log2 L)`` bits. A *group* is what shares a range or codebook: a tensor, a
 block of `block_size` entries of a tensor (the last one is what is left), or all coded tensors one after another.

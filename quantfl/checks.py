@@ -1,4 +1,4 @@
-"""Which settings of QuantFL go together. Errors begin with the setting that is to be changed."""
+"""Checks which settings of QuantFL go together. Errors begin with the setting that has to change."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""QuantFL's bucket codec, after the abstract: every reading of it, and what a bucket codec can be at its best.
+"""Defines QuantFL's bucket codec, after the abstract: every reading of it, and what a bucket codec can be at its best.
 
 The paper's full text was not available; its range rule, reconstruction, rounding and coding are unknown, so that they
 are settings here. "BU" is read as bucket-uniform (``buckets: width``), with an equal-mass sibling (``mass``). With

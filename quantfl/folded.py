@@ -1,4 +1,4 @@
-"""Trellis-coded rounding at one common step: symbols, values, and what escapes. No bytes.
+"""Computes trellis-coded rounding at one common step: symbols, values, and escapes. No bytes.
 
 See `quantfl.trellis` for the trellis and `quantfl.steps` for the formulas.
 """

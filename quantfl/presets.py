@@ -1,4 +1,4 @@
-"""Settings of QuantFL that have a name of their own in benchmark definitions, and those that hold if none are given."""
+"""Holds the named presets of QuantFL for benchmark definitions, and its default settings."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The mathematics of bucket quantisation: pure functions without bytes. Rows of a matrix are groups of entries.
+"""Computes bucket quantisation: pure functions without bytes. Rows of a matrix are groups of entries.
 
 Buckets of equal width: a range [low, high] is cut into L of them; an entry belongs to the bucket that holds it, which
 is the one with the nearest centre. Rounding at random or by dither is between the L *points* that divide the range

@@ -1,4 +1,4 @@
-"""The range that evenly spaced buckets cover, by four rules. Rows of a matrix are groups of entries with a range each.
+"""Computes the range that evenly spaced buckets cover, by four rules. Rows of a matrix are groups with a range each.
 
 Ranges are float64 of shape (m, 2), low and high, each a float32 as it travels; statistics are float64.
 """

@@ -1,4 +1,4 @@
-"""Which tensors of a model are coded, and which travel as they are."""
+"""Selects the tensors of a model that are coded, and those sent as they are."""
 
 from typing import Literal, NamedTuple
 

@@ -1,4 +1,4 @@
-"""QuantFL with one common step for the whole model and no bound on the indices: body and back.
+"""Writes and reads bodies of QuantFL with one common step for the whole model and no bound on the indices.
 
 One step for all tensors is what the smallest error at a given total rate asks for: then tensors of small entries cost
 few bits by themselves, since each has a histogram of its own; only vectors share one. Entry x is ``q = x / step``;

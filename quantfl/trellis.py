@@ -1,4 +1,4 @@
-"""Trellis-coded rounding: the same indices on the wire as plain rounding, about 1 dB less error at the same rate.
+"""Computes trellis-coded rounding: same indices on the wire as plain rounding, about 1 dB less error at the same rate.
 
 Plain rounding gives an entry x (in steps) the nearest integer k and decodes k. Here two quantisers take turns: the
 upright one decodes index k to ``k + 1/4``, its mirror image to ``-(k + 1/4)``. Which one an entry has depends on the

@@ -1,4 +1,4 @@
-"""The mathematics of one step for all tensors: indices without bounds, values, and what escapes. No bytes.
+"""Computes quantisation with one step for all tensors: unbounded indices, values, and escapes. No bytes.
 
 See `quantfl.steps` for the formulas.
 """

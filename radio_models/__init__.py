@@ -1,1 +1,1 @@
-"""What radios do around a transfer and what that costs: one technology per file, every number in coefficients.csv."""
+"""Models what radios do around a transfer and its cost: one technology per file, every number in coefficients.csv."""

@@ -1,4 +1,4 @@
-"""Bluetooth 5 Low Energy: notifications over a connection, packet by packet, on the radio of an nRF52840.
+"""Models Bluetooth 5 Low Energy: notifications over a connection, packet by packet, on the radio of an nRF52840.
 
 A payload is cut into notifications of the ATT MTU less 3 bytes. Each gets 4 bytes of L2CAP and 3 of ATT around it and
 is cut again into link-layer packets of 251 bytes, or 27 without length extension. Each packet is answered by an empty

@@ -1,4 +1,4 @@
-"""Carrying payloads at a fixed rate: the way from payload bytes to seconds and megabits that most radios share."""
+"""Computes seconds and megabits of carrying payload bytes at a fixed rate, as most radios do."""
 
 from dataclasses import dataclass
 from typing import Literal

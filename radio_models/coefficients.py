@@ -1,4 +1,4 @@
-"""The numbers behind the radios: coefficients.csv, where each one stands with its range, source and mark."""
+"""Reads coefficients.csv, the numbers behind the radios, each with its range, source and mark."""
 
 from dataclasses import fields, replace
 from functools import cache

@@ -1,4 +1,4 @@
-"""A constant energy per bit: no session, no tail, no power at rest, as much of the literature charges radios.
+"""Models a constant energy per bit, as much of the literature charges radios: no session, no tail, no power at rest.
 
 It says the same for a thousand small messages as for one large one, which no radio does; it is here so that results can
 be put beside such papers.

@@ -1,4 +1,4 @@
-"""What handset radios have in common, as methods that their dataclasses take over by name.
+"""Implements what handset radios share, as methods that their dataclasses adopt by name.
 
 Active power is counted once while either direction is active; acknowledgements cost the slope of their direction.
 """

@@ -1,4 +1,4 @@
-"""Handset of 2021 (Galaxy S20 Ultra) on LTE, 5G low-band and 5G mmWave: fitted power, promotion or switch, tail.
+"""Models a handset of 2021 (Galaxy S20 Ultra) on LTE, 5G low-band and mmWave: fitted power, promotion or switch, tail.
 
 The fits give the power of the whole phone with its screen on. What the radio adds while it is active is the fit's
 intercept less the idle phone, per direction; what it takes at rest stays with the idle phone. A rate beyond those

@@ -1,4 +1,4 @@
-"""IEEE 802.15.4 at 2.4 GHz: frames of at most 127 bytes with CSMA-CA, acknowledgement and turnaround, on a bare radio.
+"""Models IEEE 802.15.4 at 2.4 GHz: frames up to 127 bytes, CSMA-CA, acknowledgement and turnaround, on a bare radio.
 
 Before each frame the radio waits a random number of backoff periods of 320 us, 3.5 on average at the first attempt,
 listens for 128 us whether the channel is clear, and turns round for 192 us. The acknowledgement comes 192 us after the

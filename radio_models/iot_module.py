@@ -1,4 +1,4 @@
-"""What cellular modules for the Internet of Things have in common, as methods that their dataclasses take over by name.
+"""Implements what cellular modules for the Internet of Things share, as methods that their dataclasses adopt by name.
 
 One state machine: asleep, waking, sending or receiving, listening for an answer, connected until the network lets go,
 listening for paging, asleep. Energy on the air is power times time, so nothing is charged per megabit.

@@ -1,4 +1,4 @@
-"""Time on air of LoRa frames, and of the FSK frames that one LoRaWAN data rate uses.
+"""Computes time on air of LoRa frames, and of the FSK frames that one LoRaWAN data rate uses.
 
 Symbols last ``2**SF / BW``; a frame is a preamble of ``n + 4.25`` symbols and ``8 + max(ceil((8 PL - 4 SF + 28 + 16 CRC
 - 20 IH) / (4 (SF - 2 DE))) (CR + 4), 0)`` symbols more. DE, the low data rate optimisation, is compulsory where a

@@ -1,4 +1,4 @@
-"""LoRaWAN end device: frames, receive windows, silence that the duty cycle demands, and what each costs.
+"""Models a LoRaWAN end device: frames, receive windows, silence required by the duty cycle, and what each costs.
 
 A payload is cut into frames of as many bytes as the data rate allows, with 13 bytes of header each. In class A two
 receive windows follow each frame from the client, 1 s and 2 s after it; a frame to the client can only come in the

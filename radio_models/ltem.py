@@ -1,4 +1,4 @@
-"""LTE-M module (category M1): the states of the NB-IoT module with other powers, in half or full duplex.
+"""Models an LTE-M module (category M1): the states of the NB-IoT module with other powers, in half or full duplex.
 
 The tail is that of a network that lets the module doze while it is connected; its range reaches to reception without
 pause. In full duplex, acknowledgements go alongside the payload; in half duplex they take turns.

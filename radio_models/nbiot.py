@@ -1,4 +1,4 @@
-"""NB-IoT module: wake-up, transmission and reception at the module's power, and the tail until the network lets go.
+"""Models an NB-IoT module: wake-up, transmission, reception, and the tail until the network releases the connection.
 
 The default rates are the NB1 peaks; NB2 peaks are 159 kbit/s up and 127 kbit/s down. In the coverage classes 1 and 2
 everything is repeated: data by a number of repetitions that divides the rate, signalling by a factor of its own on

@@ -1,4 +1,4 @@
-"""Bytes that protocols add to a payload, by direction: headers on the way of the payload, acknowledgements against it.
+"""Counts bytes that protocols add to a payload: headers in the payload's direction, acknowledgements in the other.
 
 All transports ride on IPv4 over links with an MTU of 1500 bytes. Connections are kept from round to round, so that
 handshakes are not charged (a full TLS handshake with certificates is some kilobytes). A lost packet is not modelled

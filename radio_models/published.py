@@ -1,4 +1,4 @@
-"""What papers on the carbon of federated learning would have said: their formulas for communication, as named models.
+"""Holds the communication formulas of papers on the carbon of federated learning, as named models.
 
 Each is linear in the bits that go up and the bits that come down, so that it is two prices a bit; they stand here to be
 printed beside our radios, and price nothing themselves. Where a paper writes one size for both directions, each

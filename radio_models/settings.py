@@ -1,4 +1,4 @@
-"""Checks of a radio's settings; a message starts with the setting's name, so that an error can point to its line."""
+"""Checks a radio's settings. Messages start with the setting's name, so that an error can point to its line."""
 
 
 def check_range(name: str, value: float, low: float, high: float) -> None:

@@ -1,4 +1,4 @@
-"""Models against energies that were measured end to end, in measured.csv: what is printed of each comparison.
+"""Compares models with energies that were measured end to end, from measured.csv, for printing.
 
 A comparison holds if the range of the model and that of the measurement overlap and the model is within a factor of 1.5
 (our judgement: a range can be so wide that it excludes nothing). One that does not hold, or that nobody made, is a

@@ -1,4 +1,4 @@
-"""Technologies that stay out of rankings: why, and how well their published figures can be reproduced.
+"""Lists technologies that stay out of rankings: why, and how well their published figures can be reproduced.
 
 Some no longer run (3G and GSM handsets of the 2000s), some cannot carry a model in useful time (Sigfox, Iridium), some
 count no device that could be bought (the first-order radio, Shannon's capacity), and a base station is no client's.

@@ -1,4 +1,4 @@
-"""Wi-Fi handset of 2012: the form of the LTE handset with a short promotion and a short tail in power-save mode.
+"""Models a Wi-Fi handset of 2012: as the LTE handset, with a short promotion and a short tail in power-save mode.
 
 At rest it wakes for beacons.
 

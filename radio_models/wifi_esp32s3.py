@@ -1,4 +1,4 @@
-"""Wi-Fi of an ESP32-S3: the current of the whole chip while it sends, receives, listens and sleeps.
+"""Models Wi-Fi of an ESP32-S3: the current of the whole chip while it sends, receives, listens and sleeps.
 
 Bits are on the air at the rate of the physical layer; what the MAC takes around them (contention, preambles, link-layer
 acknowledgements) is listening, so that a payload takes its bits over rate times efficiency. Acknowledgements of the

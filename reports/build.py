@@ -1,4 +1,4 @@
-"""From a folder of tables to the neutral document."""
+"""Builds the neutral document from a folder of tables."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The neutral document: what a report says, before any format.
+"""Defines the neutral document: the content of a report, before any format.
 
 All text is plain text. Writers escape it; nothing here is HTML, Markdown or LaTeX. Numbers arrive formatted, with the
 raw value beside them, so that a writer can name each one (a macro per result) without parsing text.

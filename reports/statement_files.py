@@ -1,4 +1,4 @@
-"""The statements about computing as files: Markdown to read and edit, LaTeX to put into a paper."""
+"""Writes the statements about computing to files: Markdown to read and edit, LaTeX to put into a paper."""
 
 from pathlib import Path
 

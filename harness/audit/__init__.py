@@ -1,1 +1,1 @@
-"""Codecs measured against what theory allows."""
+"""Measures codecs against what theory allows."""

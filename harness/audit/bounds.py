@@ -1,4 +1,4 @@
-"""What theory allows: bits an entry that no codec can undercut at a given error, and the bits that symbols carry.
+"""Computes what theory allows: the fewest bits per entry at a given error, and the bits that symbols carry.
 
 nMSE is the squared error over the energy of the update; rates are bits an entry.
 

@@ -1,4 +1,4 @@
-"""Which codecs ``harness audit`` looks at: names, or mappings in the way a definition writes them."""
+"""Selects the codecs that ``harness audit`` measures: names, or mappings as a definition writes them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""``harness audit``: what a codec costs and loses on one update, measured on the bytes that would cross the air.
+"""Measures for ``harness audit`` what a codec costs and loses on one update, on the bytes that would cross the air.
 
 Every figure comes from payloads that were sealed, opened and decoded again; nothing is trained. A codec that rounds at
 random is run `DRAWS` times with other random numbers at both ends. A codec with a state, such as error feedback, is

@@ -1,4 +1,4 @@
-"""What codecs are audited on: seeded independent entries, or the updates that a benchmark recorded."""
+"""Provides the updates that codecs are audited on: seeded independent entries, or those that a benchmark recorded."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

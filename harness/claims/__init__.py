@@ -1,1 +1,1 @@
-"""Claims files, judged on published results."""
+"""Judges claims files on published results."""

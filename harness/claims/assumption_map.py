@@ -1,4 +1,4 @@
-"""Claims on joules and grams over a map of assumptions: radio, update size, network, cast and supply.
+"""Tests claims on joules and grams over a map of assumptions: radio, update size, network, cast and supply.
 
 Amounts of one run of a method and of its reference are computed once for each radio and update size; all else are
 coefficients (see `harness.price.accounting.terms`). Typical values throughout: how seeds differ stands in

@@ -1,4 +1,4 @@
-"""A file of claims: each a sentence somebody made, as something that must hold of published results.
+"""Reads a claims file: sentences that somebody published, each as a condition on published results.
 
 A claim names a quantity that must be saved or kept, a contrast that a study named beforehand, or a statistic of updates
 from one initialisation beside another, and the studies that it is judged on: results folders beside the file::

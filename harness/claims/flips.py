@@ -1,4 +1,4 @@
-"""Which single assumption turns a claim on one radio: every axis of the map and every coefficient, one at a time.
+"""Finds single assumptions that turn a claim on one radio: each axis of the map and each coefficient, one at a time.
 
 All else stays as in the base setting (see `harness.claims.assumption_map`). A coefficient is moved from its typical
 value to the low and to the high end of its range; those that share a draw are moved together (see

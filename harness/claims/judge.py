@@ -1,4 +1,4 @@
-"""From a file of claims to verdicts and maps, and to the files beside it."""
+"""Judges a claims file: verdicts and maps, and the files that report them."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Claims about facts and what follows from them: an interval over seeds beside what is needed."""
+"""Judges claims about facts and what follows from them: compares an interval over seeds with the needed value."""
 
 import operator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Where a claim on joules or grams holds, radio by radio, in a few words and as rows of ``where.csv``."""
+"""Describes where a claim on joules or grams holds, radio by radio, in a few words and as rows of ``where.csv``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""The results folders that claims are judged on: their runs, and the names that claims may use of them."""
+"""Opens the results folders that claims are judged on: their runs, and the names that claims may use."""
 
 from collections.abc import Iterator, Mapping, Sequence
 

@@ -1,1 +1,1 @@
-"""The command line: parse, call one function, show what it returns."""
+"""Implements the command line: parse, call one function, show what it returns."""

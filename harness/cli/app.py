@@ -1,4 +1,4 @@
-"""The command line: parse, call one function, print. Anything heavy is imported inside the command that needs it."""
+"""Defines the command line: parse, call one function, print. Commands import anything heavy only when they run."""
 
 import os
 import sys

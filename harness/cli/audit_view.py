@@ -1,4 +1,4 @@
-"""An audit on the terminal: the tables of the page, each narrow enough for 80 columns."""
+"""Prints an audit on the terminal: the tables of the page, each narrow enough for 80 columns."""
 
 from rich import box
 from rich.console import Console

@@ -1,4 +1,4 @@
-"""What the terminal shows of cells."""
+"""Prints cells on the terminal."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The command that judges claims."""
+"""Defines the command that judges claims."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Judged claims on the terminal: one table, and under it the conditions in words."""
+"""Prints judged claims on the terminal: one table, and under it the conditions in words."""
 
 from rich import box
 from rich.console import Console

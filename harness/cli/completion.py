@@ -1,4 +1,4 @@
-"""What the shell offers for a word that is begun. Nothing heavy is imported until it is asked for."""
+"""Completes words in the shell. Imports nothing heavy before a completion needs it."""
 
 import typer
 

@@ -1,4 +1,4 @@
-"""``harness list``: what a benchmark definition can name, and the settings of each part."""
+"""Prints ``harness list``: what a benchmark definition can name, and the settings of each part."""
 
 import dataclasses
 import inspect

@@ -1,4 +1,4 @@
-"""What the terminal shows of a machine: checks and calibration."""
+"""Prints checks and calibration of a machine on the terminal."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Commands about what there is: parts and their settings, starters, codecs under audit, this machine, schemas."""
+"""Defines the commands about parts: list, starters, audit, doctor, schemas."""
 
 from pathlib import Path
 from typing import Annotated

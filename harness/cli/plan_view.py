@@ -1,4 +1,4 @@
-"""What the terminal shows of a plan."""
+"""Prints a plan on the terminal."""
 
 from rich.console import Console
 from rich.text import Text

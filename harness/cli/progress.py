@@ -1,4 +1,4 @@
-"""Progress of a run: a line per running cell on a terminal, plain lines elsewhere.
+"""Shows the progress of a run: a line per running cell on a terminal, plain lines elsewhere.
 
 Workers are not asked anything: a running cell is read off the lines that it writes into its ledger.
 """

@@ -1,4 +1,4 @@
-"""Commands about results that are there: check a paper against them, show a cell, join folders, measure the noise."""
+"""Defines the commands about existing results: verify a paper, show a cell, merge folders, calibrate the noise."""
 
 from pathlib import Path
 from typing import Annotated

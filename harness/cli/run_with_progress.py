@@ -1,4 +1,4 @@
-"""Running a benchmark in the terminal: with its progress, and with further seeds where an interval is asked for."""
+"""Runs a benchmark in the terminal with its progress, and adds seeds until requested intervals are reached."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

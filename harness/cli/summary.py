@@ -1,4 +1,4 @@
-"""What the terminal shows: summary of a comparison, plan, lists."""
+"""Prints the summary of a comparison on the terminal."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,1 +1,1 @@
-"""What the commands do, a verb a module: run, price, render, forecast, check, examine."""
+"""Implements the commands, one module per verb: run, price, render, forecast, check, examine."""

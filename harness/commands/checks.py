@@ -1,4 +1,4 @@
-"""``harness compare --check 'uplink_ratio >= 5'``: what must hold of the results, for scripts.
+"""Checks conditions on results for scripts: ``harness compare --check 'uplink_ratio >= 5'``.
 
 A check is ``[METHOD:] OPERAND[@RADIO[/GRID]] OP NUMBER``. Without a method it must hold for every method that is
 compared with another; without a radio or grid the first is meant. Estimates are compared, not ends of their intervals.

@@ -1,4 +1,4 @@
-"""What can be measured and run on this machine, and what to do about the rest."""
+"""Checks what can be measured and run on this machine, and says how to fix the rest."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""What running a benchmark will take, before anything burns: cells, time and memory."""
+"""Forecasts cells, time and memory of a benchmark before it runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Sections of a report that are not ours: of other packages, and of files that the definition names.
+"""Builds report sections that other packages provide, or files that the definition names.
 
 Whatever they do, they break no report: one that cannot be loaded, or fails, is one line in its place.
 """

@@ -1,4 +1,4 @@
-"""Price finished runs: facts and assumptions in, tables out."""
+"""Prices finished runs: facts and assumptions in, tables out."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Write the tables and reports of priced runs."""
+"""Writes the tables and reports of priced runs."""
 
 import json
 import shutil

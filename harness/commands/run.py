@@ -1,4 +1,4 @@
-"""What the commands do, one function each: the arrows from a spec to a report, in order."""
+"""Runs the missing cells of a benchmark."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``harness compare --until-interval``: one more seed for every method until the intervals are narrow enough.
+"""Adds seeds until intervals are narrow enough: ``harness compare --until-interval``, one more per method at a time.
 
 What must be narrow are the primary contrasts of the definition or, where it names none, the paired differences of
 test accuracy (of validation accuracy where nothing is scored on test). The width asked for is half that of the 95 % t

@@ -1,1 +1,1 @@
-"""The vocabulary: types, protocols, units, random streams and errors. Imports nothing else of ours."""
+"""Defines the vocabulary: types, protocols, units, random streams and errors. Imports nothing else of the harness."""

@@ -1,4 +1,4 @@
-"""The content-addressed cache: prepared data and pre-trained models, made once and mapped by every worker."""
+"""Keeps prepared data and pre-trained models in a content-addressed cache: made once, mapped by every worker."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What a codec may say of itself beyond the protocol, and what is taken for granted of one that does not: nothing.
+"""Reads the optional facts that a codec declares about itself beyond the protocol, with defaults that assume nothing.
 
 A fact about a codec is an attribute of its class, or a property where it depends on settings; nobody keeps a list of
 codecs that have it. This is the only place where such attributes are read.

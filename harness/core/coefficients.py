@@ -1,4 +1,4 @@
-"""Tables of assumptions: reading them with their provenance, and deriving one coefficient from others.
+"""Reads tables of assumptions with their provenance, and derives coefficients from others.
 
 A table is a CSV with the fields of `Coefficient` as columns, all but the last. Where a source gives no low and high,
 both cells stay empty and the range follows from how the number reached us; such a range is our judgement and says so.

@@ -1,4 +1,4 @@
-"""Errors a user can do something about. Each class owns its exit code; anything else is a bug of ours (exit 1)."""
+"""Defines errors that a user can fix. Each class sets its exit code; any other error is a bug of ours (exit 1)."""
 
 from dataclasses import dataclass
 

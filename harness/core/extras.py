@@ -1,4 +1,4 @@
-"""Optional dependencies: what needs which extra, and the one command that installs it."""
+"""Imports optional dependencies, and names the extra and the command that install a missing one."""
 
 import importlib
 from types import ModuleType

@@ -1,4 +1,4 @@
-"""What is recorded of a run: payloads, compute windows, scores, energy readings."""
+"""Defines the records of a run: payloads, compute windows, scores, energy readings."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Writing a file as a whole: a reader sees the old file or the new one, never half of one."""
+"""Writes files atomically: a reader sees the old file or the new one, never half of one."""
 
 import json
 import os

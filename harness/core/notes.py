@@ -1,4 +1,4 @@
-"""What must be said beside numbers: notes, whose kind readers go by and whose text they print."""
+"""Defines notes: caveats printed with numbers. Code decides by a note's kind and prints its text."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace

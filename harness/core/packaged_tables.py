@@ -1,4 +1,4 @@
-"""The CSV tables that come with the harness. They are ours: what is wrong in one is a mistake of the code."""
+"""Reads the CSV tables that come with the harness. A mistake in one is a bug in the code, not of a user."""
 
 import csv
 from collections.abc import Iterator, Sequence

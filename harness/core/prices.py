@@ -1,4 +1,4 @@
-"""Coefficients, and the quantities of carrying payloads that they price."""
+"""Defines coefficients, and the quantities of carrying payloads that they price."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

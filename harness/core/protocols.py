@@ -1,4 +1,4 @@
-"""The plug-in seams. A part is a frozen dataclass whose fields are its YAML settings and whose ``kind`` is its name.
+"""Defines the protocols of parts: frozen dataclasses whose fields are YAML settings and whose ``kind`` is their name.
 
 Settings out of range raise ``ValueError`` in ``__post_init__``; the spec turns that into an error with a position.
 """

@@ -1,4 +1,4 @@
-"""Named random streams: one generator per purpose, so that no draw depends on the order of the others.
+"""Provides named random streams: one generator per purpose, so that no draw depends on the order of the others.
 
 At one seed every method gets the same partition, cohorts and batch order (common random numbers); only the codec's
 own stream carries the direction and client it rounds for.

@@ -1,4 +1,4 @@
-"""The values that travel through the harness.
+"""Defines the values that travel through the harness.
 
 Everything left of the ledger speaks of `Update`s and produces facts (`Transfer`, `ComputeWindow`, `Score`,
 `EnergyReading`); everything right of it reduces those facts to quantities (see `PRICES`) and

@@ -1,4 +1,4 @@
-"""The constants and the only conversions between units. Joules and seconds inside, kWh only at display."""
+"""Holds the constants and the only conversions between units. Joules and seconds inside, kWh only at display."""
 
 BITS_PER_BYTE = 8
 BITS_PER_MBIT = 1_000_000

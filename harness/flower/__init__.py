@@ -1,4 +1,4 @@
-"""The codecs and the ledger in a Flower app."""
+"""Puts the codecs and the ledger into a Flower app."""
 
 from harness.flower.codecs import CodedClient, CodedStrategy
 

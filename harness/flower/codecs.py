@@ -1,4 +1,4 @@
-"""Codecs in a Flower app: a mod for its clients and a strategy around its strategy. Two lines make an app QuantFL.
+"""Puts codecs into a Flower app: a mod for its clients, a strategy around its strategy. Two lines make an app QuantFL.
 
 ::
 

@@ -1,4 +1,4 @@
-"""A ledger of a Flower federation: a strategy around another that logs what it sends and receives, and scores.
+"""Logs a Flower federation: wraps a strategy and records what it sends, receives and scores.
 
 ::
 

@@ -1,4 +1,4 @@
-"""Flower's records and our vectors: which arrays are coded, in what order, and how a payload travels in a message.
+"""Converts between Flower records and vectors: which arrays are coded, in what order, how a message carries a payload.
 
 A coded message carries one `Array` with the payload of `harness.run.federation.link.Coder` as its data, byte for byte,
 and beside it the arrays that are not float32, as they are. A `ConfigRecord` says what a receiver cannot know: on the

@@ -1,4 +1,4 @@
-"""Values that come from other people's code: what they must be, each mistake in one line that starts with its name."""
+"""Checks values passed by other people's code. Each mistake is one line that starts with the value's name."""
 
 import math
 import operator

@@ -1,4 +1,4 @@
-"""Ledgers of runs that were not ours: a logger for other people's training code, and what reads its folders.
+"""Logs runs of other people's training code as ledgers, and reads the folders it writes.
 
 ::
 

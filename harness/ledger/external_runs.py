@@ -1,4 +1,4 @@
-"""Folders of open ledgers: runs that were not ours, logged with `harness.ledger.external_logger`.
+"""Reads folders of open ledgers: runs of other training code, logged with `harness.ledger.external_logger`.
 
 Such a folder is laid out as `harness.ledger.store` has it, with ``open.json`` in place of a definition. What nobody
 said (the host, what a meter read, seconds) is unknown, which is never 0: numbers are NaN here and null on disk, texts

@@ -1,4 +1,4 @@
-"""JSON Schema of what a ledger holds of a run: the columns of its tables, with units, for those who write or read one.
+"""Builds the JSON Schema of a ledger: the columns of its tables, with units, for those who write or read one.
 
 Read off the classes of the facts and their docstrings, so that it cannot say anything else.
 """

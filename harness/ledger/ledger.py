@@ -1,4 +1,4 @@
-"""The ledger: what happened in one cell, as facts. A JSON line per round while it runs, parquet when it is finished.
+"""Defines the ledger: what happened in one cell, as facts. A JSON line per round while it runs, parquet when finished.
 
 Facts are bytes, scores, seconds and what a meter said. Nothing here knows of J/bit or g/kWh.
 """

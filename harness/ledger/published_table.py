@@ -1,4 +1,4 @@
-"""Published tables: what a paper says of its runs, a row per method, as ledgers that can be priced.
+"""Turns a published table, one row per method of a paper, into ledgers that can be priced.
 
 A table is a CSV file with the columns of `COLUMNS`, those of `OPTIONAL` where they are known, in any order::
 

@@ -1,4 +1,4 @@
-"""The results folder: who works on it, which cells are finished, what became of the others.
+"""Manages a results folder: who is using it, which cells are finished, how the others ended.
 
 ::
 

@@ -1,1 +1,1 @@
-"""What a paper says beside what the tables say."""
+"""Compares what a paper says with what the tables say."""

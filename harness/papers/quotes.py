@@ -1,4 +1,4 @@
-r"""Numbers typed by hand into a paper, and the result of a table that each evidently quotes.
+r"""Finds numbers typed by hand into a paper, and the result in a table that each one evidently quotes.
 
 The rule is sober, so that what it tells is worth reading. A number counts if it has a unit that results have (per cent,
 points, bits, bytes, joules, grams) and its sentence, or its row and the heading of its column, names a method and a

@@ -1,4 +1,4 @@
-r"""Reading a paper: the files behind ``\input``, without comments and with every character in its place.
+r"""Reads a paper's LaTeX: the files behind ``\input``, without comments and with every character in its place.
 
 What is not text (commands, references, math signs) is blanked, not cut out, so that a place in what is left is a place
 in the file.

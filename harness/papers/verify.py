@@ -1,4 +1,4 @@
-r"""``harness verify``: what a paper says that the tables do not, each with its line, the true value and its macro.
+r"""Lists what a paper says and the tables do not (``harness verify``): line, true value and macro of each.
 
 Three things are looked at. Macros that the paper carries along (a copy of ``numbers.tex``) and whose text is no longer
 that of the tables. Macros that are used and that there are not. And numbers typed by hand (`harness.papers.quotes`).

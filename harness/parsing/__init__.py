@@ -1,1 +1,1 @@
-"""YAML, CSV and settings: from text to checked values, with one line for each mistake."""
+"""Turns YAML, CSV and settings into checked values, with one line for each mistake."""

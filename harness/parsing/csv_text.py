@@ -1,4 +1,4 @@
-"""CSV files of users: cells with the place where each stands, so that a mistake can be pointed at."""
+"""Reads users' CSV files as cells with their positions, so that an error message can point to a mistake."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""From a mapping to a frozen dataclass: its fields are the settings, its type hints and ``__post_init__`` the rules."""
+"""Builds a frozen dataclass from a mapping: fields are settings, type hints and ``__post_init__`` are the rules."""
 
 import dataclasses
 import functools

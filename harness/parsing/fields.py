@@ -1,4 +1,4 @@
-"""Kinds of values that mappings of a spec share: parts, whole numbers within a range, names of one line."""
+"""Defines field types that mappings of a spec share: parts, whole numbers within a range, names of one line."""
 
 import re
 from typing import Annotated, Any

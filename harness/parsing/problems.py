@@ -1,4 +1,4 @@
-"""What is wrong with settings, in plain English: every pydantic error retold as what, got, allowed, did you mean."""
+"""Rewrites pydantic errors in plain English: what is wrong, the value, what is allowed, the nearest valid name."""
 
 import difflib
 import json

@@ -1,4 +1,4 @@
-"""What every mapping of a spec does: refuse unknown keys, and tell all that is wrong at once."""
+"""Defines the base of every mapping in a spec: it refuses unknown keys and reports all problems at once."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any

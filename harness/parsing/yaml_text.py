@@ -1,4 +1,4 @@
-"""YAML text to plain values with positions: YAML 1.2 scalars, one document, no surprises.
+"""Parses YAML text to plain values with positions: YAML 1.2 scalars, one document, no surprises.
 
 Read from PyYAML's event stream, so that nothing is built before it is checked. Aliases, anchors and tags are refused:
 a spec is read by people, top to bottom, and without aliases there is nothing that can expand.

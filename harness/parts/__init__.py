@@ -1,1 +1,1 @@
-"""Parts (codec, server rule, task, radio, meter): where they come from and what they say of themselves."""
+"""Finds and builds parts (codec, server rule, task, radio, meter), and reads what they declare about themselves."""

@@ -1,4 +1,4 @@
-"""What the docstring of a part says of its settings."""
+"""Reads the descriptions of a part's settings from its docstring."""
 
 import inspect
 import re

@@ -1,4 +1,4 @@
-"""Parts and report sections from other packages, found by entry points. Nothing is imported until it is asked for.
+"""Finds parts and report sections of other packages by entry points. Imports one only when it is needed.
 
 A package names them in its metadata, one group for each kind of part::
 

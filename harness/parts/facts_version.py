@@ -1,4 +1,4 @@
-"""Which version of the code makes facts. Ids of cells and names of cached files follow from versions, not from sources.
+"""Versions the code that makes facts. Ids of cells and names of cached files follow from versions, not from sources.
 
 A comment, a new name or a faster loop changes no fact, and must not orphan a result. Whoever changes facts raises the
 version of what changed, and golden facts (``tests/golden``) fail until that is done:

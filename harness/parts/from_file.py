@@ -1,4 +1,4 @@
-"""Parts from a file that a definition names: ``{file: mine.py, class: Mine, ...settings}``, relative to the definition.
+"""Loads parts from files that a definition names: ``{file: mine.py, class: Mine, ...settings}``, relative to it.
 
 The file is one module that imports installed packages only. It is known by its content: its digest stands in the
 resolved definition and so in the id of a cell, a changed file is another method. A run keeps the file in the cache, by

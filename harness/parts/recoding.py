@@ -1,4 +1,4 @@
-"""The same codec with another coding of its indices: equal decoded values, other bytes. Free of torch."""
+"""Switches a codec to another coding of its indices: equal decoded values, other bytes. No torch."""
 
 import dataclasses
 import typing

@@ -1,4 +1,4 @@
-"""A codec as a cell or a definition has it, settings only: what it is called and what it says of itself."""
+"""Describes a codec recorded as settings only: its title, and the facts that it declares about itself."""
 
 import inspect
 import json

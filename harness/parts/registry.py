@@ -1,4 +1,4 @@
-"""Names of parts and where they live: literal tables, loaded only when asked for.
+"""Maps names of parts to where they live: literal tables, loaded only when needed.
 
 A part is a frozen dataclass whose fields are its YAML settings and whose ``kind`` is its name. To add one, write the
 class and add its line here; parts of other packages come by entry points (`harness.parts.entry_points`), and those of a

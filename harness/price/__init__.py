@@ -1,1 +1,1 @@
-"""Assumptions: radios, devices, grids, and what facts cost under them. Trains nothing."""
+"""Prices facts under assumptions: radios, devices, grids. Trains nothing."""

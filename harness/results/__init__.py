@@ -1,1 +1,1 @@
-"""A results folder: open it, describe it, merge it, look at one cell."""
+"""Works on results folders: open one, describe it, merge several, look at one cell."""

@@ -1,4 +1,4 @@
-"""Which sources a benchmark rests on, and what of it cites each.
+"""Lists the sources that a benchmark rests on, and which of its parts cites each.
 
 Entries stand in the ``references.bib`` beside what cites them, one entry per source. A coefficient names its entry; for
 everything else the entry's ``keywords`` say what cites it, as ``role:kind``. They are ours and are not passed on.

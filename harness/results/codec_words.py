@@ -1,4 +1,4 @@
-"""What reports must know of the codecs of methods beside their settings: plain values of ``context.json``."""
+"""Collects what reports need to know about codecs besides their settings: plain values of ``context.json``."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

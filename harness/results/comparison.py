@@ -1,4 +1,4 @@
-"""What was compared with what: as a definition says, or as runs say that have none."""
+"""Determines which methods are compared with which: from a definition, or from the runs where there is none."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

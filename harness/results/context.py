@@ -1,4 +1,4 @@
-"""``context.json``: everything a report says that is not in a table."""
+"""Builds ``context.json``: everything a report says that is not in a table."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The definition that a results folder keeps: complete, with copies of all files that it names."""
+"""Keeps the definition in a results folder: complete, with copies of all files that it names."""
 
 import shutil
 from pathlib import Path

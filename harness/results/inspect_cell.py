@@ -1,4 +1,4 @@
-"""``harness show``: everything that a results folder knows of one cell, found by its id, or by method and seed."""
+"""Shows all that a results folder knows of one cell (``harness show``), found by its id, or by method and seed."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""``harness merge``: results folders of one benchmark as one, e.g. seeds that ran on several machines.
+"""Merges results folders of one benchmark (``harness merge``), e.g. seeds that ran on several machines.
 
 Bits and scores of all cells stand together. Seconds and joules stay those of their machines: nothing here changes a
 cell, and whatever is priced from seconds is pooled and compared within a machine only

@@ -1,4 +1,4 @@
-"""The one opener of what holds finished runs: a results folder, a folder of open ledgers, or a published table."""
+"""Opens finished runs of any form: a results folder, a folder of open ledgers, or a published table."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Runs that were not ours, made ready to be priced: a folder that was logged, or a published table."""
+"""Prepares runs of other tools for pricing: a logged folder, or a published table."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,1 +1,1 @@
-"""Facts: training runs and everything that makes them. Knows nothing of radios, grids and prices."""
+"""Makes facts: training runs and everything they need. Knows nothing of radios, grids and prices."""

@@ -1,4 +1,4 @@
-"""Where models are trained: the CPU, or what ``$HARNESS_ACCELERATOR`` names. It changes speed, and last digits."""
+"""Chooses where models train: the CPU, or what ``$HARNESS_ACCELERATOR`` names. It changes speed, and last digits."""
 
 import os
 from typing import TYPE_CHECKING

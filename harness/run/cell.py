@@ -1,4 +1,4 @@
-"""A cell: one training run, with an id that says what was run."""
+"""Defines a cell: one training run, with an id that follows from what is run."""
 
 import functools
 import hashlib

@@ -1,1 +1,1 @@
-"""From a YAML file to a checked definition and its cells."""
+"""Turns a YAML file into a checked definition and its cells."""

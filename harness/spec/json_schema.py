@@ -1,4 +1,4 @@
-"""JSON Schema of benchmark definitions, for editors. Read off the same classes that validate: names, types, choices.
+"""Builds the JSON Schema of benchmark definitions for editors, from the classes that validate: names, types, choices.
 
 Ranges and rules between settings are left to ``harness validate``, which tells them better.
 """

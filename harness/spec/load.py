@@ -1,4 +1,4 @@
-"""From a YAML file to a checked spec, or to every mistake in it with its line and column."""
+"""Loads a YAML file as a checked spec, or reports every mistake in it with its line and column."""
 
 import re
 from pathlib import Path

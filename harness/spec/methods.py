@@ -1,4 +1,4 @@
-"""Methods and the federation they run in, as a spec has them: what is trained, sent and combined, and for how long."""
+"""Defines methods and their federation in a spec: what is trained, sent and combined, and for how long."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal

@@ -1,4 +1,4 @@
-"""From a spec to cells: the training runs it needs, each with an id that says what was run."""
+"""Turns a spec into cells: the training runs it needs, each with an id that follows from what is run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a benchmark is: task, federation, methods, seeds and scenarios, checked and with all defaults filled in.
+"""Defines a benchmark: task, federation, methods, seeds and scenarios, checked and with all defaults filled in.
 
 Parts (codecs, server rules, tasks, radios) are built by the registry while the spec is validated, so that a mistake in
 their settings has a place in the file like any other. Free of torch, pandas, scipy and matplotlib.

@@ -1,1 +1,1 @@
-"""Intervals and tests."""
+"""Computes intervals and tests."""

@@ -1,4 +1,4 @@
-"""Intervals over seeds: Student's t on means, paired differences and paired log-ratios.
+"""Computes intervals over seeds: Student's t on means, paired differences and paired log-ratios.
 
 Every function takes one value per seed and returns an `Interval`. Two cases have no t interval and say so: values that
 do not vary at all ("deterministic"; fixed-rate codecs send the same bits at every seed) and a single seed.

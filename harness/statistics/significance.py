@@ -1,4 +1,4 @@
-"""What seeds can show: p values of paired differences, Holm's correction, and how many seeds a difference takes.
+"""Computes what seeds can show: p values of paired differences, Holm's correction, and seeds needed for a difference.
 
 Every function takes one paired difference per seed (of accuracies, or of logarithms of costs). Two tests stand side by
 side: Student's, which takes differences to be normal, and the exact permutation of their signs, which takes them to be

@@ -1,1 +1,1 @@
-"""Priced cells to data frames, a module a table. Units are in the column names."""
+"""Turns priced cells into data frames, one module per table. Units are in the column names."""

@@ -1,4 +1,4 @@
-"""What each method reaches within a budget of bits: the rows of ``budgets.csv``.
+"""Builds ``budgets.csv``: what each method reaches within a budget of bits.
 
 A budget is a share of what the reference sends in its whole run. What counts is the last score up to which all bits
 sent are within the budget, not the best: cheaper methods have more scores within, and the best of more draws is higher

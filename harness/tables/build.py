@@ -1,4 +1,4 @@
-"""The tables that reports read: priced cells in, data frames out. Units are in the column names.
+"""Builds all tables that reports read: priced cells in, data frames out. Units are in the column names.
 
 Nothing is priced or trained here. An unknown number stays empty; it is never 0.
 """

@@ -1,4 +1,4 @@
-"""``cells.csv``: a row for each finished cell."""
+"""Builds ``cells.csv``: a row for each finished cell."""
 
 import math
 from collections.abc import Mapping

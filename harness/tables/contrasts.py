@@ -1,4 +1,4 @@
-"""Comparisons that a definition names before anything is run: the rows of ``contrasts.csv``.
+"""Builds ``contrasts.csv``: comparisons that a definition names before anything is run.
 
 A contrast is ``(sum over plus - sum over minus) / per``, seed by seed, with a t interval over the seeds that all of its
 methods have finished. With two methods on either side it is an interaction. Those that are primary are one family:

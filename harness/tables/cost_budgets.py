@@ -1,4 +1,4 @@
-"""What each method reaches within a budget of joules or grams: the rows of ``cost_budgets.csv``.
+"""Builds ``cost_budgets.csv``: what each method reaches within a budget of joules or grams.
 
 As in `harness.tables.bit_budgets` the budget is a share of what the reference takes in its whole run, here in one
 deployment, and what counts is the last score up to which all that was spent is within. It is read off the course of a

@@ -1,4 +1,4 @@
-"""Rows of the tables about deployments: joules and grams, time, endurance, and what stands beside the totals."""
+"""Builds the tables about deployments: joules and grams, time, endurance, and the parts outside the totals."""
 
 import itertools
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Which differences between methods a machine can tell from noise: the rows of ``noise.csv``.
+"""Builds ``noise.csv``: which differences between methods a machine can distinguish from noise.
 
 CPU seconds and joules of equal work scatter, between cells and between repeats (`harness.run.engines.repeatability`).
 Two methods whose measured totals differ by less than `WITHIN` times the larger of both scatters differ by nothing that

@@ -1,4 +1,4 @@
-"""Every method beside its reference, seed by seed: the rows of ``pairs.csv``."""
+"""Builds ``pairs.csv``: every method compared with its reference, seed by seed."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Which methods nobody beats in both accuracy and cost: the rows of ``pareto.csv``.
+"""Builds ``pareto.csv``: which methods no other beats in both accuracy and cost.
 
 A method is dominated if another costs no more, is no less accurate, and is better in one of the two. What remains is
 the Pareto set (Pareto, "Cours d'économie politique", 1896). Means over seeds are compared as they are: that a method is

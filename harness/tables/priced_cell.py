@@ -1,4 +1,4 @@
-"""A finished and priced cell under the name of its method."""
+"""Defines a finished and priced cell under the name of its method."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the formulas of other papers would have said of the bits of a run: rows of ``formulas.csv``."""
+"""Builds ``formulas.csv``: what the formulas of other papers give for the bits of a run."""
 
 from typing import Any
 

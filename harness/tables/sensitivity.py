@@ -1,4 +1,4 @@
-"""How far results survive their assumptions: draws of every range, the order of methods, and where a method pays.
+"""Computes how far results survive their assumptions: draws of every range, order of methods, where a method pays.
 
 Everything here is of the mean over the seeds of a method; how much seeds differ stands in ``pairs.csv``.
 """

@@ -1,4 +1,4 @@
-"""When a run reaches a target accuracy, and what it has taken by then."""
+"""Finds when a run reaches a target accuracy, and what it has taken by then."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""How updates are distributed before any codec: the rows of ``statistics.csv``, and initialisations beside each other.
+"""Builds ``statistics.csv``: how updates are distributed before any codec, and comparisons of initialisations.
 
 Two initialisations are compared on equal terms: cells of equal seed whose methods differ in nothing else, at the rounds
 and tensors that both have. Each tensor stands for itself with its median over rounds and clients; over tensors, scale

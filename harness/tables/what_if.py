@@ -1,4 +1,4 @@
-"""What a reader of a report may ask without us: amounts of every run on every radio and device, and what prices them.
+"""Collects what a report's reader needs to reprice: amounts of every run on every radio and device, and their prices.
 
 Joules are amounts times coefficients here as everywhere (see `harness.price.accounting.terms`), so a page that holds
 both can price a run anew. Amounts are sums over rounds, which is why a grid whose intensity changes over time is not

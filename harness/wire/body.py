@@ -1,4 +1,4 @@
-"""What every codec does at the ends of a payload body: refuse a broken update, write floats, read defensively."""
+"""Handles the ends of every payload body: refuse a broken update, write floats, read defensively."""
 
 import numpy as np
 from numpy.typing import NDArray

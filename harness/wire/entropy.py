@@ -1,4 +1,4 @@
-"""Entropy coding by asymmetric numeral systems (ANS): symbols, each run with its histogram, in one stack of bits.
+"""Codes symbols by asymmetric numeral systems (ANS): each run with its histogram, in one stack of bits.
 
 What is written is read back in the same order. Probabilities have 24 bits. In a stream there are, one after another:
 

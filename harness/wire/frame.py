@@ -1,4 +1,4 @@
-"""The frame around every payload: twelve bytes that make a damaged or foreign payload an error, never an update.
+"""Frames every payload: twelve bytes that make a damaged or foreign payload an error, never an update.
 
 Layout, little-endian::
 

@@ -1,4 +1,4 @@
-"""Several symbols as one: fewer, larger symbols, which are faster to code; rare ones apart, so that groups are larger.
+"""Groups several symbols into one larger symbol, which is faster to code; rare symbols are kept out of groups.
 
 Of symbols 0 to w - 1, up to a 32nd of all weight is cut off at either end: symbols from `first` on, `n_core` of them,
 are left. If that makes for larger groups, all symbols that were cut off are one *mark* for the time being, number

@@ -1,4 +1,4 @@
-"""How often each symbol occurs, in few bits: what an entropy coder must know before it can read a symbol.
+"""Codes how often each symbol occurs, in few bits: an entropy coder must know it before it can read a symbol.
 
 A histogram over symbols 0 to w - 1 is cut into cells of ``2**shift`` neighbours. With c symbols in a cell, its *root*
 is ``r = round(sqrt(c) / 1.5)``, at least 1 unless c is 0. A cell so weighs ``r**2``, in equal parts to its symbols.

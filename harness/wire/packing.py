@@ -1,4 +1,4 @@
-"""Fixed-width bit packing of non-negative integers, little-endian, least significant bit first.
+"""Packs non-negative integers with a fixed width of bits, little-endian, least significant bit first.
 
 Wire format of ``n`` values of ``bits`` bits: while more than 8 bits are left, a plane of ``n`` bytes with the low 8;
 then the rest, at most 8 bits wide, without gaps: value ``i`` starts at bit ``i * bits`` of what follows, and zero

@@ -1,1 +1,1 @@
-"""The page of an audit."""
+"""Builds the page of an audit."""

@@ -1,4 +1,4 @@
-"""What an audit of codecs measured: one row a codec, and what theory allows. Plain values, no computing."""
+"""Holds the measurements of a codec audit: one row per codec, and what theory allows. Plain values, no computing."""
 
 from dataclasses import dataclass
 

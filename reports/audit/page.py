@@ -1,4 +1,4 @@
-"""The page of an audit: the answer and the figure first, then the tables, the settings and the sources."""
+"""Builds the page of an audit: the answer and the figure first, then the tables, the settings and the sources."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""The tables of an audit, for page and terminal: what crosses the air, what is lost, what it costs the client."""
+"""Builds the tables of an audit for page and terminal: what crosses the air, what is lost, what it costs the client."""
 
 from reports.audit.data import Audit, CodecAudit
 from reports.document import Cell, Column, Table

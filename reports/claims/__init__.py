@@ -1,1 +1,1 @@
-"""The page about claims."""
+"""Builds the page about claims."""

@@ -1,4 +1,4 @@
-"""What a page about claims is made from: ``claims.csv``, ``where.csv`` and ``claims.json``."""
+"""Reads the data of a page about claims: ``claims.csv``, ``where.csv`` and ``claims.json``."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The page about claims: the verdicts, and for those on joules and grams where they hold and what turns them."""
+"""Builds the page about claims: the verdicts, and for joules and grams where a claim holds and what turns it."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Where a claim on joules or grams holds: a grid of radios and update sizes, and a table of what turns each radio."""
+"""Shows where a claim on joules or grams holds: a grid of radios and update sizes, and what turns each radio."""
 
 from collections.abc import Mapping
 from typing import Any

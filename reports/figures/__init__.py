@@ -1,1 +1,1 @@
-"""Figures: one style, drawn for pages and for papers."""
+"""Draws figures in one style, for pages and for papers."""

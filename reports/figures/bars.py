@@ -1,4 +1,4 @@
-"""Panels of stacked horizontal bars: the name and the total stand above each bar, so that long names have room."""
+"""Draws panels of stacked horizontal bars: name and total are above each bar, so that long names have room."""
 
 from typing import TYPE_CHECKING
 

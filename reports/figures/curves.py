@@ -1,4 +1,4 @@
-"""Panels of lines: repeats faint, means with markers, names beside the lines where they fit, else a legend."""
+"""Draws panels of lines: repeats faint, means with markers, names next to lines where they fit, else a legend."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any

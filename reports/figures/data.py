@@ -1,4 +1,4 @@
-"""The data of a figure as CSV: every point and every bar that is drawn, with the labels of its axes."""
+"""Writes the data of a figure as CSV: every point and every bar that is drawn, with the labels of its axes."""
 
 import csv
 import io

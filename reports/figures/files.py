@@ -1,4 +1,4 @@
-"""The figures of a report as files: SVG and PDF at the width of a page and of one column of a paper, and CSV."""
+"""Writes the figures of a report: SVG and PDF at the width of a page and of one column of a paper, and CSV."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""SVG as it stands in a page and beside a paper: colours that follow a theme, and a third of matplotlib's bytes.
+"""Prepares SVG for pages and folders: colours that follow a theme, and a third of matplotlib's bytes.
 
 Only what stands in tags is changed: names are drawn as text between them and may look like anything.
 """

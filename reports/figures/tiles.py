@@ -1,4 +1,4 @@
-"""Panels of tiles: a grid of short texts, shaded where something holds, so that it reads in grey as well."""
+"""Draws panels of tiles: a grid of short texts, shaded where something holds, so that it reads in grey as well."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

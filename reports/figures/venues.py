@@ -1,4 +1,4 @@
-"""How wide a column and a page of common venues are, so that a figure needs no scaling and keeps its letters' size.
+"""Lists column and page widths of common venues, so that a figure needs no scaling and keeps its font size.
 
 Widths of column and text in the classes: IEEEtran 252 and 516 pt, acmart (sigconf) 241 and 506 pt,
 ICML's style 3.25 and 6.75 in, NeurIPS's style one column of 5.5 in.

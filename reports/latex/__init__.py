@@ -1,1 +1,1 @@
-"""The report in a paper: fragments, macros, bibliography, statements."""
+"""Writes the report for a paper: fragments, macros, bibliography, statements."""

@@ -1,4 +1,4 @@
-"""Plain text as LaTeX: prints as it stands with pdfLaTeX and its own fonts, in text and in arguments.
+"""Escapes plain text for LaTeX: prints unchanged with pdfLaTeX and its own fonts, in text and in arguments.
 
 No package is needed. A character that LaTeX's base fonts lack is printed as its code point, never dropped.
 """

@@ -1,4 +1,4 @@
-r"""A report as a LaTeX fragment: text, booktabs tables and figures, for ``\input`` into any class.
+r"""Writes a report as a LaTeX fragment: text, booktabs tables and figures, for ``\input`` into any class.
 
 Floats are as wide as what is in them: ``table`` for what fits into a column of a two-column class, else ``table*``,
 which a one-column class reads as ``table``. A table that is still too wide for its place is scaled down to fit.

@@ -1,4 +1,4 @@
-r"""``numbers.tex``: one LaTeX macro per result, so that a paper's text never carries a number typed by hand.
+r"""Writes ``numbers.tex``: one LaTeX macro per result, so that a paper's text never carries a number typed by hand.
 
 Names are letters only, made of benchmark, method, quantity, radio and grid, in this order; digits are spelled. They
 depend on those names alone, not on the order or the number of methods. Where two names would come out the same, each

@@ -1,4 +1,4 @@
-"""What an author takes into a paper: methods text, the tables of the headline results, the figures."""
+"""Writes what an author takes into a paper: methods text, the tables of the headline results, the figures."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""One named number of a report: text as printed, ends, and the raw number behind it."""
+"""Defines one named number of a report: text as printed, ends, and the raw number behind it."""
 
 from dataclasses import dataclass
 

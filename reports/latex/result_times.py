@@ -1,4 +1,4 @@
-"""Seconds and days as named numbers: rounds, runs, the way to a target, and how long batteries last."""
+"""Names seconds and days as results: rounds, runs, the way to a target, and how long batteries last."""
 
 from collections.abc import Iterator
 

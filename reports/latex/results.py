@@ -1,4 +1,4 @@
-"""Every result of a report as one named number: text as printed, ends, and the raw number behind it."""
+"""Names every result of a report: text as printed, ends, and the raw number behind it."""
 
 from collections.abc import Iterator
 

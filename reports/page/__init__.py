@@ -1,1 +1,1 @@
-"""The report as one HTML page and as Markdown."""
+"""Writes the report as one HTML page and as Markdown."""

@@ -1,4 +1,4 @@
-"""A report as one offline HTML page: styles, figures and one script inside, no request.
+"""Writes a report as one offline HTML page: styles, figures and one script inside, no request.
 
 The script draws the section “What if”; the page says all else without it. Its hash stands in the page's content policy,
 so that nothing else in the page can run, whatever names hold.

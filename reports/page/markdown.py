@@ -1,4 +1,4 @@
-"""A report as GitHub-flavoured Markdown; its figures are files beside it (`reports.figures.files`)."""
+"""Writes a report as GitHub-flavoured Markdown with its figures in separate files (`reports.figures.files`)."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the page needs to price runs anew: the amounts and coefficients of the tables, with bits and scores beside."""
+"""Collects what the page needs to price runs anew: amounts and coefficients from the tables, with bits and scores."""
 
 import json
 from typing import Any

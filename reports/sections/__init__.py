@@ -1,1 +1,1 @@
-"""One section per module: a function from tables to a `Section`. A section may have little to say; it never raises."""
+"""Holds one section per module: a function from tables to a `Section`, which never raises."""

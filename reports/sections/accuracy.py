@@ -1,4 +1,4 @@
-"""What the bits bought: accuracy, its paired differences, and whether it holds."""
+"""Writes the section on accuracy: its values, its paired differences, and whether it holds."""
 
 from reports.document import Block, Cell, Column, Paragraph, Section, Table
 from reports.sections.budgets import budget_table, cost_budget_table

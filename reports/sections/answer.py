@@ -1,4 +1,4 @@
-"""The answer in a sentence: what the first method after the reference saved, what it cost, what reached the battery."""
+"""Writes the answer in a sentence: what the first method after the reference saved, and what it cost."""
 
 from reports.document import Highlight, Highlights, Paragraph
 from reports.sections.provisioning import is_charged

@@ -1,4 +1,4 @@
-"""Every assumption behind the projected joules and grams, with its range, source and mark."""
+"""Lists every assumption behind the projected joules and grams, with its range, source and mark."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What stands beside the totals, or in them if the definition says so: start, standby, network, server, manufacture."""
+"""Shows the optional parts, outside or inside totals: start, standby, network, server, manufacture."""
 
 from reports.document import Cell, Column, Paragraph, Section, Table
 from reports.sections.carbon import kind_words

@@ -1,4 +1,4 @@
-"""What crossed the air: payload, in unicast and multicast, frames, and the same vectors as raw float32."""
+"""Shows what crossed the air: payload, in unicast and multicast, frames, and the same vectors as raw float32."""
 
 from reports.document import Block, Cell, Column, Paragraph, Section, Table
 from reports.sections.provisioning import given_notes

@@ -1,4 +1,4 @@
-"""From where a method pays: by what a bit costs on the air, and by the size of the update."""
+"""Shows from where a method pays: by what a bit costs on the air, and by the size of the update."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Accuracy at a budget: the last score of each method within a share of what the reference sends, or takes."""
+"""Shows accuracy at a budget: each method's last score within a share of what the reference sends, or takes."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Grams of CO2-equivalent of the deployment, by grid and radio."""
+"""Shows grams of CO2-equivalent of the deployment, by grid and radio."""
 
 from collections.abc import Mapping
 from typing import Any

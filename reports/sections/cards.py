@@ -1,4 +1,4 @@
-"""One card per method: what it sends, what that took, whether it is biased, and where it was published."""
+"""Builds one card per method: what it sends, what that took, whether it is biased, and where it was published."""
 
 from typing import Any
 

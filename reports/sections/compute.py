@@ -1,4 +1,4 @@
-"""What an operation costs on this host, pooled over cells, and the scatter below which raw totals mean nothing."""
+"""Shows what an operation costs on this host, pooled over cells, and the scatter below which totals mean nothing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

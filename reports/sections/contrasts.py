@@ -1,4 +1,4 @@
-"""Contrasts named in the definition: what was to be compared before anything was run."""
+"""Shows the contrasts named in the definition: comparisons fixed before anything was run."""
 
 import math
 from collections.abc import Mapping

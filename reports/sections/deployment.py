@@ -1,4 +1,4 @@
-"""Deployment: joules of the clients' devices, by component and radio, and what a saving in bits does to them."""
+"""Shows joules of the clients' devices, by component and radio, and how they respond to a saving in bits."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace

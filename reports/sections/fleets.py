@@ -1,4 +1,4 @@
-"""Fleets by group: who takes the joules and whose grams they are."""
+"""Shows fleets by group: which groups take the joules and cause the grams."""
 
 from collections.abc import Sequence
 

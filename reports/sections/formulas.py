@@ -1,4 +1,4 @@
-"""What formulas of other papers say of the same bits, and technologies that are kept out of rankings."""
+"""Shows what formulas of other papers give for the same bits, and technologies that are kept out of rankings."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The first screen: the answer, the figure, the pass-through, and one table with everything that decides."""
+"""Builds the first screen: the answer, the figure, the pass-through, and one table with everything that decides."""
 
 from reports.document import Block, Cell, Column, Paragraph, Section, Table
 from reports.sections.answer import answer, pass_through

@@ -1,4 +1,4 @@
-"""The method with the least carbon, by radio, grid and network mode, among those whose accuracy holds."""
+"""Shows the method with the least carbon, by radio, grid and network mode, among those whose accuracy holds."""
 
 from collections.abc import Iterator, Mapping, Sequence
 

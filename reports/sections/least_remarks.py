@@ -1,4 +1,4 @@
-"""What stands behind the table of least carbon, in sentences: what eats savings, and what the first methods rest on.
+"""Explains the table of least carbon in sentences: what eats savings, and what the first methods rest on.
 
 Savings are asked of the best method beside the reference, on each radio and in each network mode: where the reference
 is first, of the one that comes after it.

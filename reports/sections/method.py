@@ -1,4 +1,4 @@
-"""Methods text: paragraphs that a paper can use, from what was run and assumed; the boundary; the sources."""
+"""Writes the methods text: paragraphs for a paper, from what was run and assumed; the boundary; the sources."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The methods paragraphs: sentences that a paper can use as they stand, each with its sources."""
+"""Writes the methods paragraphs: sentences that a paper can use unchanged, each with its sources."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

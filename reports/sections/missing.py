@@ -1,4 +1,4 @@
-"""What is missing: cells that failed or never ran. Nothing is averaged over them in silence."""
+"""Shows what is missing: cells that failed or never ran. Nothing is averaged over them in silence."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which methods nobody beats in both accuracy and cost."""
+"""Shows which methods no other beats in both accuracy and cost."""
 
 from reports.document import Cell, Column, Paragraph, Section, Table
 from reports.tables import lookup, priced

@@ -1,4 +1,4 @@
-"""How many seeds would show a difference, judged by the spread between the seeds of this run."""
+"""Shows how many seeds would show a difference, judged by the spread between the seeds of this run."""
 
 import math
 from collections.abc import Mapping

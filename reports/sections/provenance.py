@@ -1,4 +1,4 @@
-"""Where the numbers come from: commit, packages, hardware, and the spec as resolved."""
+"""Shows where the numbers come from: commit, packages, hardware, and the spec as resolved."""
 
 import json
 from collections.abc import Mapping

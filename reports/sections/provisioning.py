@@ -1,4 +1,4 @@
-"""What clients are given before round 1, and both of its prices: from the factory, and over the air."""
+"""Shows what clients receive before round 1, and both of its prices: from the factory, and over the air."""
 
 from reports.document import Block, Cell, Column, Paragraph, Table
 from reports.tables import lookup, priced

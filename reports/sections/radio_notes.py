@@ -1,4 +1,4 @@
-"""What must be said of radios: what is impossible, what was compared with measurements, and what models leave out."""
+"""Writes the caveats of radios: what is impossible, what was compared with measurements, and what models leave out."""
 
 from collections import Counter
 from collections.abc import Mapping

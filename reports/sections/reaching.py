@@ -1,4 +1,4 @@
-"""What it took to reach the target accuracy, seed by seed: those that never did are shown, not left out."""
+"""Shows what it took to reach the target accuracy, seed by seed; seeds that never did are included."""
 
 from collections.abc import Sequence
 from math import inf

@@ -1,4 +1,4 @@
-"""How far results survive their assumptions: intervals, the order of methods, what to measure first."""
+"""Shows how far results survive their assumptions: intervals, the order of methods, what to measure first."""
 
 from reports.document import Block, Cell, Column, Paragraph, Section, Table
 from reports.sections.break_even import break_even_table

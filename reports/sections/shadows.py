@@ -1,4 +1,4 @@
-"""What the same indices would have taken in another coding: lengths that were logged beside what was sent."""
+"""Shows the lengths that the same indices would have had in another coding, next to what was sent."""
 
 from reports.document import Cell, Column, Table
 from reports.tables import lookup

@@ -1,4 +1,4 @@
-"""What venues ask of authors about computing: an answer for the NeurIPS checklist, and a climate performance card.
+"""Writes statements that venues request about computing: for the NeurIPS checklist, and a climate performance card.
 
 Both are filled in from what was recorded; what the harness cannot know is left for the author, and says so.
 

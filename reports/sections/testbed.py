@@ -1,4 +1,4 @@
-"""Testbed: what this benchmark cost on the machine that ran it. Never in one table with a deployment."""
+"""Shows what this benchmark cost on the machine that ran it. Never in one table with a deployment."""
 
 from typing import Any
 

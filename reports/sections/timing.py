@@ -1,4 +1,4 @@
-"""Time and batteries: rounds, the run, the way to a target accuracy, late clients, how long batteries last."""
+"""Shows time and batteries: rounds, the run, the way to a target accuracy, late clients, how long batteries last."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

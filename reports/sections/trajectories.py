@@ -1,4 +1,4 @@
-"""Figures of accuracy: against cumulative bits, and against the grams that a deployment has cost by then."""
+"""Draws figures of accuracy: against cumulative bits, and against the grams that a deployment has cost by then."""
 
 from collections.abc import Sequence
 

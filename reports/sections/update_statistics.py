@@ -1,4 +1,4 @@
-"""How updates are distributed before any codec: by round, by layer, and one initialisation beside another."""
+"""Shows how updates are distributed before any codec: by round, by layer, and compared between initialisations."""
 
 from collections.abc import Mapping
 from typing import Any

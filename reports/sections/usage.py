@@ -1,4 +1,4 @@
-"""What radios do: sessions, seconds and megabits, from the radio models' rates and tails."""
+"""Shows what radios do: sessions, seconds and megabits, from the radio models' rates and tails."""
 
 from reports.document import Cell, Column, Table
 from reports.tables import lookup, priced

@@ -1,1 +1,1 @@
-"""The tables that a report reads, and the questions that sections ask them."""
+"""Reads the tables of a report, and answers the queries of sections."""

@@ -1,4 +1,4 @@
-"""What each column of a table means: its heading, unit, direction and digits. Units are in the column names as well.
+"""Defines what each column of a table means: heading, unit, direction and digits. Column names carry units as well.
 
 The tables about deployments are in `reports.tables.deployment_columns`.
 """

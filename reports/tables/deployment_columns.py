@@ -1,4 +1,4 @@
-"""Columns of the tables about deployments: joules, grams and seconds, and how far they survive their assumptions."""
+"""Defines columns of the tables about deployments: joules, grams and seconds, and how far they survive assumptions."""
 
 from collections.abc import Mapping
 

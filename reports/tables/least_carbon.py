@@ -1,4 +1,4 @@
-"""Which method takes least carbon where: grams by radio, grid and network mode, and the first of some methods."""
+"""Finds the method with the least carbon: grams by radio, grid and network mode, and the first of some methods."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Questions that sections ask the tables: methods in order, scenarios in order, one estimate, one stack of joules."""
+"""Answers queries of sections: methods in order, scenarios in order, one estimate, one stack of joules."""
 
 import math
 from collections.abc import Mapping, Sequence

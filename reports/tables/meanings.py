@@ -1,4 +1,4 @@
-"""What a column of a table holds, and the columns that many tables share."""
+"""Defines what the meaning of a column consists of, and the columns that many tables share."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What was priced: radios and fleets with what must be said of them, and grids with what their grams mean."""
+"""Describes what was priced: radios and fleets with their caveats, and grids with what their grams mean."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The tables that a report reads, and how a folder of them is checked; `reports.tables.columns` says what is in them.
+"""Reads a folder of report tables and checks them; `reports.tables.columns` says what is in them.
 
 A report reads a folder of CSV files and ``context.json`` and nothing else. A folder that lacks a file or a column is
 refused with one line.

@@ -1,1 +1,1 @@
-"""Numbers, estimates and settings as words."""
+"""Turns numbers, estimates and settings into words."""

@@ -1,4 +1,4 @@
-"""Which cells of a column are the best, by a rule that is told below the table."""
+"""Selects the best cells of a column, by a rule that is printed below the table."""
 
 from dataclasses import replace
 

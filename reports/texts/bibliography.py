@@ -1,4 +1,4 @@
-"""The sources that a report cites, as the tables folder gives them, and their BibTeX file."""
+"""Reads the sources that a report cites from the tables folder, and writes their BibTeX file."""
 
 import re
 import unicodedata

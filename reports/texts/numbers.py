@@ -1,4 +1,4 @@
-"""Numbers as text: units chosen per column, significant digits, signs. Returns plain text with no-break spaces.
+"""Formats numbers: units chosen per column, significant digits, signs. Returns plain text with no-break spaces.
 
 One rule rounds them all, here, in the terminal and in the page (`templates/what_if.js`, which mirrors this module): a
 number is taken at `HELD_DIGITS` significant digits, which leaves out what the order of a sum did to its last bits, and

@@ -1,4 +1,4 @@
-"""Estimates, ranges and settings as words and cells. One place decides how each kind of number is said."""
+"""Formats estimates, ranges and settings as words and cells. One place decides how each kind of number is worded."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

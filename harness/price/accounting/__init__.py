@@ -1,1 +1,1 @@
-"""Ledger and assumptions to usage, joules and grams. Pure functions."""
+"""Computes usage, joules and grams from a ledger and assumptions. Pure functions."""

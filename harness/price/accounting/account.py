@@ -1,4 +1,4 @@
-"""From facts and assumptions to joules: a pure function of a ledger and what a deployment is taken to be.
+"""Computes joules from facts and assumptions: a pure function of a ledger and an assumed deployment.
 
 A ledger is reduced to amounts (see `harness.price.accounting.radio_usage` and
 `harness.price.accounting.device_projection`), and joules are amounts times coefficients (see

@@ -1,4 +1,4 @@
-"""What a deployment is taken to be: assumptions, from the scenarios of a definition."""
+"""Collects the assumptions about a deployment from the scenarios of a definition."""
 
 from dataclasses import dataclass, field
 from typing import Literal

@@ -1,4 +1,4 @@
-"""From where a method pays: the J/bit of a radio, the size of an update, and how much of the saved bits arrives.
+"""Computes where a method pays: the J/bit of a radio, the size of an update, and the share of saved bits that arrives.
 
 A method spends joules of computing to save bits. It pays where what the radio saves is more than what the codec takes.
 All computing is that of the projected device; seconds of the machine that ran the benchmark are in none of it.

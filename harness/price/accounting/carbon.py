@@ -1,4 +1,4 @@
-"""From joules to grams: each round at the intensity of the hours in which it runs, each layer on its own grid.
+"""Converts joules to grams: each round at the intensity of the hours in which it runs, each layer on its own grid.
 
 What clients take comes through their power supply; what the network and the server take comes straight from a grid.
 """

@@ -1,4 +1,4 @@
-"""From what a host did to what a device would: seconds of decoding, training and encoding, and what they cost.
+"""Projects work measured on a host onto a device: seconds of decoding, training and encoding, and their cost.
 
 Three kinds of work, each with its own ratio between host and device. Training is dense arithmetic: where the operations
 of a step were counted, its seconds are operations over the device's rate, and on devices that run the same framework

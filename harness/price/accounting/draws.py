@@ -1,4 +1,4 @@
-"""Random draws of coefficients, for Monte-Carlo: what a range says as a distribution, and who shares a draw.
+"""Draws coefficients at random for Monte Carlo: which distribution a range means, and who shares a draw.
 
 A range is read as the central 95 % of a distribution whose median is the typical value: log-normal, with one spread
 below the median and another above it. Where the low end is 0 it is normal in the same two pieces, cut off at 0. A range

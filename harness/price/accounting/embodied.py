@@ -1,4 +1,4 @@
-"""Carbon of making a device, and the share of it that a run is charged with.
+"""Charges a run with its share of the carbon of making a device.
 
 Which share is a convention, not a measurement, and moves the result by more than any range here; so the rule is printed
 wherever its result is. By default nothing is charged: a device that its owner has anyway is made once, whatever runs on

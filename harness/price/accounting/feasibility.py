@@ -1,4 +1,4 @@
-"""What must be said of a run in a deployment: whether it is possible, what devices can hold, who would be late."""
+"""Checks whether a run is possible in a deployment: what radios can do, what devices can hold, who would be late."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""The groups of a deployment at work: which clients and turns are theirs, and what carrying and computing take them."""
+"""Computes what each group of a deployment does: its clients and turns, and what carrying and computing cost them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What may stand inside or outside a total: provisioning, standby, the network and the server.
+"""Computes the costs that a total may include or leave out: provisioning, standby, the network and the server.
 
 All of it is computed; whether a total has it is an assumption. Average intensities of a network allocate what it takes
 anyway; marginal ones are what it takes on top. The two are never added.

@@ -1,4 +1,4 @@
-"""What computing costs a client, estimated from all cells together.
+"""Estimates what computing costs a client from all cells together.
 
 Local training is the same work under every codec, yet its CPU time scatters by several percent from cell to cell, far
 more than a codec costs. Comparing raw totals would compare that scatter. So the CPU time of one optimiser step is

@@ -1,4 +1,4 @@
-"""From a client's turns to what its radio did: sessions, tails, seconds, megabits and frames, per round.
+"""Computes what a client's radio does per round from its turns: sessions, tails, seconds, megabits and frames.
 
 A radio that leaves rest pays for a session. After a transfer it stays connected for a tail; a transfer that comes
 within the tail cuts it short and needs no new session. A session or tail belongs to the transfer that caused it.

@@ -1,4 +1,4 @@
-"""Joules as sums of terms: an amount that happened, times the coefficients that price it.
+"""Expresses joules as sums of terms: an amount that happened, times the coefficients that price it.
 
 One form serves tables, Monte-Carlo draws, the split of variance and what-if questions. A range is the sum at all low
 ends and at all high ends of the coefficients: bounds, not an interval of some probability.

@@ -1,4 +1,4 @@
-"""When each transfer of a cell happens in a deployment: order and work from the ledger, pace from the assumptions.
+"""Places each transfer of a cell in time: order and work from the ledger, pace from the assumptions.
 
 A round starts when the slowest client of the round before is done, plus a pause. Every client goes through downlink,
 decode, local training, encode and uplink, one after the other. What the server does takes no time here. What clients

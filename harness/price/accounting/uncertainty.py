@@ -1,4 +1,4 @@
-"""What the ranges of the coefficients leave open: intervals, paired ratios, the order of methods, and what causes it.
+"""Propagates the ranges of coefficients: intervals, paired ratios, the order of methods, and what causes the spread.
 
 All of it is computed from the same draws. Methods that are compared share what they have in common, client by client
 and coefficient by coefficient, so that a ratio may be narrow although both of its parts are wide. Settings such as

@@ -1,1 +1,1 @@
-"""What a deployment is taken to be: devices, grids, power supplies, networks, and their tables."""
+"""Defines what a deployment is assumed to be: devices, grids, power supplies, networks, and their tables."""

@@ -1,4 +1,4 @@
-"""Who the clients are: groups, each with its own radio, device, power supply and grid.
+"""Defines who the clients are: groups, each with its own radio, device, power supply and grid.
 
 A deployment of one kind of client is a group of its own. Which clients belong to which group is drawn once for a seed,
 without regard to what data they have, and is the same for all methods.

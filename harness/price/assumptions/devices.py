@@ -1,4 +1,4 @@
-"""Client devices: what they compute at which rate, what power they take, what memory and battery they have.
+"""Describes client devices: their rates of computing, power, memory and battery.
 
 Three rates, because work does not scale alike: products of matrices with floating-point units, work entry by entry with
 memory, coding of symbols with a core's integer speed. How the work of a cell becomes seconds stands in

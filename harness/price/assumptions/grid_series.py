@@ -1,4 +1,4 @@
-"""Grams per kilowatt-hour over time: a CSV of UTC stamps, read as steps and averaged exactly over intervals.
+"""Reads grams per kilowatt-hour over time: a CSV of UTC stamps, taken as steps and averaged exactly over intervals.
 
 The file has the columns ``utc`` (ISO 8601 with ``Z`` or ``+00:00``) and ``g_per_kwh``, in any order. Each value holds
 until the next stamp; a gap is bridged by the value before it. The last value holds as long as the median step.

@@ -1,4 +1,4 @@
-"""Grams per kilowatt-hour of a place: a dated table of countries, or a value or series of the user's with its source.
+"""Looks up grams per kilowatt-hour: a dated table of countries, or a user's value or series with its source.
 
 The table holds the yearly averages that CodeCarbon 3.3.2 carries from Our World in Data, each with the year it is of.
 It names no method. All-hydro grids stand near 24 g/kWh in it, the median of life-cycle studies and not 0, so the values

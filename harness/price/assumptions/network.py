@@ -1,4 +1,4 @@
-"""The network behind the client's radio: joules per megabit in access and core, and the server while rounds run.
+"""Prices the network behind the radio: joules per megabit in access and core, and the server while rounds run.
 
 Two modes, which answer different questions and are never mixed. ``average`` shares out all that a network takes,
 idle equipment included, by traffic: for footprints. ``marginal`` is the slope of the power of a line with its rate:

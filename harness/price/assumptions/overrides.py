@@ -1,4 +1,4 @@
-"""Scenarios with other settings in their place, where a user asks "what if"."""
+"""Replaces settings of scenarios where a user asks "what if"."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Where a client's electricity comes from: the grid, a battery that the grid charges, a primary cell, or a harvester.
+"""Describes a client's power supply: the grid, a battery that the grid charges, a primary cell, or a harvester.
 
 Grams are joules of the device, times joules taken from the source for each of them, times the intensity of the source.
 Mains and rechargeable batteries see a grid. A primary cell has an intensity of its own: the manufacture of the cell

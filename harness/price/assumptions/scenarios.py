@@ -1,4 +1,4 @@
-"""Scenarios of a spec: the assumptions that facts are priced under."""
+"""Defines the scenarios of a spec: the assumptions that facts are priced under."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping

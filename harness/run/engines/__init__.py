@@ -1,1 +1,1 @@
-"""Where cells run: worker processes of this machine, or a Ray cluster."""
+"""Runs cells: in worker processes of this machine, or on a Ray cluster."""

@@ -1,4 +1,4 @@
-"""How long the missing cells will take and what memory they need, from a few real rounds of each method.
+"""Estimates time and memory of the missing cells from a few real rounds of each method.
 
 The probe is the round loop itself, on the real data and with the real codecs, in workers as many as the run will use,
 so that contention between them is in the forecast too.

@@ -1,4 +1,4 @@
-"""Where results come from: code, packages, machine."""
+"""Records where results come from: code, packages, machine."""
 
 import hashlib
 import os

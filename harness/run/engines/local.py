@@ -1,4 +1,4 @@
-"""Run what is missing: prepare data, pre-train, then the cells, a spawned worker process for each core.
+"""Runs missing cells on this machine: prepares data, pre-trains, then spawns a worker process for each core.
 
 Nothing is decided here about what a cell is (`harness.spec.plan`) or how it runs (`harness.run.engines.worker`).
 """

@@ -1,4 +1,4 @@
-"""Cells as Ray tasks: on this machine, or on a cluster that shares no disk with it.
+"""Runs cells as Ray tasks: on this machine, or on a cluster that shares no disk with it.
 
 The driver prepares data and ships it (`harness.run.engines.shipment`); nodes run cells (`harness.run.engines.ray_node`)
 and return the files of their ledgers, which are published here as if a worker of this machine had written them. Ray

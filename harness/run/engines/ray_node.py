@@ -1,4 +1,4 @@
-"""A cell on a node of a Ray cluster: a plain spec and references to data in, the files of a ledger out.
+"""Runs a cell on a node of a Ray cluster: a plain spec and references to data in, the files of a ledger out.
 
 Everything here runs in a Ray worker. A node needs the package and its dependencies, and neither the results folder nor
 the data sets. Rounds are told while they are done, so that what a lost node has spent is known.

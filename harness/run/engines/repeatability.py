@@ -1,4 +1,4 @@
-"""``harness calibrate``: how far repeats of the very same work lie apart on this machine, as its meter sees them.
+"""Measures how far repeats of the same work differ on this machine, as its meter sees them (``harness calibrate``).
 
 Every repeat is a worker of its own, as a cell is: spawned, with one thread and a warm meter. The work is a fixed number
 of matrix products and copies, the same in all. Beside it stands what the meter gives for a worker that sleeps. What was

@@ -1,4 +1,4 @@
-"""What a machine needs to run cells besides the code: prepared data, pre-trained models and parts from files.
+"""Ships what a machine needs to run cells besides the code: prepared data, pre-trained models and parts from files.
 
 The driver prepares as for a run of its own and ships the folders of its cache by name. A node that has a folder of that
 name takes nothing: names are digests of what the content depends on. A data set itself is not shipped. Where it is a

@@ -1,4 +1,4 @@
-"""One cell, in the worker process that runs it: from a plain spec to the files of its ledger.
+"""Runs one cell in its worker process: from a plain spec to the files of its ledger.
 
 A worker is spawned once, warms its meter with one discarded measurement, and then runs cell after cell on one thread.
 """

@@ -1,1 +1,1 @@
-"""One training run: rounds, clients, what crosses the air, and the server."""
+"""Implements one training run: rounds, clients, what crosses the air, and the server."""

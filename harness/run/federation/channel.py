@@ -1,4 +1,4 @@
-"""The channel: both directions of a cell, and the only counter of bits.
+"""Carries both directions of a cell, and is the only counter of bits.
 
 What goes on the air is bytes. The receiver decodes those bytes and nothing else, and the ledger records their length,
 also where they come too late to be decoded.

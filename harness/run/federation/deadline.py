@@ -1,4 +1,4 @@
-"""A deadline of each round, and which clients miss it.
+"""Sets a deadline for each round, and determines which clients miss it.
 
 Training must not know of radios or devices, so that the times here are plain numbers of the spec: two link rates, the
 seconds of an optimiser step, and how far clients are apart. What a late client sends burns energy all the same, so that

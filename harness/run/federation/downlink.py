@@ -1,4 +1,4 @@
-"""The downlink: how the clients of a round come by the global model.
+"""Implements the downlink: how the clients of a round get the global model.
 
 ``model``: the coded model is sent in every round, the same payload to all clients of the round.
 

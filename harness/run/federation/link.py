@@ -1,4 +1,4 @@
-"""One direction between server and clients: vectors in, payloads out, and back. The only caller of codecs.
+"""Codes one direction between server and clients: vectors to payloads, and back. The only caller of codecs.
 
 A payload is, byte by byte::
 

@@ -1,4 +1,4 @@
-"""The round loop of one cell: federated averaging with real payloads in both directions.
+"""Runs the round loop of one cell: federated averaging with real payloads in both directions.
 
 Under a deadline the server goes on with what has arrived: weights, rule and statistics are those of a round whose
 cohort were the clients on time. Where nobody was, model and rule stay as they were.

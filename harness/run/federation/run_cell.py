@@ -1,4 +1,4 @@
-"""All rounds of one cell, from its plain spec to facts: unmetered, without a ledger, in any process."""
+"""Runs all rounds of one cell, from its plain spec to facts: unmetered, without a ledger, in any process."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""When a cell scores, how its learning rate falls, and when it ends: by rounds or by bits sent, whichever is first."""
+"""Schedules scores and the learning rate of a cell, and its end: by rounds or by bits sent, whichever is first."""
 
 import math
 from collections.abc import Iterable

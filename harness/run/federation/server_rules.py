@@ -1,4 +1,4 @@
-"""Server rules: decoded updates in, next global model out. Sums are in float64, states in float32.
+"""Defines server rules: decoded updates in, next global model out. Sums are in float64, states in float32.
 
 Where the learning rate follows a schedule, clients train with it times `lr_scale`, and their updates shrink alike. The
 steps of ``mean``, ``fedavgm`` and ``ef21`` are sums of updates and shrink with them, so that these rules do not ask for

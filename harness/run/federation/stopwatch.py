@@ -1,4 +1,4 @@
-"""Times the phases of a cell into its facts."""
+"""Times the phases of a cell and records them in its facts."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a cell keeps of the updates themselves: raw ones for ``harness audit``, and their distribution.
+"""Records the updates of a cell: raw ones for ``harness audit``, and their distribution.
 
 Raw updates lie in the ledger's folder as ``updates/round-0001-client-0003.safetensors``: a float32 tensor per trained
 tensor, by name and shape, as training left it and before any codec; 4 bytes a parameter. Metadata: round, client, init.

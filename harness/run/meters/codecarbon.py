@@ -1,4 +1,4 @@
-"""Meter ``codecarbon``: CodeCarbon's offline tracker around a whole cell, joules only.
+"""Meters energy with CodeCarbon's offline tracker around a whole cell (``codecarbon``), joules only.
 
 Every option is passed explicitly, because CodeCarbon merges ``.codecarbon.config`` files and ``CODECARBON_*``
 variables into whatever is left out. Carbon, PUE and memory power are not taken from it: carbon is an assumption and

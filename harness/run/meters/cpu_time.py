@@ -1,4 +1,4 @@
-"""Meter ``cpu_time``: wall and CPU seconds, and no joules at all."""
+"""Meters wall and CPU seconds (``cpu_time``), and no joules at all."""
 
 import resource
 import time

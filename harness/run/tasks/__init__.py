@@ -1,1 +1,1 @@
-"""Tasks: a data set with a model. One task per file; the torch-free parts run in the parent, the rest in workers."""
+"""Holds the tasks: a data set with a model, one per file. Torch-free parts run in the parent, the rest in workers."""

@@ -1,4 +1,4 @@
-"""Task ``cifar100``: 60,000 photographs of 32x32 pixels, 100 labels in 20 superclasses.
+"""Defines the task ``cifar100``: 60,000 photographs of 32x32 pixels, 100 labels in 20 superclasses.
 
 The 50,000 training examples are split into 45,000 for the clients and 5,000 for validation, the same for all seeds; the
 10,000 test examples are only scored. The model is EfficientNet-Lite0, by default with the weights that it learnt on

@@ -1,4 +1,4 @@
-"""The clients of a round on several threads: results come in their order, whatever the number of threads."""
+"""Trains the clients of a round on several threads. Results come in client order for any number of threads."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator

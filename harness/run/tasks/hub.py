@@ -1,4 +1,4 @@
-"""Image data sets in Hugging Face's layout: a folder of parquet files, or a name on the hub, through ``datasets``."""
+"""Loads image data sets in Hugging Face's layout with ``datasets``: a folder of parquet files, or a name on the hub."""
 
 import hashlib
 import logging

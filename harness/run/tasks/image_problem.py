@@ -1,4 +1,4 @@
-"""The torch half of an image task, run in workers: federated problem, pre-training, activations."""
+"""Implements the torch half of an image task, in workers: federated problem, pre-training, activations."""
 
 import os
 from collections.abc import Callable, Mapping

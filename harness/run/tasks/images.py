@@ -1,4 +1,4 @@
-"""Task ``images``: any image classification data set in Hugging Face's layout, from a folder or from the hub."""
+"""Defines the task ``images``: any image classification data set in Hugging Face's layout, from a folder or the hub."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Local training: a global model and a client's examples in, a trained model out. All torch of a cell is here."""
+"""Trains on one client: a global model and the client's examples in, a trained model out. Holds all torch of a cell."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext

@@ -1,4 +1,4 @@
-"""Task ``mnist``: 70,000 scans of handwritten digits, 28x28 pixels.
+"""Defines the task ``mnist``: 70,000 scans of handwritten digits, 28x28 pixels.
 
 The 60,000 training examples are split into 55,000 for the clients and 5,000 for validation, the same for all seeds; the
 10,000 test examples are only scored.

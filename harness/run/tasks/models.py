@@ -1,4 +1,4 @@
-"""The models that tasks train, by name: plain torch modules."""
+"""Builds the models that tasks train, by name: plain torch modules."""
 
 import importlib
 from collections.abc import Callable, Mapping

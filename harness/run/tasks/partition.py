@@ -1,4 +1,4 @@
-"""Who holds which examples: partitions drawn by flwr-datasets."""
+"""Partitions examples among clients with flwr-datasets."""
 
 import warnings
 

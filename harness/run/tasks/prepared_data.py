@@ -1,4 +1,4 @@
-"""Prepared data in the cache: splits, one partition per seed. Made once in the parent, mapped by every worker.
+"""Keeps prepared data in the cache: splits, one partition per seed. Made once in the parent, mapped by every worker.
 
 Free of torch. A task is data and settings; the functions here take it as an argument.
 """

@@ -1,4 +1,4 @@
-"""From images of 8-bit pixels to what a model sees: scaled, normalised, resized."""
+"""Turns images of 8-bit pixels into model inputs: scaled, normalised, resized."""
 
 from collections.abc import Sequence
 

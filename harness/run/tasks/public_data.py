@@ -1,4 +1,4 @@
-"""What models are pre-trained on when the task has no public split: data that packages carry, nothing downloaded.
+"""Loads packaged data for pre-training where a task has no public split. Nothing is downloaded.
 
 Images are 28x28, float32, standardised like those of a task.
 """

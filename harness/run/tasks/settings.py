@@ -1,4 +1,4 @@
-"""Settings that tasks share. Free of torch, so that a spec is validated without it."""
+"""Defines settings that tasks share. Free of torch, so that a spec is validated without it."""
 
 import re
 from dataclasses import dataclass

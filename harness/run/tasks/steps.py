@@ -1,4 +1,4 @@
-"""The steps of an image task, as methods that its dataclass takes over by name. Torch is imported inside them."""
+"""Implements the steps of an image task, as methods that its dataclass adopts by name. They import torch inside."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What of a network is trained, and what stands fixed in front of it.
+"""Splits a network into the part that is trained and the fixed part in front of it.
 
 Only what is trained travels in every round. A network that says what its stages are, or is an `nn.Sequential`, can be
 cut behind the stages that nothing trained precedes: what those make of an image never changes.

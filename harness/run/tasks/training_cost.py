@@ -1,4 +1,4 @@
-"""What one optimiser step takes, whatever it runs on: floating-point operations and memory.
+"""Counts what one optimiser step takes on any machine: floating-point operations and memory.
 
 Both are counted on a copy of the model that has shapes and no values (torch's ``meta`` device): nothing is computed, no
 random number is drawn, and the model itself stays as it is.

@@ -1,1 +1,1 @@
-"""Packaged benchmark definitions: run by name, e.g. ``harness compare quickstart``."""
+"""Holds the packaged benchmark definitions, run by name, e.g. ``harness compare quickstart``."""

@@ -1,1 +1,1 @@
-"""Page template, stylesheet and figure style; read as package data."""
+"""Holds the page template, stylesheet and figure style; read as package data."""

@@ -1,4 +1,4 @@
-"""Tables of assumptions: devices, grid intensities, supplies, networks; each value with its year and source."""
+"""Holds tables of assumptions: devices, grid intensities, supplies, networks; each value with its year and source."""
 
 from functools import cache
 from pathlib import Path
