@@ -102,14 +102,15 @@ def _matrix(size: int) -> tuple[int, int]:
 
 def _recorded(files: Sequence[Path], origin: Path, n_found: int) -> Source:
     read = [_read(file) for file in files]
-    said = {key: sorted({facts[key] for _, facts in read if key in facts}, key=_natural) for key in _FACTS}
-    told = "; ".join(
-        f"{key if len(values) == 1 else _FACTS[key]} {', '.join(values)}" for key, values in said.items() if values
+    recorded = {key: sorted({facts[key] for _, facts in read if key in facts}, key=_natural) for key in _FACTS}
+    settings = "; ".join(
+        f"{key if len(values) == 1 else _FACTS[key]} {', '.join(values)}" for key, values in recorded.items() if values
     )
     sizes = sorted({update.layout.size for update, _ in read})
     entries = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
     updates = "1 recorded update" if len(read) == 1 else f"{len(read)} recorded updates"
-    detail = f"{len(read)} of {n_found} in {origin.name}{f' ({told})' if told else ''}, as trained, before any codec."
+    of_run = f" ({settings})" if settings else ""
+    detail = f"{len(read)} of {n_found} in {origin.name}{of_run}, as trained, before any codec."
     if len(read) > 1:
         detail += " Figures are means over them; the worst error is the largest, times are medians."
     return Source(f"{updates} of {entries} entries", detail, tuple(update for update, _ in read), None)

@@ -35,12 +35,12 @@ class Judgement:
     Attributes:
         rows: of ``claims.csv``, one per claim and what it is judged on.
         where: rows of ``where.csv``, one per point of a map.
-        told: what is in no table, JSON-able: claims in words, maps radio by radio with what turns them.
+        details: what is in no table, JSON-able: claims in words, maps radio by radio with what turns them.
     """
 
     rows: Sequence[Mapping[str, Any]]
     where: Sequence[Mapping[str, Any]]
-    told: Mapping[str, Any]
+    details: Mapping[str, Any]
 
 
 def judge(path: Path) -> Judgement:
@@ -65,17 +65,17 @@ def write(judgement: Judgement, folder: Path) -> list[Path]:
     from reports.page.html import write_html
     from reports.page.markdown import write_markdown
 
-    table, where, told, sheet, page = (
+    table, where, details, sheet, page = (
         folder / name for name in ("claims.csv", "where.csv", "claims.json", "claims.md", "claims.html")
     )
     write_text(table, pd.DataFrame(judgement.rows, columns=COLUMNS).to_csv(index=False))
     write_text(where, pd.DataFrame(judgement.where, columns=regions.COLUMNS).to_csv(index=False))
-    write_text(told, json.dumps(judgement.told, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+    write_text(details, json.dumps(judgement.details, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
     report = claims_report(read_claims(folder))
     write_markdown(report, sheet)
     write_html(report, page)
     figures = [write_figures(report, folder)] if any(report.figures()) else []
-    return [page, sheet, table, where, told, *figures]
+    return [page, sheet, table, where, details, *figures]
 
 
 class _Judge:
@@ -101,7 +101,7 @@ class _Judge:
                 here = region(found, [other for other in others if isinstance(other, ClaimMap)])
                 rows.append(_row(claim, on, finding_of(here)))
                 where += regions.rows(here, claim.name, on.study)
-                maps.append(_told(claim, on, here))
+                maps.append(_map_entry(claim, on, here))
         claims = [{"name": claim.name, "says": claim.says, "source": claim.source} for claim in self._file.claims]
         return Judgement(rows, where, {"schema_version": 1, "claims": claims, "maps": maps})
 
@@ -148,7 +148,7 @@ def _row(claim: Claim, on: Judged, found: Finding) -> dict[str, Any]:
     }
 
 
-def _told(claim: Claim, on: Judged, found: Region) -> dict[str, Any]:
+def _map_entry(claim: Claim, on: Judged, found: Region) -> dict[str, Any]:
     amounts = found.claim.amounts
     return {
         "claim": claim.name,

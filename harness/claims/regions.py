@@ -105,11 +105,11 @@ def condition(found: Region) -> str:
         for radio in found.possible
         if radio.base.status != "holds" and (radio.size is None or radio.size.n_bytes is None)
     ]
-    said = [f"on {_listed(holding)} at the study's own size"] if holding else []
-    said += sized
-    said += [f"not on {_listed(never)}"] if never else []
+    phrases = [f"on {_listed(holding)} at the study's own size"] if holding else []
+    phrases += sized
+    phrases += [f"not on {_listed(never)}"] if never else []
     base = "clients alone" if found.claim.base.supply != "mains" else "clients alone, on mains"
-    text = f"{base}: {'; '.join(said)}"
+    text = f"{base}: {'; '.join(phrases)}"
     if not holding:
         besides = dict.fromkeys(
             point.setting.network_words

@@ -103,8 +103,8 @@ Reference = Annotated[
 ]
 
 
-def _print_version(is_asked: bool) -> None:
-    if is_asked:
+def _print_version(is_set: bool) -> None:
+    if is_set:
         typer.echo(f"harness {__version__}")
         raise typer.Exit
 
@@ -159,17 +159,17 @@ def compare(
     folder = out or Path("results") / spec.name
     checks = parse_checks(check, spec)
     ran = run_until(spec, folder, runs, until_interval, max_seeds)
-    not_held = ran.not_held
+    unmet = ran.unmet
     if len(ran.failures) < ran.n_cells:
         priced = pricing.price(folder)
         written = render(write_tables(priced, folder), folder)
         print_summary(priced)
         typer.echo("\n" + "\n".join(f"wrote {path}" for path in written))
-        not_held += missed(checks, priced.frames)
+        unmet += missed(checks, priced.frames)
     if ran.failures:
         _raise_failures(ran.failures)
-    if not_held:
-        raise CheckMissedError("\n".join(["not as asked for:", *not_held]))
+    if unmet:
+        raise CheckMissedError("\n".join(["not as asked for:", *unmet]))
 
 
 def _engine(name: str, address: str | None, is_forced: bool, jobs: int | None, spec: "BenchmarkSpec") -> "Engine":
@@ -292,10 +292,10 @@ def run(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - one f
         # Typer leaves so when the reader of our output is gone, e.g. `harness list | head`, and after completions.
         return 0
     except (click.Abort, KeyboardInterrupt):
-        _say("interrupted. What is finished is kept; the same command goes on from there")
+        _print_error("interrupted. What is finished is kept; the same command goes on from there")
         return EXIT_INTERRUPTED
     except HarnessError as error:
-        _say(str(error))
+        _print_error(str(error))
         return error.exit_code
     except OSError as error:
         return _environment(error)
@@ -306,7 +306,7 @@ def run(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - one f
 
 def _environment(error: OSError) -> int:
     where = f"{error.filename}: " if error.filename else ""
-    _say(f"{where}{error.strerror or error}")
+    _print_error(f"{where}{error.strerror or error}")
     return EXIT_ENVIRONMENT
 
 
@@ -315,14 +315,16 @@ def _unexpected(error: Exception) -> int:
 
     place = part_behind(error)
     if place is None:
-        _say("this is a bug of the harness; please report it with the lines above")
+        _print_error("this is a bug of the harness; please report it with the lines above")
         return EXIT_BUG
-    told = " ".join(str(error).split())
-    _say(f"{place}: {type(error).__name__}: {told}. It is a part that the harness was given; see the lines above")
+    message = " ".join(str(error).split())
+    _print_error(
+        f"{place}: {type(error).__name__}: {message}. It is a part that the harness was given; see the lines above"
+    )
     return EXIT_ENVIRONMENT
 
 
-def _say(text: str) -> None:
+def _print_error(text: str) -> None:
     if os.environ.get("HARNESS_DEBUG"):
         traceback.print_exc()
     typer.echo(f"error: {text}" if not text.startswith("interrupted") else text, err=True)

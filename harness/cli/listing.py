@@ -27,7 +27,7 @@ def _section_rows() -> Iterable[tuple[str, ...]]:
     for section in SECTIONS:
         yield section.__name__, _first_line(section)
     for plugin in entry_points.accepted("section").values():
-        yield plugin.name, _told(plugin)
+        yield plugin.name, _plugin_text(plugin)
 
 
 _PLAIN: Mapping[str, Callable[[], Iterable[tuple[str, ...]]]] = {
@@ -84,10 +84,10 @@ def rows(what: str) -> Sequence[tuple[str, ...]]:
     ours = [(name, _first_line(registry.load(table, name))) for name in registry.TABLES[table]]
     presets = [(name, _preset_line(table, name)) for name in registry.PRESETS.get(table, ())]
     others = entry_points.accepted(table, registry.taken(table)).values()
-    return [*ours, *presets, *((plugin.name, _told(plugin)) for plugin in others)]
+    return [*ours, *presets, *((plugin.name, _plugin_text(plugin)) for plugin in others)]
 
 
-def _told(plugin: entry_points.Plugin) -> str:
+def _plugin_text(plugin: entry_points.Plugin) -> str:
     """What a plug-in is, or why it cannot be loaded, and where it comes from."""
     try:
         found = plugin.load() if plugin.table == "section" else registry.load(plugin.table, plugin.name)
@@ -121,8 +121,8 @@ def _print_part(console: Console, what: str, name: str) -> None:
 
 def _preset_line(table: str, name: str) -> str:
     settings = registry.preset(table, name)
-    said = ", ".join(f"{key}: {value}" for key, value in settings.items() if key != "kind")
-    return f"{settings['kind']} with {said}"
+    text = ", ".join(f"{key}: {value}" for key, value in settings.items() if key != "kind")
+    return f"{settings['kind']} with {text}"
 
 
 def _default(field: "dataclasses.Field[object]") -> str:

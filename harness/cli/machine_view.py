@@ -38,8 +38,8 @@ def print_calibration(found: Mapping[str, Any]) -> None:
     }
     for key, name in names.items():
         spread = found[key]
-        told = "not measured: this meter gives no joules" if spread is None else f"{100 * spread:.1f} %"
-        console.print(f"  spread of {name}: {told}")
+        text = "not measured: this meter gives no joules" if spread is None else f"{100 * spread:.1f} %"
+        console.print(f"  spread of {name}: {text}")
     idle = (
         "not measured" if found["idle_w"] is None else f"{found['idle_w']:.2f} W ({found['method']}, {found['scope']})"
     )

@@ -23,32 +23,32 @@ class Ran:
     Attributes:
         failures: failures by cell id.
         n_cells: cells of the definition with the seeds that ran in the end.
-        not_held: what was asked for and is not so, a line each.
+        unmet: requested conditions that do not hold, a line each.
     """
 
     failures: "Mapping[str, Failure]"
     n_cells: int
-    not_held: list[str] = field(default_factory=list)
+    unmet: list[str] = field(default_factory=list)
 
 
-def run_until(spec: BenchmarkSpec, folder: Path, engine: "Engine", asked: str | None, max_seeds: int) -> Ran:
-    """Run what is missing; with `asked`, add seeds until the intervals are that narrow.
+def run_until(spec: BenchmarkSpec, folder: Path, engine: "Engine", interval: str | None, max_seeds: int) -> Ran:
+    """Run what is missing; with `interval`, add seeds until the intervals are that narrow.
 
     Args:
         spec: the definition.
         folder: the results folder.
         engine: where cells run.
-        asked: half-width that intervals must have, as in ``2%``; None adds no seed.
+        interval: half-width that intervals must have, as in ``2%``; None adds no seed.
         max_seeds: seeds at which to give up.
 
     Raises:
-        UsageError, EnvironmentLacksError: as `harness.commands.run.run`; or `asked` makes no sense here.
+        UsageError, EnvironmentLacksError: as `harness.commands.run.run`; or `interval` makes no sense here.
     """
-    if asked is None:
+    if interval is None:
         return _ran(spec, folder, engine)
     from harness.commands import until_narrow
 
-    wanted = until_narrow.wanted_width(asked)
+    target = until_narrow.parse_width(interval)
     until_narrow.check_can_narrow(spec, max_seeds)
     console = progress_console()
     while True:
@@ -56,12 +56,14 @@ def run_until(spec: BenchmarkSpec, folder: Path, engine: "Engine", asked: str | 
         if ran.failures:
             return ran
         seen = until_narrow.outlook(folder)
-        said = seen.said(wanted, len(spec.seeds))
-        console.print(said, markup=False)
-        if seen.is_met(wanted):
+        status = seen.status(target, len(spec.seeds))
+        console.print(status, markup=False)
+        if seen.is_met(target):
             return ran
         if len(spec.seeds) >= max_seeds:
-            return Ran(ran.failures, ran.n_cells, [f"--until-interval {asked}: {said}; --max-seeds is {max_seeds}"])
+            return Ran(
+                ran.failures, ran.n_cells, [f"--until-interval {interval}: {status}; --max-seeds is {max_seeds}"]
+            )
         spec = until_narrow.with_another_seed(spec)
 
 

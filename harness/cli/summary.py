@@ -23,8 +23,8 @@ def print_summary(priced: Priced) -> None:
     console = Console(highlight=False)
     cells, breakdown, pairs = (priced.frames[name] for name in ("cells", "breakdown", "pairs"))
     console.print(_facts_table(cells, pairs, priced.context["reference"]))
-    for said in (*notes_from(priced.context["notes"]), *_unknowns(cells, breakdown)):
-        console.print(Text(str(said), style="yellow"))
+    for note in (*notes_from(priced.context["notes"]), *_unknowns(cells, breakdown)):
+        console.print(Text(str(note), style="yellow"))
     for radio in priced.context["scenarios"]["radios"]:
         console.print(_deployment_table(breakdown[breakdown["radio"] == radio["name"]], priced, radio))
         for note in notes_from(radio["notes"]):

@@ -49,15 +49,15 @@ def price(
         UsageError: `source` is none of these, has no finished run, or no method of that name.
     """
     runs = open_source(source, change)
-    beside = _Beside(runs.unfinished) if runs.store is None else _beside(source, runs, runs.store)
+    folder_facts = _FolderFacts(runs.unfinished) if runs.store is None else _folder_facts(source, runs, runs.store)
     if not runs.ledgers:
         raise UsageError(f"{source}: no cell is finished yet; run `harness compare` first")
     study = runs.study if reference is None else compared_with(runs.study, reference)
-    return _priced(study, runs, beside)
+    return _priced(study, runs, folder_facts)
 
 
 @dataclass(frozen=True)
-class _Beside:
+class _FolderFacts:
     """What is known beside the finished runs, see `harness.results.context.describe`, and of the machines."""
 
     unfinished: Mapping[tuple[str, int], str]
@@ -66,7 +66,7 @@ class _Beside:
     calibrations: Sequence[Mapping[str, Any]] = ()
 
 
-def _beside(source: Path, runs: Runs, store: Store) -> _Beside:
+def _folder_facts(source: Path, runs: Runs, store: Store) -> _FolderFacts:
     """What a results folder knows beside its finished runs."""
     from harness.run.engines import repeatability
 
@@ -84,10 +84,10 @@ def _beside(source: Path, runs: Runs, store: Store) -> _Beside:
     # What another meter scatters by says nothing of this one.
     meter = runs.study.described["meter"]
     calibrations = [found for found in repeatability.kept(source) if found["kind"] == meter]
-    return _Beside(unfinished, tries, store.pretraining(), calibrations)
+    return _FolderFacts(unfinished, tries, store.pretraining(), calibrations)
 
 
-def _priced(study: Study, runs: Runs, beside: _Beside) -> Priced:
+def _priced(study: Study, runs: Runs, folder_facts: _FolderFacts) -> Priced:
     from harness.results import context
     from harness.tables.build import tabulate
     from harness.tables.priced_cell import PricedCell
@@ -100,7 +100,9 @@ def _priced(study: Study, runs: Runs, beside: _Beside) -> Priced:
         PricedCell(method, results[facts.cell_id], None if runs.store is not None else facts)
         for method, facts in runs.ledgers
     ]
-    described = context.describe(study, pricing, priced, beside.unfinished, beside.attempts, beside.pretraining)
-    frames = tabulate(priced, study.references, costs, study.reference, study.contrasts, beside.calibrations)
-    described |= {"calibrations": [dict(each) for each in beside.calibrations]}
+    described = context.describe(
+        study, pricing, priced, folder_facts.unfinished, folder_facts.attempts, folder_facts.pretraining
+    )
+    frames = tabulate(priced, study.references, costs, study.reference, study.contrasts, folder_facts.calibrations)
+    described |= {"calibrations": [dict(each) for each in folder_facts.calibrations]}
     return Priced(frames, described, lambda: what_if(priced, runs.written, runs.scenarios, study.references, costs))

@@ -43,12 +43,12 @@ class Width:
     unit: str
     note: str = ""
 
-    def is_within(self, wanted: float) -> bool:
+    def is_within(self, target: float) -> bool:
         """Whether it is narrow enough; counts that do not vary have no width to narrow.
 
         Scores that happen to be equal at few seeds are a coincidence, and ask for another seed.
         """
-        return self.note == intervals.DETERMINISTIC or (self.half is not None and self.half <= wanted)
+        return self.note == intervals.DETERMINISTIC or (self.half is not None and self.half <= target)
 
 
 @dataclass(frozen=True)
@@ -67,33 +67,33 @@ class Outlook:
     seed_j: float | None
     evidence: str
 
-    def is_met(self, wanted: float) -> bool:
+    def is_met(self, target: float) -> bool:
         """Whether all are narrow enough."""
-        return all(width.is_within(wanted) for width in self.widths)
+        return all(width.is_within(target) for width in self.widths)
 
-    def said(self, wanted: float, n_seeds: int) -> str:
+    def status(self, target: float, n_seeds: int) -> str:
         """The widest, what was asked for, and what a further seed costs."""
-        open_ = [width for width in self.widths if not width.is_within(wanted)]
+        open_ = [width for width in self.widths if not width.is_within(target)]
         cost = f"{self.seed_cpu_s:.1f} CPU s" + (
             "" if self.seed_j is None else f" and {self.seed_j:.1f} J ({self.evidence})"
         )
         if not open_:
-            return f"{n_seeds} seeds: every interval is within ±{wanted:g}; a seed cost {cost} on this host"
+            return f"{n_seeds} seeds: every interval is within ±{target:g}; a seed cost {cost} on this host"
         widest = max(open_, key=lambda width: math.inf if width.half is None else width.half)
-        told = widest.note or "no interval" if widest.half is None else f"±{widest.half:.3g} {widest.unit}"
+        width_text = widest.note or "no interval" if widest.half is None else f"±{widest.half:.3g} {widest.unit}"
         return (
-            f"{n_seeds} seeds: {len(open_)} of {len(self.widths)} intervals wider than ±{wanted:g}, the widest: "
-            f"{widest.name}, {told}; a further seed costs about {cost} on this host"
+            f"{n_seeds} seeds: {len(open_)} of {len(self.widths)} intervals wider than ±{target:g}, the widest: "
+            f"{widest.name}, {width_text}; a further seed costs about {cost} on this host"
         )
 
 
-def wanted_width(text: str) -> float:
+def parse_width(text: str) -> float:
     """The width that ``2%`` or ``0.5`` asks for: points of accuracy, per cent of bits.
 
     Raises:
         UsageError: it is no number above 0.
 
-    >>> wanted_width("2%"), wanted_width("0.5")
+    >>> parse_width("2%"), parse_width("0.5")
     (2.0, 0.5)
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?|\.\d+)\s*%?\s*", text)

@@ -46,8 +46,8 @@ def facts_of(codec: Codec | type[Codec]) -> CodecFacts:
         UsageError: it names a kind of work that there is not.
     """
     names = [field.name for field in fields(CodecFacts)]
-    said = {name: getattr(codec, name) for name in names if hasattr(codec, name)}
-    facts = CodecFacts(**{name: value for name, value in said.items() if not isinstance(value, property)})
+    declared = {name: getattr(codec, name) for name in names if hasattr(codec, name)}
+    facts = CodecFacts(**{name: value for name, value in declared.items() if not isinstance(value, property)})
     if facts.work is not None and facts.work not in get_args(Work):
         raise UsageError(f"codec {codec.kind}: work must be {' or '.join(get_args(Work))} (got {facts.work})")
     return facts

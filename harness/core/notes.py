@@ -69,7 +69,7 @@ def jsonable(notes: Iterable[Note]) -> list[dict[str, str]]:
     return [asdict(note) for note in dict.fromkeys(notes)]
 
 
-def notes_from(said: Iterable[Note | Mapping[str, str] | str]) -> tuple[Note, ...]:
+def notes_from(values: Iterable[Note | Mapping[str, str] | str]) -> tuple[Note, ...]:
     """Notes as a radio gives them or as JSON has them: the only place where a kind is read from a text.
 
     Radios written before there was `Note` give texts, and tables that were published then hold them. A text is of the
@@ -83,15 +83,15 @@ def notes_from(said: Iterable[Note | Mapping[str, str] | str]) -> tuple[Note, ..
     (Note(kind='unvalidated', text='nothing was compared'), Note(kind='remark', text='on the air: 129 s'), \
 Note(kind='remark', text='infeasible: no mark'))
     """
-    return tuple(map(_note, said))
+    return tuple(map(_note, values))
 
 
-def _note(said: Note | Mapping[str, str] | str) -> Note:
-    if isinstance(said, Note):
-        return said
-    if isinstance(said, Mapping):
-        return Note(**cast("Mapping[str, Any]", said))
-    mark, colon, text = said.partition(":")
+def _note(value: Note | Mapping[str, str] | str) -> Note:
+    if isinstance(value, Note):
+        return value
+    if isinstance(value, Mapping):
+        return Note(**cast("Mapping[str, Any]", value))
+    mark, colon, text = value.partition(":")
     if colon and mark in KINDS and mark != "remark":
         return Note(cast("Kind", mark), text.strip())
-    return Note("remark", said)
+    return Note("remark", value)

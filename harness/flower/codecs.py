@@ -318,6 +318,6 @@ def _refused(reply: Any, round: int, error: Exception) -> Any:
     """The reply of a client whose payload cannot be decoded, as an error."""
     flwr, node = app(), reply.metadata.src_node_id
     client = client_of(reply)
-    said = f"round {round}: payload of client {'?' if client is None else client} (node {node}) refused: {error}"
-    _LOG.warning(said)
-    return flwr.Message(error=flwr.Error(_MOD_FAILED_PRECONDITION, said), metadata=reply.metadata)
+    text = f"round {round}: payload of client {'?' if client is None else client} (node {node}) refused: {error}"
+    _LOG.warning(text)
+    return flwr.Message(error=flwr.Error(_MOD_FAILED_PRECONDITION, text), metadata=reply.metadata)

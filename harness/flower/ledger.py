@@ -140,10 +140,10 @@ class LoggedStrategy:
         for row in sorted(known, key=lambda row: (row.round, self._numbers[row.node])):
             self.ledger.transfer(row.round, self._numbers[row.node], row.direction, row.n_bytes, content=row.digest)
 
-    def _take_number(self, node: int, said: int | None) -> None:
+    def _take_number(self, node: int, number: int | None) -> None:
         """Give a node the number that it says, unless it has one or another node has that."""
-        if said is not None and node not in self._numbers and said not in self._numbers.values():
-            self._numbers[node] = said
+        if number is not None and node not in self._numbers and number not in self._numbers.values():
+            self._numbers[node] = number
 
     def _number_others(self, nodes: Iterable[int]) -> None:
         """Give nodes without a number the lowest that are free."""

@@ -87,8 +87,8 @@ class OpenLedger:
             UsageError: the run is logged already, the folder holds something else, or there is no such round to go on
                 from.
         """
-        if said := name_problem(method):
-            raise ValueError(f"method must be a name on one line, got {method!r}: {said}")
+        if problem := name_problem(method):
+            raise ValueError(f"method must be a name on one line, got {method!r}: {problem}")
         self._seed = whole("seed", seed, 0)
         self._reference_bytes = 4 * whole("n_parameters", n_parameters, 0)
         self._population = whole("population", population, 0)
@@ -227,8 +227,8 @@ class OpenLedger:
             self.close()
         elif not self._is_closed:
             with self._lock:
-                said = str(error).partition("\n")[0]
-                self._fail(f"{type(error).__name__}: {said}", "".join(traceback.format_exception(error)))
+                message = str(error).partition("\n")[0]
+                self._fail(f"{type(error).__name__}: {message}", "".join(traceback.format_exception(error)))
 
     def _claim(self, resume_from: int) -> tuple[Path, list[dict[str, Any]]]:
         """A new attempt folder, and the lines of the last attempt if the run goes on from it."""

@@ -45,7 +45,8 @@ def ledger_schema() -> dict[str, Any]:
     'byte'
     """
     tables = {
-        name: {"type": "array", "description": told, "items": _row(kind)} for name, (kind, told) in _TABLES.items()
+        name: {"type": "array", "description": description, "items": _row(kind)}
+        for name, (kind, description) in _TABLES.items()
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -62,8 +63,8 @@ def _row(kind: type[Any]) -> dict[str, Any]:
     columns = {}
     for name, hint in hints.items():
         unit = {"unit": _UNITS[name]} if name in _UNITS else {}
-        told = " ".join(filter(None, (texts[name], _NOTES.get(name))))
-        columns[name] = _of(name, hint, kind) | unit | {"description": told}
+        description = " ".join(filter(None, (texts[name], _NOTES.get(name))))
+        columns[name] = _of(name, hint, kind) | unit | {"description": description}
     return {
         "type": "object",
         "properties": columns,

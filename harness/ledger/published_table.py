@@ -169,8 +169,8 @@ def _row(cells: Mapping[str, CsvCell], problems: list[Problem]) -> TableRow | No
     if len(problems) > n_before:
         return None
     row = TableRow(**{"accuracy": None, "population": values["clients"], **values})
-    if said := _clash(row):
-        name, text = said
+    if clash := _clash(row):
+        name, text = clash
         problems.append(cells[name].problem(name, text))
         return None
     return row
@@ -235,8 +235,8 @@ def _share(text: str) -> float:
 
 
 def _name(text: str) -> str:
-    if said := name_problem(text):
-        raise ValueError(said)
+    if problem := name_problem(text):
+        raise ValueError(problem)
     return text
 
 

@@ -284,8 +284,8 @@ def _objection(typed: _Typed, fitting: Sequence[Known]) -> str | None:
     each, value = min(mains.values(), key=lambda entry: _distance(typed, entry[1]))
     # A change and its saving are one number, and of whose model a test accuracy is, no text says.
     same = {"saving": "change", "deployed accuracy": "test accuracy"}
-    meant = {(known.method, _replaced(known.quantity, same), known.scenario) for known in fitting}
-    if _distance(typed, value) > (NEAR if len(meant) > 1 else math.inf if typed.unit in _RELATIVE else FAR):
+    candidates = {(known.method, _replaced(known.quantity, same), known.scenario) for known in fitting}
+    if _distance(typed, value) > (NEAR if len(candidates) > 1 else math.inf if typed.unit in _RELATIVE else FAR):
         return None
     where = f" ({', '.join(each.scenario)})" if each.scenario else ""
     return (

@@ -87,8 +87,8 @@ def rows_of(text: str, file: str, columns: Sequence[str], optional: Sequence[str
         if len(record) == len(names):
             rows.cells.append(dict(zip(names, record, strict=True)))
         else:
-            said = f"{len(record)} cells, the first line names {len(names)} columns"
-            rows.problems.append(record[0].problem("", f"{said}; put a cell that holds the separator in quotes"))
+            text = f"{len(record)} cells, the first line names {len(names)} columns"
+            rows.problems.append(record[0].problem("", f"{text}; put a cell that holds the separator in quotes"))
     return rows
 
 

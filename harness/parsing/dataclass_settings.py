@@ -10,7 +10,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import AllowInfNan, BaseModel, ConfigDict, PlainValidator, Strict, ValidationError, create_model
 
-from harness.parsing.problems import Clash, rejection, retold
+from harness.parsing.problems import Clash, problems_in, rejection
 
 BuildPart = Callable[[object, object], Any]
 """What builds a part that is a setting of another: from the protocol in the type hint and the value in the file."""
@@ -64,7 +64,7 @@ def _given(cls: type[Any], model: type[BaseModel], settings: object) -> tuple[di
         return {name: getattr(fitting, name) for name in fitting.model_fields_set}, []
     except ValidationError as error:
         is_part = isinstance(getattr(cls, "kind", None), str) and "kind" not in model.model_fields
-        found = list(retold(error, [*(["kind"] if is_part else []), *model.model_fields]))
+        found = list(problems_in(error, [*(["kind"] if is_part else []), *model.model_fields]))
     wrong = {location[0] for location, _ in found if location}
     rest = {key: value for key, value in settings.items() if key not in wrong} if isinstance(settings, Mapping) else {}
     try:

@@ -111,7 +111,7 @@ def rejection(title: str, clashes: Iterable[Clash]) -> ValidationError:
     return ValidationError.from_exception_data(title, details)
 
 
-def retold(error: ValidationError, keys: Collection[str]) -> Iterator[Clash]:
+def problems_in(error: ValidationError, keys: Collection[str]) -> Iterator[Clash]:
     """Each error of a mapping in plain English.
 
     Args:

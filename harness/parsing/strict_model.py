@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 
-from harness.parsing.problems import Clash, rejection, retold, shown
+from harness.parsing.problems import Clash, problems_in, rejection, shown
 
 
 class Part(BaseModel):
@@ -20,18 +20,18 @@ class Part(BaseModel):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _tell_everything(cls, values: Any, validate: ModelWrapValidatorHandler["Part"]) -> "Part":
+    def _report_everything(cls, values: Any, validate: ModelWrapValidatorHandler["Part"]) -> "Part":
         try:
             part = validate(values)
         except ValidationError as error:
-            found = list(retold(error, list(cls.model_fields)))
+            found = list(problems_in(error, list(cls.model_fields)))
             if isinstance(values, Mapping):
                 found += [clash for clash in cls.clashes(values) if not _is_within(clash[0], found)]
         else:
             # As written first, because places in the file are; then with defaults filled in and codes made equal.
             found = list(cls.clashes(values)) if isinstance(values, Mapping) else []
-            told = {location[0] for location, _ in found}
-            found += [clash for clash in cls.clashes(part.model_dump(mode="json")) if clash[0][0] not in told]
+            reported = {location[0] for location, _ in found}
+            found += [clash for clash in cls.clashes(part.model_dump(mode="json")) if clash[0][0] not in reported]
             if not found:
                 return part
         raise rejection(cls.__name__, found)

@@ -11,7 +11,7 @@ def attribute_texts(cls: type[Any]) -> dict[str, str]:
     entries = re.split(r"\n    (?=\w[\w, ]*: )", "\n" + text)
     texts = {}
     for entry in entries:
-        names, _, said = entry.strip().partition(": ")
+        names, _, description = entry.strip().partition(": ")
         for name in names.split(", "):
-            texts[name] = " ".join(said.split())
+            texts[name] = " ".join(description.split())
     return texts

@@ -107,8 +107,8 @@ def accepted(table: str, taken: tuple[str, ...] = ()) -> dict[str, Plugin]:
 
 def refused(table: str, taken: tuple[str, ...] = ()) -> list[str]:
     """A line for each plug-in of a table that is not accepted."""
-    told = [(plugin, _objection(plugin, taken)) for plugin in _found() if plugin.table == table]
-    return [f"refused: {plugin.name}: {why} ({plugin.origin})" for plugin, why in told if why]
+    objections = [(plugin, _objection(plugin, taken)) for plugin in _found() if plugin.table == table]
+    return [f"refused: {plugin.name}: {why} ({plugin.origin})" for plugin, why in objections if why]
 
 
 def _objection(plugin: Plugin, taken: tuple[str, ...]) -> str:
@@ -120,18 +120,18 @@ def _objection(plugin: Plugin, taken: tuple[str, ...]) -> str:
     return f"{', '.join(sorted(rivals))} all bring it; uninstall all but one" if len(rivals) > 1 else ""
 
 
-def checked(plugin: Plugin, asked: type[Any]) -> type[Any]:
+def checked(plugin: Plugin, protocol: type[Any]) -> type[Any]:
     """The class behind a plug-in, if it is a part.
 
     Args:
         plugin: of a table of the registry.
-        asked: the protocol of that table.
+        protocol: the protocol of that table.
 
     Raises:
         EnvironmentLacksError: it cannot be imported, or is no part of this table.
     """
     part = plugin.load()
-    objection = part_objection(part, asked)
+    objection = part_objection(part, protocol)
     if not objection and part.kind != plugin.name:
         objection = f'its kind is "{part.kind}", which must be the name of the entry point'
     if objection:
@@ -139,7 +139,7 @@ def checked(plugin: Plugin, asked: type[Any]) -> type[Any]:
     return part  # type: ignore[no-any-return]
 
 
-def part_objection(part: Any, asked: type[Any]) -> str:
+def part_objection(part: Any, protocol: type[Any]) -> str:
     """Why something is no part: no frozen dataclass, no kind, or attributes that its protocol asks for and it lacks."""
     if not isinstance(part, type) or not dataclasses.is_dataclass(part):
         return "it is no class with @dataclass(frozen=True)"
@@ -148,9 +148,9 @@ def part_objection(part: Any, asked: type[Any]) -> str:
     if not isinstance(getattr(part, "kind", None), str):
         return "it has no class attribute kind"
     fields = {field.name for field in dataclasses.fields(part)}
-    needed = {name for name in (*vars(asked), *asked.__annotations__) if not name.startswith("_")}
+    needed = {name for name in (*vars(protocol), *protocol.__annotations__) if not name.startswith("_")}
     lacking = sorted(name for name in needed if name not in fields and not hasattr(part, name))
-    return f"it lacks {', '.join(lacking)} of {asked.__name__}" if lacking else ""
+    return f"it lacks {', '.join(lacking)} of {protocol.__name__}" if lacking else ""
 
 
 def sources(settings: Any) -> dict[str, str]:

@@ -29,7 +29,7 @@ _MARK = "__harness_file__"
 _MODULES = "harness_part_"
 """How the names of modules begin that files are loaded as."""
 _LOADED: dict[str, "Origin"] = {}
-"""The files that this process has loaded, by digest, each with one of the names that were asked for."""
+"""The files that this process has loaded, by digest, each with one of the names that were requested."""
 _METER = re.compile(r"(?P<file>[^\n]+\.py):(?P<name>\w+)(?:@(?P<digest>[0-9a-f]{16}))?")
 
 
@@ -71,12 +71,12 @@ def description(part: object) -> dict[str, str]:
     return {} if origin is None else {"file": origin.file, "class": origin.name, "digest": origin.digest}
 
 
-def loaded(value: Mapping[str, Any], asked: type[Any], taken: tuple[str, ...]) -> type[Any]:
+def loaded(value: Mapping[str, Any], protocol: type[Any], taken: tuple[str, ...]) -> type[Any]:
     """The class that a mapping with ``file`` and ``class`` names.
 
     Args:
         value: ``file`` is a path, or, with ``digest``, the name of a file in the cache.
-        asked: the protocol that it must have.
+        protocol: the protocol that it must have.
         taken: kinds that the harness has itself.
 
     Raises:
@@ -86,7 +86,7 @@ def loaded(value: Mapping[str, Any], asked: type[Any], taken: tuple[str, ...]) -
     part, origin = _named(file, name, value.get("digest"))
     if isinstance(part, type):
         setattr(part, _MARK, origin)
-    objection = entry_points.part_objection(part, asked)
+    objection = entry_points.part_objection(part, protocol)
     if not objection and part.kind in taken:
         objection = f'its kind "{part.kind}" is that of a part of the harness; choose another'
     if objection:
@@ -176,8 +176,8 @@ def _import(path: Path, digest: str) -> None:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # it is anybody's code
         del sys.modules[name]
-        told = " ".join(str(error).split())
-        raise EnvironmentLacksError(f"{path.name}: cannot be imported: {type(error).__name__}: {told}") from error
+        message = " ".join(str(error).split())
+        raise EnvironmentLacksError(f"{path.name}: cannot be imported: {type(error).__name__}: {message}") from error
 
 
 # --- Files in definitions ---

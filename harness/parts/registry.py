@@ -16,7 +16,7 @@ from pydantic import PlainSerializer, PlainValidator, ValidationError
 from harness.core.errors import EnvironmentLacksError, UsageError
 from harness.core.protocols import Codec, EnergyMeter, RadioModel, ServerRule, Task
 from harness.parsing.dataclass_settings import construct
-from harness.parsing.problems import choice, rejection, retold, shown
+from harness.parsing.problems import choice, problems_in, rejection, shown
 from harness.parsing.yaml_text import path_text
 from harness.parts import entry_points, from_file
 
@@ -143,7 +143,7 @@ def build(table: str, mapping: object) -> Any:
     try:
         return validated(table, mapping)
     except ValidationError as error:
-        lines = [f"{path_text((table, *location))}: {text}" for location, text in retold(error, ())]
+        lines = [f"{path_text((table, *location))}: {text}" for location, text in problems_in(error, ())]
         raise UsageError("\n".join(lines)) from error
 
 

@@ -22,8 +22,8 @@ def caveats(methods: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
     ways = [(entry.get("uplink"), (entry.get("downlink") or {}).get("codec")) for entry in methods]
     codecs = [recorded_codec(settings) for pair in ways for settings in pair if settings]
     used = [layer for codec in codecs if codec is not None for layer in layers(codec)]
-    said = {layer.kind: facts_of(layer).caveat for layer in used}
-    return [{"codec": kind, "text": text} for kind, text in said.items() if text]
+    by_kind = {layer.kind: facts_of(layer).caveat for layer in used}
+    return [{"codec": kind, "text": text} for kind, text in by_kind.items() if text]
 
 
 def _described(settings: Mapping[str, Any]) -> dict[str, Any]:

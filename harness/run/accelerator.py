@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import torch
 
 
-def is_asked_for() -> bool:
+def is_requested() -> bool:
     """Whether models are to be trained on something else than the CPU. Free of torch."""
     return _name() != "cpu"
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.core.errors import Problem, SpecError, UsageError
-from harness.parsing.problems import did_you_mean, retold
+from harness.parsing.problems import did_you_mean, problems_in
 from harness.parsing.yaml_text import MAX_BYTES, Document, Location, dump_yaml, path_text, read_yaml
 from harness.parts.from_file import anchored
 from harness.price.assumptions.scenarios import FOLDER
@@ -134,12 +134,12 @@ def _decoded(data: bytes, file_name: str) -> str:
 
 def located(error: ValidationError, document: Document) -> list[Problem]:
     """All that pydantic found wrong with the value of a document, each where it stands in the file."""
-    told: dict[Location, list[str]] = {}
-    for location, text in retold(error, ()):
+    by_place: dict[Location, list[str]] = {}
+    for location, text in problems_in(error, ()):
         if not any(location[: len(broken)] == broken for broken in document.broken):
-            told.setdefault(_in_file(location, text, document.value), []).append(text)
+            by_place.setdefault(_in_file(location, text, document.value), []).append(text)
     problems = list(document.problems)
-    for location, texts in told.items():
+    for location, texts in by_place.items():
         line, column = position_of(location, texts[0], document)
         problems.append(Problem(line, column, path_text(location), ", or ".join(dict.fromkeys(texts))))
     return problems

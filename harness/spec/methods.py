@@ -18,7 +18,7 @@ from pydantic import (
 from harness.core.codec_facts import facts_of, layers, residual_keeper
 from harness.core.protocols import Codec, ServerRule
 from harness.parsing.fields import Name, positive, whole
-from harness.parsing.problems import Clash, did_you_mean, ranged, rejection, retold
+from harness.parsing.problems import Clash, did_you_mean, problems_in, ranged, rejection
 from harness.parsing.strict_model import Part, entry_at, is_count, listed, repeated
 from harness.parts import registry
 from harness.parts.recoding import recoded
@@ -250,8 +250,10 @@ def override_clashes(federation: Any, methods: list[Any], clients: Any) -> Itera
         try:
             cohort = federation_with(federation, settings).cohort
         except ValidationError as error:
-            told = retold(error, list(Federation.model_fields))
-            yield from (((*path, *location), text) for location, text in told if location and location[0] in settings)
+            problems = problems_in(error, list(Federation.model_fields))
+            yield from (
+                ((*path, *location), text) for location, text in problems if location and location[0] in settings
+            )
         else:
             if is_count(clients) and cohort > clients:
                 yield (*path, "cohort"), f"{cohort} is above the {clients} clients of the task"

@@ -23,7 +23,7 @@ from pydantic import (
 from harness.core.errors import EnvironmentLacksError, UsageError
 from harness.core.protocols import Task
 from harness.parsing.fields import Name, not_empty, positive, slug, whole
-from harness.parsing.problems import Clash, choice, problem, ranged, rejection, retold, shown
+from harness.parsing.problems import Clash, choice, problem, problems_in, ranged, rejection, shown
 from harness.parsing.strict_model import Part, entry_at, is_count, listed, repeated
 from harness.parts import from_file, registry
 from harness.parts.registry import part
@@ -189,10 +189,10 @@ class BenchmarkSpec(Part):
         send as many bits are paired: anything else compares starts, cohorts, partitions or budgets, not codecs. Methods
         that others are compared with are left out.
         """
-        of_task, kinds = getattr(self.task, "partition", None), {}
+        task_partition, kinds = getattr(self.task, "partition", None), {}
         for method in self.methods:
             federation = self.federation_of(method)
-            found = (method.init, federation.cohort, method.partition or of_task, federation.budget)
+            found = (method.init, federation.cohort, method.partition or task_partition, federation.budget)
             kinds[method.name] = repr(found)
         first = {kinds[method.name]: method.name for method in reversed(self.methods)}
         first |= {kinds[method.name]: method.name for method in self.methods if method.name == self.reference}
@@ -260,7 +260,7 @@ def _partition_clashes(task: Any, methods: list[Any]) -> Iterator[Clash]:
         try:
             found = registry.validated("task", {**task, "partition": own})
         except ValidationError as error:
-            texts = [text for location, text in retold(error, []) if "partition" in location or not location]
+            texts = [text for location, text in problems_in(error, []) if "partition" in location or not location]
             yield from ((("methods", place, "partition"), text) for text in texts)
         else:
             if not hasattr(found, "partition"):

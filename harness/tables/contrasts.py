@@ -85,8 +85,8 @@ def _tested(p_values: dict[str, float | None] | None, differences: list[float] |
     if p_values is None:
         nothing = dict.fromkeys(("t_p", "t_holm_p", "sign_flip_p", "sign_flip_holm_p"))
         return {"role": SECONDARY, **nothing, "verdict": EXPLORATORY}
-    said = significance.verdict(p_values["t_holm_p"], p_values["sign_flip_holm_p"], len(differences or []), family)
-    return {"role": PRIMARY, **p_values, "verdict": said}
+    verdict = significance.verdict(p_values["t_holm_p"], p_values["sign_flip_holm_p"], len(differences or []), family)
+    return {"role": PRIMARY, **p_values, "verdict": verdict}
 
 
 def _row(contrast: Contrast, differences: list[float] | None, facts: "pd.Series[Any]") -> dict[str, Any]:

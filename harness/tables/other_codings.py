@@ -23,21 +23,21 @@ def shadow_rows(key: dict[str, Any], ledger: Ledger) -> list[dict[str, Any]]:
     """
     rows = []
     for (direction, coding), shadows in ledger.shadows.groupby(["direction", "coding"], sort=False):
-        beside = _beside(shadows, ledger.transfers[ledger.transfers["direction"] == direction])
+        payloads = _with_shadows(shadows, ledger.transfers[ledger.transfers["direction"] == direction])
         rows.append(
             {
                 **key,
                 "direction": direction,
                 "coding": coding,
-                "n_payloads": len(beside),
-                "sent_bits": BITS_PER_BYTE * int(beside["payload_bytes"].sum()),
-                "shadow_bits": BITS_PER_BYTE * int(beside["shadow_bytes"].sum()),
+                "n_payloads": len(payloads),
+                "sent_bits": BITS_PER_BYTE * int(payloads["payload_bytes"].sum()),
+                "shadow_bits": BITS_PER_BYTE * int(payloads["shadow_bytes"].sum()),
             }
         )
     return rows
 
 
-def _beside(shadows: pd.DataFrame, transfers: pd.DataFrame) -> pd.DataFrame:
+def _with_shadows(shadows: pd.DataFrame, transfers: pd.DataFrame) -> pd.DataFrame:
     """Payloads with the length of their shadow."""
     key = ["round", "client"]
     lengths = shadows.rename(columns={"payload_bytes": "shadow_bytes"})[[*key, "shadow_bytes"]]

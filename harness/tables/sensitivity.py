@@ -136,16 +136,16 @@ class _Question:
     """What the first rounds of a reference and of a method take in one deployment, at any size of the model."""
 
     def __init__(self, reference: CellResult, method: CellResult, number: int, costs: ComputeCosts | None) -> None:
-        self._asked = [_terms_at(cell, number, costs) for cell in (reference, method)]
+        self._terms_of = [_terms_at(cell, number, costs) for cell in (reference, method)]
 
     def clients_j(self, scale: float) -> tuple[float, float]:
         """Joules of the clients."""
-        theirs, ours = (sum(term.joules().typical for term in terms(scale)) for terms in self._asked)
+        theirs, ours = (sum(term.joules().typical for term in terms(scale)) for terms in self._terms_of)
         return theirs, ours
 
     def radios_j(self, scale: float) -> tuple[float, float]:
         """Joules of the clients' radios."""
-        theirs, ours = (break_even.radio_j(terms(scale)) for terms in self._asked)
+        theirs, ours = (break_even.radio_j(terms(scale)) for terms in self._terms_of)
         return theirs, ours
 
 

@@ -248,8 +248,8 @@ def _left_out(assumptions: Assumptions) -> list[str]:
     fleets = [deployment.name for deployment in assumptions.deployments if deployment.is_fleet]
     operator = assumptions.operator_grid
     grids = [grid for grid in (*assumptions.grids, *([operator] if operator else [])) if grid.series is not None]
-    said = [f"the fleet {name}" for name in fleets]
-    return [*said, *(f"the grid {_label(grid)}, whose intensity changes from hour to hour" for grid in grids)]
+    names = [f"the fleet {name}" for name in fleets]
+    return [*names, *(f"the grid {_label(grid)}, whose intensity changes from hour to hour" for grid in grids)]
 
 
 def _fixed_operator_grid(assumptions: Assumptions) -> dict[str, Any] | None:

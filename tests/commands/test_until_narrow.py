@@ -10,7 +10,7 @@ from harness.cli import app
 from harness.commands import render as rendering
 from harness.commands import until_narrow
 from harness.commands.price import price
-from harness.commands.until_narrow import Outlook, Width, wanted_width
+from harness.commands.until_narrow import Outlook, Width, parse_width
 from harness.core.errors import UsageError
 from harness.results.runs import open_results
 from harness.run.engines import local
@@ -124,8 +124,8 @@ def test_no_seed_follows_the_last_one() -> None:
 
 def test_the_widest_is_named_and_what_has_no_interval_is_wider_than_all() -> None:
     widths = (Width("a", 1.0, "points"), Width("b", 3.0, "%"), Width("c", None, "points", "one seed: no interval"))
-    said = Outlook(widths, 12.0, 34.0, "E1").said(2.0, 1)
-    assert "2 of 3 intervals wider than ±2, the widest: c, one seed: no interval" in said
-    assert "12.0 CPU s and 34.0 J (E1)" in said
-    assert "the widest: b, ±3 %" in Outlook(widths[:2], 12.0, None, "none").said(2.0, 3)
-    assert wanted_width(" 2.5 % ") == 2.5
+    status = Outlook(widths, 12.0, 34.0, "E1").status(2.0, 1)
+    assert "2 of 3 intervals wider than ±2, the widest: c, one seed: no interval" in status
+    assert "12.0 CPU s and 34.0 J (E1)" in status
+    assert "the widest: b, ±3 %" in Outlook(widths[:2], 12.0, None, "none").status(2.0, 3)
+    assert parse_width(" 2.5 % ") == 2.5

@@ -82,11 +82,11 @@ def notes(ledger: Ledger, device: Device) -> tuple[Note, ...]:
             f"coding of symbols is projected by CoreMark: {device.host_coremark.typical:g} for a thread of the host, "
             f"which is assumed, {device.coremark.typical:g} for {device.title}"
         )
-    unsaid = [phase for phase in ("decode", "encode") if _is_unsaid(ledger, phase)]
+    undeclared = [phase for phase in ("decode", "encode") if _is_undeclared(ledger, phase)]
     found += [
         f"what {_name(_codec_of(ledger, phase))} waits for when it {phase}s is not known; it is projected as a codec "
         "that waits for memory"
-        for phase in unsaid
+        for phase in undeclared
     ]
     return remarks(found + _training_notes(ledger, device))
 
@@ -202,7 +202,7 @@ def _intended(ledger: Ledger, phase: str) -> Work:
     return recorded_facts(_codec_of(ledger, phase)).work or "memory"
 
 
-def _is_unsaid(ledger: Ledger, phase: str) -> bool:
+def _is_undeclared(ledger: Ledger, phase: str) -> bool:
     """Whether there is a codec that does not say what it waits for."""
     codec = _codec_of(ledger, phase)
     return bool(codec) and recorded_facts(codec).work is None
@@ -255,11 +255,11 @@ def _training_notes(ledger: Ledger, device: Device) -> list[str]:
     longer = cpu_s * rate * _FLOPS_PER_GFLOP / flops
     if longer <= _DOUBTFUL:
         return found
-    said = f"the host took {longer:.3g} times as long to train as its matrix rate needs for the operations"
+    text = f"the host took {longer:.3g} times as long to train as its matrix rate needs for the operations"
     if device.runs_framework:
-        return [*found, f"{said}; the rest is charged as work of one integer core of {device.title}"]
+        return [*found, f"{text}; the rest is charged as work of one integer core of {device.title}"]
     return [
         *found,
-        f"{said}; {device.title} runs no such framework, so the rest is left out of training, but not of codecs, whose "
+        f"{text}; {device.title} runs no such framework, so the rest is left out of training, but not of codecs, whose "
         "share may look larger than it is",
     ]

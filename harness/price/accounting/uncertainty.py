@@ -154,10 +154,10 @@ def variance_split(values: Float64, keys: Iterable[Key], draws: Draws) -> dict[K
     Returns:
         Shares that sum to 1, the largest first and interactions last; nothing if the values do not vary.
     """
-    told = np.log(values) if values.min() > 0 else values
-    centred = told - told.mean()
+    scaled = np.log(values) if values.min() > 0 else values
+    centred = scaled - scaled.mean()
     norm = float(np.linalg.norm(centred))
-    if norm <= 1e-12 * max(1.0, float(np.linalg.norm(told))):
+    if norm <= 1e-12 * max(1.0, float(np.linalg.norm(scaled))):
         return {}
     shares = {key: _explained(draws.normals(key), centred / norm) for key in dict.fromkeys(keys)}
     total = sum(shares.values())

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.core.errors import UsageError
-from harness.parsing.problems import did_you_mean, retold
+from harness.parsing.problems import did_you_mean, problems_in
 from harness.parsing.yaml_text import path_text, read_value
 from harness.price.assumptions.grids import grid
 from harness.price.assumptions.scenarios import CustomGrid, Scenarios, plain_grid
@@ -50,7 +50,7 @@ def with_changes(
     try:
         return Scenarios.model_validate(plain | changes)
     except ValidationError as error:
-        found = retold(error, list(Scenarios.model_fields))
+        found = problems_in(error, list(Scenarios.model_fields))
         raise UsageError("\n".join(f"{path_text(location)}: {text}" for location, text in found)) from error
 
 
@@ -84,8 +84,8 @@ def _setting(text: str) -> tuple[str, Any]:
     return key, _yaml(f"--set {text}", value)
 
 
-def _yaml(asked: str, text: str) -> Any:
+def _yaml(option: str, text: str) -> Any:
     try:
         return read_value(text)
     except ValueError as error:
-        raise UsageError(f"{asked}: {error}") from error
+        raise UsageError(f"{option}: {error}") from error

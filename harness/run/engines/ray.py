@@ -77,12 +77,12 @@ class RayEngine:
 
     @contextmanager
     def _connected(self, ray: ModuleType) -> Iterator[None]:
-        asked = {name: value for name, value in os.environ.items() if name == "HARNESS_ACCELERATOR"}
+        requested = {name: value for name, value in os.environ.items() if name == "HARNESS_ACCELERATOR"}
         settings: dict[str, Any] = {
             "include_dashboard": False,
             "log_to_driver": False,
             "logging_level": logging.ERROR,
-            "runtime_env": {"env_vars": {**dict.fromkeys(THREAD_VARIABLES, "1"), **asked}},
+            "runtime_env": {"env_vars": {**dict.fromkeys(THREAD_VARIABLES, "1"), **requested}},
         }
         before = dict(os.environ)
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -261,8 +261,10 @@ class _Run:
         """
         fitting = {node["NodeID"]: self._n_fitting(node["Resources"]) for node in self.ray.nodes() if node["Alive"]}
         if not any(fitting.values()):
-            asked = f"{self.engine.cpus:g} CPUs" + f" and {self.engine.gpus:g} GPUs" * (self.engine.gpus > 0)
-            raise EnvironmentLacksError(f"no node of the Ray cluster has {asked}; lower resources in the definition")
+            requested = f"{self.engine.cpus:g} CPUs" + f" and {self.engine.gpus:g} GPUs" * (self.engine.gpus > 0)
+            raise EnvironmentLacksError(
+                f"no node of the Ray cluster has {requested}; lower resources in the definition"
+            )
         parts = self._shipment(cells, pack_parts)
         look = {key: self._look(key, parts) for key, n_cells in fitting.items() if n_cells}
         together: dict[str, int] = defaultdict(int)

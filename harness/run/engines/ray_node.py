@@ -156,8 +156,8 @@ def run(cell: Cell, cell_id: str, job: Job, lines: Any) -> Finished | Failed:
             if task.needs_activations(cell.seed, training):
                 with _one_at_a_time():
                     task.compute_activations(cell.seed, training)
-            teller = _Teller(rounds, lines, cell_id, attempt)
-            write_cell(cell, cell_id, rounds.parent, meter, worker_host(), after_round=teller.tell)
+            sender = _LineSender(rounds, lines, cell_id, attempt)
+            write_cell(cell, cell_id, rounds.parent, meter, worker_host(), after_round=sender.send)
             return Finished(attempt, read_files(rounds.parent))
         except Exception as error:
             written = rounds.read_text(encoding="utf-8") if rounds.exists() else ""
@@ -249,17 +249,17 @@ class SharedMeter:
         window.close(replace(own.reading, scope=f"{own.reading.scope}, other cells included"))
 
 
-class _Teller:
+class _LineSender:
     """Sends the lines of a running cell to the actor as they are written."""
 
     def __init__(self, path: Path, lines: Any, cell_id: str, attempt: str) -> None:
         self._path, self._lines, self._cell_id, self._attempt = path, lines, cell_id, attempt
-        self._told = 0
+        self._offset = 0
 
-    def tell(self) -> None:
+    def send(self) -> None:
         with self._path.open("rb") as file:
-            file.seek(self._told)
+            file.seek(self._offset)
             text = file.read()
-        self._told += len(text)
+        self._offset += len(text)
         # Nobody waits for the answer: a driver that does not hear of a round still gets the cell.
         self._lines.add.remote(Line(self._cell_id, self._attempt, text.decode()))

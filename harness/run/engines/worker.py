@@ -162,9 +162,9 @@ def describe_failure(error: BaseException) -> Failure:
     if isinstance(error, HarnessError):
         return Failure(str(error), "", is_environment=isinstance(error, EnvironmentLacksError))
     if _is_out_of_memory(error):
-        said = str(error).partition("\n")[0]
+        message = str(error).partition("\n")[0]
         advice = "lower --jobs, the batch size, or the size of images"
-        return Failure(f"out of memory{': ' + said if said else ''}; {advice}", "", is_environment=False)
+        return Failure(f"out of memory{': ' + message if message else ''}; {advice}", "", is_environment=False)
     return Failure(f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)), is_environment=False)
 
 

@@ -61,8 +61,8 @@ class Recorder:
 
     def see(self, client: int, update: Float32) -> None:
         """Take note of an update of the running round; it must not be changed before the round is finished."""
-        is_asked = self.settings.statistics_every is not None or self.settings.updates_at
-        if is_asked and len(self._seen) < self.settings.clients:
+        is_requested = self.settings.statistics_every is not None or self.settings.updates_at
+        if is_requested and len(self._seen) < self.settings.clients:
             self._seen.append((client, update))
 
     def finish(self, round: int, is_last: bool) -> None:

@@ -45,7 +45,7 @@ class CodeCarbonMeter:
 
     def is_whole_machine(self) -> bool:
         """Whether counters are read that see every process: those of the machine, or of an accelerator in use."""
-        return has_counters() or accelerator.is_asked_for()
+        return has_counters() or accelerator.is_requested()
 
     @contextmanager
     def window(self) -> Iterator[Window]:

@@ -144,11 +144,11 @@ def _copy_into(draft: Path, task: ImageTask, meter: EnergyMeter) -> None:
     head = head_of(task) + "."
     train = load_split(task, "train")
     module = build_model(task.model, train.images.shape[1:], _n_classes(train))
-    wanted = module.state_dict()
+    expected = module.state_dict()
     shapes = {name: tensor.shape for name, tensor in weights.items()}
-    if any(shapes.get(name) != tensor.shape for name, tensor in wanted.items() if name.startswith(head)):
-        weights, wanted = ({n: t for n, t in part.items() if not n.startswith(head)} for part in (weights, wanted))
-    _check_weights(weights, wanted, where)
+    if any(shapes.get(name) != tensor.shape for name, tensor in expected.items() if name.startswith(head)):
+        weights, expected = ({n: t for n, t in part.items() if not n.startswith(head)} for part in (weights, expected))
+    _check_weights(weights, expected, where)
     save_file({name: tensor.contiguous() for name, tensor in weights.items()}, draft / _WEIGHTS_FILE)
     write_json(draft / RECORD_FILE, {"model": task.model, "source": source_of(task), "where": where, "reading": None})
 
@@ -173,28 +173,28 @@ def _weights_made_elsewhere(task: ImageTask) -> tuple[Mapping[str, Tensor], str]
         raise UsageError(f"task.pretraining.checkpoint: {path} is no safetensors file ({error})") from error
 
 
-def _check_weights(weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor], where: str) -> None:
+def _check_weights(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], where: str) -> None:
     """Refuse weights that are not those of the model, tensor by tensor.
 
     Raises:
         UsageError: one line with what is missing, foreign or of another shape.
     """
     missing, foreign = (
-        [name for name in wanted if name not in weights],
-        [name for name in weights if name not in wanted],
+        [name for name in expected if name not in weights],
+        [name for name in weights if name not in expected],
     )
     shapes = [
         f"{name} is {tuple(weights[name].shape)} instead of {tuple(tensor.shape)}"
-        for name, tensor in wanted.items()
+        for name, tensor in expected.items()
         if name in weights and weights[name].shape != tensor.shape
     ]
-    said = [
+    problems = [
         *([f"{len(missing)} tensors are missing, e.g. {missing[0]}"] if missing else []),
         *([f"{len(foreign)} are not the model's, e.g. {foreign[0]}"] if foreign else []),
         *([f"{len(shapes)} have another shape: {shapes[0]}"] if shapes else []),
     ]
-    if said:
-        raise UsageError(f"{where} does not fit the model: {'; '.join(said)}")
+    if problems:
+        raise UsageError(f"{where} does not fit the model: {'; '.join(problems)}")
 
 
 def _start_of(task: ImageTask) -> Mapping[str, Tensor] | None:

@@ -242,8 +242,8 @@ def refusing_damage(path: Path) -> Iterator[None]:
             raise
         raise EnvironmentLacksError(f"{path}: missing; delete the folder and run again") from error
     except (ValueError, EOFError, SafetensorError) as error:
-        said = str(error).splitlines()[0]
-        raise EnvironmentLacksError(f"{path}: damaged ({said}); delete the folder and run again") from error
+        message = str(error).splitlines()[0]
+        raise EnvironmentLacksError(f"{path}: damaged ({message}); delete the folder and run again") from error
 
 
 def _save_partition(folder: Path, task: ImageTask, seed: int) -> None:
