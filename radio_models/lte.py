@@ -73,8 +73,8 @@ class LteHandset2012:
     def notes(self) -> tuple[Note, ...]:
         """How the model compares with what its authors measured."""
         packet = lone_session(LteHandset2012(transport="none"), uplink_bytes=0)
-        said = (
+        text = (
             "within 6 % of measured sessions of applications, by the model's authors (huang2012, abstract); "
             "no measurement of others was found"
         )
-        return reproduced("lte.single_packet_j", packet), Note("validated", said)
+        return reproduced("lte.single_packet_j", packet), Note("validated", text)

@@ -103,13 +103,13 @@ class LteMModule:
 
     def notes(self) -> tuple[Note, ...]:
         """How long things take, whether the rates exist, and how measured messages compare."""
-        said = [iot_module.pace(self)]
+        texts = [iot_module.pace(self)]
         peak_kbps = row(self.kind, "full_duplex_kbps").typical
         if max(self.rate_up_kbps or 0, self.rate_down_kbps or 0) > peak_kbps:
-            said.append(f"outside the category: M1 does not exceed {peak_kbps:g} kbit/s")
+            texts.append(f"outside the category: M1 does not exceed {peak_kbps:g} kbit/s")
         as_measured = LteMModule(transport="udp")
         return (
-            *remarks(said),
+            *remarks(texts),
             compared("ltem.up_400_bytes_j", lone_session(as_measured, uplink_bytes=400)),
             compared("ltem.exchange_j", lone_session(as_measured, uplink_bytes=400, downlink_bytes=40)),
             Note(

@@ -108,22 +108,22 @@ class NbIotModule:
 
     def notes(self) -> tuple[Note, ...]:
         """How long things take, whether the rates exist, and how measured messages compare."""
-        said = [iot_module.pace(self)]
+        texts = [iot_module.pace(self)]
         fastest = row(self.kind, "nb2_up_kbps").typical, row(self.kind, "nb2_down_kbps").typical
         if self.rate_up_kbps > fastest[0] or self.rate_down_kbps > fastest[1]:
-            said.append(
+            texts.append(
                 f"outside the standard: rates of {self.rate_up_kbps:g} up and {self.rate_down_kbps:g} kbit/s down "
                 f"exceed the NB2 peaks of {fastest[0]:g} and {fastest[1]:g}"
             )
         as_measured = NbIotModule(coverage=self.coverage, early_release=True, transport="udp")
-        beside = [compared(f"nbiot.{self.coverage}_512_bytes_j", lone_session(as_measured, uplink_bytes=512))]
+        comparisons = [compared(f"nbiot.{self.coverage}_512_bytes_j", lone_session(as_measured, uplink_bytes=512))]
         if self.coverage == "normal":
-            beside += [
+            comparisons += [
                 compared("nbiot.up_200_bytes_j", lone_session(as_measured, uplink_bytes=200)),
                 compared("nbiot.up_400_bytes_j", lone_session(as_measured, uplink_bytes=400)),
                 compared("nbiot.exchange_j", lone_session(as_measured, uplink_bytes=400, downlink_bytes=40)),
             ]
-        return *remarks(said), *beside
+        return *remarks(texts), *comparisons
 
     def _class(self, quantity: str) -> Coefficient:
         """A row of the coverage class."""

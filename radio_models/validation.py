@@ -60,8 +60,8 @@ def compared(name: str, modelled: Joules) -> Note:
     low, typical, high = modelled
     does_overlap = low <= row.high and row.low <= high
     is_near = 1 / _LARGEST_FACTOR <= typical / row.typical <= _LARGEST_FACTOR
-    said = f"{_beside(row, typical)}{'' if does_overlap else '; the ranges do not overlap'}"
-    return Note("validated" if does_overlap and is_near else "unvalidated", said)
+    text = f"{_comparison(row, typical)}{'' if does_overlap else '; the ranges do not overlap'}"
+    return Note("validated" if does_overlap and is_near else "unvalidated", text)
 
 
 def reproduced(name: str, modelled: Joules) -> Note:
@@ -69,10 +69,10 @@ def reproduced(name: str, modelled: Joules) -> Note:
 
     That tests the arithmetic, not the model. Arguments as in `compared`.
     """
-    return Note("reproduces", _beside(measured()[name], modelled[1]))
+    return Note("reproduces", _comparison(measured()[name], modelled[1]))
 
 
-def _beside(row: Coefficient, typical_j: float) -> str:
+def _comparison(row: Coefficient, typical_j: float) -> str:
     error = typical_j / row.typical - 1
     what, _, _ = row.locator.partition(" (")
     return f"{typical_j:.4g} J against {row.typical:.4g} J for {what} ({error:+.0%}, {row.source})"

@@ -127,12 +127,12 @@ class WifiEsp32S3:
     def notes(self) -> tuple[Note, ...]:
         """That it was not compared, and what is left out."""
         throughput_mbps = self.rate_mbps * self.mac_efficiency
-        said = (
+        texts = (
             f"{throughput_mbps:.3g} Mbit/s get through, headers included, at full transmit power; "
             "the currents are those of the whole chip with its processor mostly idle",
             "scanning and association are not charged: the chip is taken to be associated",
         )
-        return NOT_COMPARED, *remarks(said)
+        return NOT_COMPARED, *remarks(texts)
 
     def _currents(self) -> tuple[Coefficient, Coefficient, Coefficient, Coefficient]:
         """Supply, sending, receiving, resting."""

@@ -7,7 +7,6 @@ from reports.document import Report, Section
 from reports.page.what_if import what_if_data
 from reports.sections.accuracy import accuracy
 from reports.sections.assumptions import assumptions
-from reports.sections.beside import beside
 from reports.sections.bits import bits
 from reports.sections.carbon import carbon
 from reports.sections.cards import cards
@@ -19,6 +18,7 @@ from reports.sections.headline import headline
 from reports.sections.least_carbon import least_carbon
 from reports.sections.method import method
 from reports.sections.missing import missing
+from reports.sections.optional_parts import optional_parts
 from reports.sections.pareto import pareto
 from reports.sections.power import power
 from reports.sections.provenance import provenance
@@ -41,7 +41,7 @@ SECTIONS: tuple[Callable[[Tables], Section | None], ...] = (
     deployment,
     timing,
     carbon,
-    beside,
+    optional_parts,
     least_carbon,
     fleets,
     robustness,

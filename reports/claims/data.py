@@ -45,9 +45,9 @@ class ClaimsData:
 
 def read_claims(folder: Path) -> ClaimsData:
     """The claims that were judged in a folder."""
-    told = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
+    details = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
     rows, where = (_read(folder / name) for name in ("claims.csv", "where.csv"))
-    return ClaimsData(lookup.records(rows), where, {each["name"]: each for each in told["claims"]}, told["maps"])
+    return ClaimsData(lookup.records(rows), where, {each["name"]: each for each in details["claims"]}, details["maps"])
 
 
 def _read(path: Path) -> pd.DataFrame:

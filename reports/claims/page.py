@@ -90,11 +90,13 @@ def _lead(data: ClaimsData) -> str:
     found: dict[str, list[str]] = {}
     for row in data.rows:
         found.setdefault(_subject(row), []).append(str(row["verdict"]) if row["n"] else "nothing")
-    said = []
+    sentences = []
     for subject, verdicts in found.items():
         counts = [f"{n} {words[n > 1]}" for verdict, words in _VERDICTS.items() if (n := verdicts.count(verdict))]
-        said.append(f"Of {len(verdicts)} judgement{'s' if len(verdicts) != 1 else ''} on {subject}, {listing(counts)}.")
-    return " ".join(said)
+        sentences.append(
+            f"Of {len(verdicts)} judgement{'s' if len(verdicts) != 1 else ''} on {subject}, {listing(counts)}."
+        )
+    return " ".join(sentences)
 
 
 def _subject(row: Mapping[str, Any]) -> str:

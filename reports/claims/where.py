@@ -96,9 +96,9 @@ def _size_words(found: Mapping[str, Any]) -> str:
 
 
 def _flips(radio: Mapping[str, Any]) -> str:
-    told = [_flip(flip) for flip in radio["flips"]]
-    more = f"; and {len(told) - _MOST_FLIPS} more" if len(told) > _MOST_FLIPS else ""
-    return "; ".join(told[:_MOST_FLIPS]) + more if told else "nothing we vary"
+    flips = [_flip(flip) for flip in radio["flips"]]
+    more = f"; and {len(flips) - _MOST_FLIPS} more" if len(flips) > _MOST_FLIPS else ""
+    return "; ".join(flips[:_MOST_FLIPS]) + more if flips else "nothing we vary"
 
 
 def _flip(flip: Mapping[str, Any]) -> str:

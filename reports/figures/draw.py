@@ -72,8 +72,8 @@ def _draw(figure: Figure, width_in: float) -> "Canvas":
 
     is_wide = width_in > (WIDE_IN + COLUMN_IN) / 2
     panels = figure.panels
-    n_beside = len(panels) if is_wide and panels and isinstance(panels[0], Tiles) else 2
-    n_columns = min(n_beside if is_wide else 1, max(1, len(panels)))
+    n_per_row = len(panels) if is_wide and panels and isinstance(panels[0], Tiles) else 2
+    n_columns = min(n_per_row if is_wide else 1, max(1, len(panels)))
     n_rows = math.ceil(max(1, len(panels)) / n_columns)
     canvas = Canvas(figsize=(width_in, _height_in(figure, n_rows, is_wide)))
     grid = canvas.subplots(n_rows, n_columns, squeeze=False)

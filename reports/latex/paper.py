@@ -11,7 +11,7 @@ from reports.sections.deployment import energy_figure
 from reports.sections.least_carbon import least_table
 from reports.sections.method import boundary
 from reports.sections.methods_text import methods_text
-from reports.sections.provisioning import given_notes
+from reports.sections.provisioning import provisioning_notes
 from reports.sections.radio_notes import own_notes
 from reports.sections.robustness import drawn_table
 from reports.sections.shadows import shadow_table
@@ -73,9 +73,12 @@ def _results(tables: Tables) -> Table:
             Cell(name),
             *([phrases.rounds(lookup.rounds(tables, name))] if has_rounds else []),
             *(phrases.bits(means[name][key], factor) for key in _BITS[:3]),
-            *(_beside(tables, name, phrases.change(lookup.pair(tables, name, key), is_fact=True)) for key in _BITS[2:]),
+            *(
+                _change_cell(tables, name, phrases.change(lookup.pair(tables, name, key), is_fact=True))
+                for key in _BITS[2:]
+            ),
             phrases.accuracy(lookup.score(tables, name)),
-            _beside(tables, name, phrases.points(lookup.score_difference(tables, name), has_verdict=False)),
+            _change_cell(tables, name, phrases.points(lookup.score_difference(tables, name), has_verdict=False)),
         )
         for name in names
     )
@@ -85,16 +88,16 @@ def _results(tables: Tables) -> Table:
         f"alike. Changes, of total bits, and differences are against {lookup.compared_with(tables)}, paired by seed; "
         f"below a number stands its 95 % t interval where it varies between seeds. {_verdicts(tables)}",
         *phrases.decoded_notes(tables),
-        *given_notes(tables),
+        *provisioning_notes(tables),
     )
     return with_best(Table("results", "Bits on the air and test accuracy", columns, rows, notes), COUNTED)
 
 
 def _verdicts(tables: Tables) -> str:
-    said: dict[str, list[str]] = {}
+    by_verdict: dict[str, list[str]] = {}
     for name in lookup.challengers(tables):
-        said.setdefault(lookup.verdict(lookup.score_difference(tables, name)), []).append(name)
-    words = [f"{verdict} for {phrases.some(names)}" for verdict, names in said.items()]
+        by_verdict.setdefault(lookup.verdict(lookup.score_difference(tables, name)), []).append(name)
+    words = [f"{verdict} for {phrases.some(names)}" for verdict, names in by_verdict.items()]
     if not words:
         return ""
     return f"Accuracy (holds: lower end of the interval above {MINUS}0.5 points) {'; '.join(words)}."
@@ -126,8 +129,8 @@ def _deployment(tables: Tables) -> Table:
             carbon = (phrases.assumed(grams[name, grid], g_factor) if grid in own else _NONE for grid in grids)
             cells = [
                 phrases.assumed(joules[name], j_factor),
-                *(_beside(tables, name, change) for change in changes),
-                _beside(tables, name, quotient),
+                *(_change_cell(tables, name, change) for change in changes),
+                _change_cell(tables, name, quotient),
                 *carbon,
             ]
             rows.append((Cell(name), *cells))
@@ -155,7 +158,7 @@ def _marked(tables: Tables, radio: str) -> list[str]:
     return [str(note) for kind in kinds for note in priced.radio_notes(tables, radio) if note.kind == kind]
 
 
-def _beside(tables: Tables, name: str, cell: Cell) -> Cell:
+def _change_cell(tables: Tables, name: str, cell: Cell) -> Cell:
     """A comparison with the reference, its interval and nothing else below it."""
     if name in lookup.references(tables):
         return _NONE

@@ -70,12 +70,12 @@ def _verdicts(tables: Tables) -> list[str]:
             continue
         found[lookup.verdict(lookup.score_difference(tables, name))].append(name)
     words = {"holds": "Test accuracy holds for", "not resolved": "Not resolved for", "not compared": "Not compared for"}
-    said = [f"{words[key]} {phrases.some(names)}." for key, names in found.items() if names]
+    sentences = [f"{words[key]} {phrases.some(names)}." for key, names in found.items() if names]
     rule = "Accuracy “holds” if the lower end of the paired 95 % interval is above −0.5 points; otherwise the "
     below = [name for name in lookup.challengers(tables) if _is_below(lookup.score_difference(tables, name))]
     if below:
-        said.append(f"For {phrases.some(below)} the whole interval lies below −0.5 points: accuracy was lost.")
-    return [" ".join([*said, f"{rule}comparison is “not resolved”, which is not the same as “worse”."])]
+        sentences.append(f"For {phrases.some(below)} the whole interval lies below −0.5 points: accuracy was lost.")
+    return [" ".join([*sentences, f"{rule}comparison is “not resolved”, which is not the same as “worse”."])]
 
 
 def _is_below(difference: lookup.Estimate | None) -> bool:

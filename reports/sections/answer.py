@@ -34,7 +34,7 @@ def answer(tables: Tables) -> list[Paragraph]:
     names = [shorten(name, LONGEST_NAME) for name in (method, lookup.reference_of(tables, method))]
     budget = lookup.budget_words(tables, method)
     if budget:
-        sentence = f"Within {budget}, {_reached(tables, method)}{_accuracy(tables, method, beside=names[1])}"
+        sentence = f"Within {budget}, {_reached(tables, method)}{_accuracy(tables, method, other=names[1])}"
     else:
         sentence = f"{names[0]} sent {_bits(tables, method)} than {names[1]}{_accuracy(tables, method)}"
     radios = _radios(tables, method)
@@ -93,14 +93,14 @@ def _reached(tables: Tables, method: str) -> str:
     return f"{shorten(method, LONGEST_NAME)} reached {score} test accuracy in {n} rounds{instead}"
 
 
-def _accuracy(tables: Tables, method: str, beside: str = "") -> str:
+def _accuracy(tables: Tables, method: str, other: str = "") -> str:
     difference = lookup.score_difference(tables, method)
     if difference is None or difference.value is None:
         return ", with no paired test accuracy"
     interval = phrases.points_interval(difference)
     inside = f" ({interval})" if interval else ""
     points = f"{signed(100 * difference.value, 2)}{NBSP}points{inside}"
-    return f", {points} against {beside}" if beside else f", at {points} of test accuracy"
+    return f", {points} against {other}" if other else f", at {points} of test accuracy"
 
 
 def _radios(tables: Tables, method: str) -> list[str]:
@@ -127,10 +127,10 @@ def _trust(tables: Tables, method: str) -> str:
     difference = lookup.score_difference(tables, method)
     n = lookup.pair(tables, method, "total_bits")
     seeds = n.n if n else 0
-    said = lookup.verdict(difference)
-    if said == "holds":
+    verdict = lookup.verdict(difference)
+    if verdict == "holds":
         rule = "Accuracy holds: the interval's lower end is above −0.5 points."
-    elif said == "not resolved":
+    elif verdict == "not resolved":
         rule = "Whether accuracy holds is not resolved: that takes an interval whose lower end is above −0.5 points."
     else:
         rule = "Accuracy was not compared."

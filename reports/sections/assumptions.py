@@ -26,9 +26,9 @@ def assumptions(tables: Tables) -> Section:
         columns = (Column("setting", "Setting", is_number=False), Column("value", "Value", is_number=False))
         rows = tuple((Cell(name), Cell(text)) for name, text in settings)
         blocks.append(Table("device", "Device", columns, rows))
-    said = priced.supply_notes(tables)
-    if said:
-        blocks += [Paragraph("Of power supplies:"), Bullets(tuple(f"{note}." for note in said))]
+    notes = priced.supply_notes(tables)
+    if notes:
+        blocks += [Paragraph("Of power supplies:"), Bullets(tuple(f"{note}." for note in notes))]
     return Section("assumptions", "Assumptions", tuple(blocks))
 
 

@@ -1,7 +1,7 @@
 """Shows what crossed the air: payload, in unicast and multicast, frames, and the same vectors as raw float32."""
 
 from reports.document import Block, Cell, Column, Paragraph, Section, Table
-from reports.sections.provisioning import given_notes
+from reports.sections.provisioning import provisioning_notes
 from reports.sections.shadows import shadow_table
 from reports.tables import lookup
 from reports.tables.columns import METHOD_BITS, meaning
@@ -44,7 +44,7 @@ def bits(tables: Tables) -> Section:
         "Unicast: a downlink payload counts once for every client that receives it. Multicast: a payload that several "
         "clients of a round receive alike counts once, as on a radio that can broadcast it. Receivers spend the same "
         "in both modes, so device joules do not depend on the mode.",
-        *given_notes(tables),
+        *provisioning_notes(tables),
     )
     text = (
         "Bits are counted on the payloads, not computed from a formula. Fixed-rate codecs send the same number at "

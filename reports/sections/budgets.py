@@ -71,7 +71,7 @@ def cost_budget_table(tables: Tables) -> Table | None:
         ),
     )
     known = {(row["method"], row["radio"], row["share"]): row for row in lookup.records(rows)}
-    asked = (Cell("budget (P)"), *(Cell(with_unit(joules, "J", ESTIMATE_DIGITS)) for _, _, joules in budgets))
+    budget_row = (Cell("budget (P)"), *(Cell(with_unit(joules, "J", ESTIMATE_DIGITS)) for _, _, joules in budgets))
     printed = tuple(
         (Cell(name), *(_afforded(known.get((name, radio, share))) for radio, share, _ in budgets))
         for name in lookup.methods(tables)
@@ -83,15 +83,15 @@ def cost_budget_table(tables: Tables) -> Table | None:
         "Budgets of grams are in cost_budgets.csv, for each grid.",
     )
     title = "Last validation accuracy within a budget of joules of all clients"
-    return Table("cost_budgets", title, columns, (asked, *printed), notes)
+    return Table("cost_budgets", title, columns, (budget_row, *printed), notes)
 
 
 def _afforded(row: Mapping[str, Any] | None) -> Cell:
     cell = _cell(row)
     if row is None or row["n_exhausted"] > 0:
         return cell
-    said = f"not exhausted after {int(row['last_round'])} rounds"
-    return replace(cell, detail=f"{cell.detail}; {said}" if cell.detail else said)
+    text = f"not exhausted after {int(row['last_round'])} rounds"
+    return replace(cell, detail=f"{cell.detail}; {text}" if cell.detail else text)
 
 
 def _cell(row: Mapping[str, Any] | None) -> Cell:

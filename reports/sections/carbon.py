@@ -42,20 +42,20 @@ def kind_words(tables: Tables) -> str:
     """What the grams of this report mean, by the kind of the intensities."""
     names = [entry for entry in lookup.mappings(tables.context.get("grids")) if entry.get("kind") in _KINDS]
     found = {kind: [str(e.get("name")) for e in names if e["kind"] == kind] for kind in _KINDS}
-    said = [(kind, grids) for kind, grids in found.items() if grids]
-    if not said:
+    kinds = [(kind, grids) for kind, grids in found.items() if grids]
+    if not kinds:
         return "Whether intensities are average or marginal is not recorded."
-    if len(said) == 1:
-        return f"The intensity of every grid here is {_KINDS[said[0][0]]}."
-    return " ".join(f"The intensity of {phrases.listing(grids)} is {_KINDS[kind]}." for kind, grids in said)
+    if len(kinds) == 1:
+        return f"The intensity of every grid here is {_KINDS[kinds[0][0]]}."
+    return " ".join(f"The intensity of {phrases.listing(grids)} is {_KINDS[kind]}." for kind, grids in kinds)
 
 
 def _warnings(tables: Tables) -> list[Paragraph]:
     """Grams that do not mean the same and stand side by side or in one sum."""
-    said = []
+    warnings = []
     kinds = priced.grid_kinds(tables)
     if len(kinds) > 1:
-        said.append(
+        warnings.append(
             "Average and marginal intensities stand side by side: grams of the one and grams of the other answer "
             "different questions and cannot be compared or added."
         )
@@ -63,11 +63,11 @@ def _warnings(tables: Tables) -> list[Paragraph]:
     for mode in sorted(modes):
         others = [kind for kind in kinds if kind != mode]
         if others:
-            said.append(
+            warnings.append(
                 f"The network is in the totals at its {mode} joules, but the intensity of some grids is "
                 f"{phrases.listing(others)}: their grams are neither allocated nor avoided as a whole."
             )
-    return [Paragraph(text, role="warning") for text in said]
+    return [Paragraph(text, role="warning") for text in warnings]
 
 
 def _table(tables: Tables, radio: str, number: int) -> Table:

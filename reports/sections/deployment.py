@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from reports.document import Bar, Bars, Block, Cell, Column, Figure, Paragraph, Section, Table
-from reports.sections.beside import PARTS
+from reports.sections.optional_parts import PARTS
 from reports.sections.provisioning import is_charged, provisioning_blocks
 from reports.sections.radio_notes import own_notes, radio_blocks, radio_warnings
 from reports.sections.usage import usage_table
@@ -71,7 +71,7 @@ def energy_figure(tables: Tables) -> Figure | None:
     if not panels:
         return None
     left = [priced.bare_title(tables, radio) for radio in radios[_MOST_PANELS:]]
-    said = [f"{panel.title}: " + "; ".join(f"{bar.label} {bar.text}" for bar in panel.bars) for panel in panels]
+    lines = [f"{panel.title}: " + "; ".join(f"{bar.label} {bar.text}" for bar in panel.bars) for panel in panels]
     return Figure(
         key="deployment_energy",
         title="Where the joules go",
@@ -79,7 +79,7 @@ def energy_figure(tables: Tables) -> Figure | None:
         "are the range of the assumptions (every coefficient at its low, every one at its high), not an interval over "
         "seeds; methods share these assumptions, so differences are surer than the whiskers suggest. "
         "Each panel has its own scale." + (f" Without {phrases.listing(left)}." if left else ""),
-        alt=f"Stacked bars of joules. {'. '.join(said)}.",
+        alt=f"Stacked bars of joules. {'. '.join(lines)}.",
         panels=tuple(panels),
     )
 

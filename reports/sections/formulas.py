@@ -31,9 +31,9 @@ def formulas(tables: Tables) -> Section | None:
             "boundaries than this report and each other, know neither sessions nor tails, and are in no total here."
         )
         blocks += [Paragraph(text), _table(tables)]
-    told = verdict_table(tables)
-    if told:
-        blocks.append(told)
+    verdicts = verdict_table(tables)
+    if verdicts:
+        blocks.append(verdicts)
     return Section("formulas", "Other formulas and technologies", tuple(blocks)) if blocks else None
 
 

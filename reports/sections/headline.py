@@ -2,8 +2,8 @@
 
 from reports.document import Block, Cell, Column, Paragraph, Section, Table
 from reports.sections.answer import answer, pass_through
-from reports.sections.beside import PARTS
-from reports.sections.provisioning import given_notes
+from reports.sections.optional_parts import PARTS
+from reports.sections.provisioning import provisioning_notes
 from reports.sections.trajectories import accuracy_against_bits
 from reports.tables import lookup, priced
 from reports.tables.read import Tables
@@ -108,7 +108,7 @@ def _notes(tables: Tables) -> tuple[str, ...]:
         "Bits, joules and grams are of one training run of the whole fleet, mean over seeds. Unicast: every client "
         "receives its own copy; multicast totals are under “Bits”.",
         *phrases.decoded_notes(tables),
-        *given_notes(tables),
+        *provisioning_notes(tables),
         *_beyond(tables),
         "Intervals under accuracy and changes are 95 % t intervals over seeds (paired by seed for differences and "
         "changes); they do not cover the finite test set. Ranges under joules and grams are those of the "

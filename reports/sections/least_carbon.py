@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from reports.document import Block, Bullets, Cell, Column, Paragraph, Section, Table
-from reports.sections.beside import PARTS
 from reports.sections.least_remarks import least_remarks
+from reports.sections.optional_parts import PARTS
 from reports.tables import lookup, priced
 from reports.tables.least_carbon import (
     MODES,
@@ -13,8 +13,8 @@ from reports.tables.least_carbon import (
     First,
     Least,
     Mode,
-    asked,
     compared,
+    eligible,
     has_accuracy,
     holding,
 )
@@ -59,7 +59,7 @@ def _is_comparable(tables: Tables) -> bool:
 
 
 def _table(tables: Tables, least: Least) -> Table:
-    names = asked(tables)
+    names = eligible(tables)
     columns = (
         Column("radio", "Radio", "grid", is_number=False),
         *(Column(mode, _HEADINGS[mode], phrases.PROJECTED, is_number=False) for mode in least.modes),
@@ -73,8 +73,8 @@ def _rows(tables: Tables, least: Least, names: Sequence[str], radio: str) -> lis
     grids = priced.grids_of(tables, radio)
     firsts = {mode: [least.first(names, (mode, radio, grid)) for grid in grids] for mode in least.modes}
     if not any(least.is_possible(name, radio) for name in names):
-        said = (Cell(priced.radio_title(tables, radio)), *[absent("not possible")] * len(least.modes))
-        return [said]
+        row = (Cell(priced.radio_title(tables, radio)), *[absent("not possible")] * len(least.modes))
+        return [row]
     is_same = all(len({(first.name, first.tied) if first else None for first in own}) == 1 for own in firsts.values())
     title = priced.radio_title(tables, radio)
     if is_same and len(grids) > 1:
@@ -102,11 +102,11 @@ def _cell(tables: Tables, firsts: Sequence[First | None], grids: Sequence[str]) 
 
 
 def _grams(values: Sequence[float], grids: Sequence[str]) -> str:
-    told = [with_unit(value, "g", ESTIMATE_DIGITS) for value in values]
+    texts = [with_unit(value, "g", ESTIMATE_DIGITS) for value in values]
     if len(values) > _MOST_GRIDS:
-        low, high = (told[values.index(end)] for end in (min(values), max(values)))
+        low, high = (texts[values.index(end)] for end in (min(values), max(values)))
         return f"{low} to {high}"
-    return ", ".join(f"{grid}{NBSP}{text}".lstrip(NBSP) for grid, text in zip(grids, told, strict=True))
+    return ", ".join(f"{grid}{NBSP}{text}".lstrip(NBSP) for grid, text in zip(grids, texts, strict=True))
 
 
 def _less(tables: Tables, firsts: Sequence[First]) -> str:
@@ -124,19 +124,19 @@ def _less(tables: Tables, firsts: Sequence[First]) -> str:
 def _who(tables: Tables) -> str:
     """Which methods are compared with each other, and which are not."""
     paired = [name for name in compared(tables) if name != lookup.reference(tables)]
-    said = f"Compared are the reference ({lookup.reference(tables)}) and "
+    text = f"Compared are the reference ({lookup.reference(tables)}) and "
     if not has_accuracy(tables):
-        said += "all methods that are paired with it: no test accuracy was compared, so none is a condition."
-        return " ".join([said, *_left_out(tables)])
+        text += "all methods that are paired with it: no test accuracy was compared, so none is a condition."
+        return " ".join([text, *_left_out(tables)])
     rule = "test accuracy holds, the lower end of the paired interval being above \u22120.5 points"
     held = [name for name in holding(tables) if name in paired]
     many = f"{len(paired)} methods that are" if len(paired) > 1 else "one method that is"
-    said += f"those of the {many} paired with it whose {rule}: "
+    text += f"those of the {many} paired with it whose {rule}: "
     if len(held) == len(paired) > 1:
-        said += "all of them."
+        text += "all of them."
     else:
-        said += f"{phrases.some(held)}." if held else "none, which leaves the reference alone."
-    return " ".join([said, *_left_out(tables)])
+        text += f"{phrases.some(held)}." if held else "none, which leaves the reference alone."
+    return " ".join([text, *_left_out(tables)])
 
 
 def _left_out(tables: Tables) -> Iterator[str]:
@@ -152,7 +152,7 @@ def _left_out(tables: Tables) -> Iterator[str]:
 
 
 def _notes(tables: Tables, least: Least) -> tuple[str, ...]:
-    told = "; ".join(f"{mode}: {_MODE_WORDS[mode]}" for mode in MODES if mode in least.modes)
+    network = "; ".join(f"{mode}: {_MODE_WORDS[mode]}" for mode in MODES if mode in least.modes)
     extra = [PARTS.get(part, part) for part in priced.included(tables) if not part.startswith("network")]
     also = (
         f" The totals of the definition have {phrases.listing(extra)} in them, and so has every column."
@@ -167,6 +167,6 @@ def _notes(tables: Tables, least: Least) -> tuple[str, ...]:
         )
     return (
         f"Below a method stand what it takes less than the reference, and its grams of one training run of the whole "
-        f"fleet, mean over the seeds that all of these methods have. Of the network, {told}.{also}",
+        f"fleet, mean over the seeds that all of these methods have. Of the network, {network}.{also}",
         f"Tied: at most {percent(TIED_SHARE, 0)} more grams{drawn}.",
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
 from reports.tables import lookup, priced
-from reports.tables.least_carbon import First, Least, Mode, Where, asked, compared
+from reports.tables.least_carbon import First, Least, Mode, Where, compared, eligible
 from reports.tables.lookup import Range
 from reports.tables.read import Tables
 from reports.texts import phrases
@@ -23,7 +23,7 @@ _RADIO = ("uplink", "downlink")
 
 def least_remarks(tables: Tables, least: Least) -> list[str]:
     """The sentences that apply, in a fixed order."""
-    names, conditioned = compared(tables), asked(tables)
+    names, conditioned = compared(tables), eligible(tables)
     firsts = _firsts(tables, least, conditioned)
     rivals = [name for name in (conditioned if len(conditioned) > 1 else names) if name != lookup.reference(tables)]
     subjects: dict[str, list[str]] = {}
@@ -113,13 +113,13 @@ def _feedback(tables: Tables, winners: Sequence[str]) -> Iterator[str]:
 
 def _parts(tables: Tables, winners: Sequence[str]) -> Iterator[str]:
     """What is trained by methods that are first and do not train all of the model."""
-    told: dict[str, list[str]] = {}
+    names_of: dict[str, list[str]] = {}
     for name in winners:
         words = _trained(tables, name)
         if words:
-            told.setdefault(words, []).append(name)
+            names_of.setdefault(words, []).append(name)
     of_reference = _trained(tables, lookup.reference(tables))
-    for words, names in told.items():
+    for words, names in names_of.items():
         also = ", as the reference does" if words == of_reference and lookup.reference(tables) not in names else ""
         verb = "trains" if len(names) == 1 else "train"
         yield f"{phrases.some(names)} {verb} part of the model only: {words}{also}."

@@ -54,8 +54,8 @@ def _settings(tables: Tables) -> Table:
 
 
 def _federation(overrides: Mapping[str, Any]) -> Cell:
-    told = ", ".join(f"{key} {text}" for key, text in phrases.flatten(overrides) if key)
-    return Cell(told) if told else Cell("–", tone="muted")
+    settings = ", ".join(f"{key} {text}" for key, text in phrases.flatten(overrides) if key)
+    return Cell(settings) if settings else Cell("–", tone="muted")
 
 
 def _beyond(tables: Tables) -> Iterator[str]:

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reports.document import Paragraph, Sentence, prose
-from reports.sections.beside import PARTS
 from reports.sections.carbon import kind_words
 from reports.sections.compute import WHY_POOLED, scatter
+from reports.sections.optional_parts import PARTS
 from reports.sections.provisioning import is_charged
 from reports.tables import lookup, priced
 from reports.tables.lookup import is_known
@@ -98,8 +98,8 @@ def _trained(tables: Tables) -> Iterator[Sentence]:
     if set(found) <= {"", phrases.trained({"kind": "all"})}:
         return
     cited = citing(tables, *(f"train:{_within(entry, 'train').get('kind')}" for entry in _entries(tables)))
-    told = [f"{phrases.listing(names)}: {words}" for words, names in found.items()]
-    yield Sentence(f"Trained, and sent in every round: {'; '.join(told)}. Clients are given the rest once.", cited)
+    texts = [f"{phrases.listing(names)}: {words}" for words, names in found.items()]
+    yield Sentence(f"Trained, and sent in every round: {'; '.join(texts)}. Clients are given the rest once.", cited)
 
 
 def _pretraining(tables: Tables, settings: Mapping[str, Any]) -> Iterator[Sentence]:
@@ -112,8 +112,8 @@ def _pretraining(tables: Tables, settings: Mapping[str, Any]) -> Iterator[Senten
             words += f", on {phrases.listing([_SOURCES.get(source, source) for source in on])}"
         cited = citing(tables, *(f"source:{source}" for source in on))
         if on and all(source in _MADE_ELSEWHERE for source in on):
-            told = phrases.listing([_SOURCES[source] for source in on])
-            yield Sentence(f"Pre-trained on {told}; what that took is unknown, and not charged.", cited)
+            sources = phrases.listing([_SOURCES[source] for source in on])
+            yield Sentence(f"Pre-trained on {sources}; what that took is unknown, and not charged.", cited)
             return
         yield Sentence(f"Pre-training, before any client takes part: {words}.", cited)
 
@@ -299,8 +299,8 @@ def _schedule(federation: Mapping[str, Any]) -> str:
 
 def _words(facts: Mapping[str, Any]) -> str:
     """Settings as words; those that are unset are left out."""
-    told = {key: value for key, value in facts.items() if value not in (None, [], "")}
-    return ", ".join(f"{name} {text}" for name, text in phrases.flatten(told) if name) or "not recorded"
+    known = {key: value for key, value in facts.items() if value not in (None, [], "")}
+    return ", ".join(f"{name} {text}" for name, text in phrases.flatten(known) if name) or "not recorded"
 
 
 def _entries(tables: Tables) -> list[Mapping[str, Any]]:

@@ -22,12 +22,12 @@ def is_charged(tables: Tables) -> bool:
     return priced.settings(tables).get("provisioning") == "over_the_air"
 
 
-def has_given(tables: Tables) -> bool:
+def has_provisioning(tables: Tables) -> bool:
     """Whether clients of any method were given something before round 1."""
     return bool((tables.cells["provisioning_bits"] > 0).any())
 
 
-def given_notes(tables: Tables) -> tuple[str, ...]:
+def provisioning_notes(tables: Tables) -> tuple[str, ...]:
     """Below a table of bits: what is not in them. Methods that were given equally much stand together."""
     found: dict[str, list[str]] = {}
     for name in lookup.methods(tables):
@@ -43,12 +43,12 @@ def provisioning_blocks(tables: Tables) -> list[Block]:
     if rows.empty:
         return []
     if is_charged(tables):
-        said = "The definition has it come over the air: the joules and grams of this report include it."
+        note = "The definition has it come over the air: the joules and grams of this report include it."
     else:
-        said = "The definition has it come from the factory: no joule and no gram of this report includes it."
+        note = "The definition has it come from the factory: no joule and no gram of this report includes it."
     text = (
         "Before round 1 the clients of some methods are given something that the rounds build on. From the factory "
-        f"that costs 0{NBSP}J; over the air it costs each client one download in a radio session of its own. {said} It "
+        f"that costs 0{NBSP}J; over the air it costs each client one download in a radio session of its own. {note} It "
         "is in no bits of a round, and so in no pass-through."
     )
     return [Paragraph(text), _table(tables)]

@@ -71,8 +71,8 @@ def reaching_table(tables: Tables) -> Table | None:
 
 
 def _rounds(rounds: Sequence[float]) -> Cell:
-    told = [f"{each:.0f}" if is_known(each) else NEVER for each in rounds]
-    detail = ", ".join(told) if 1 < len(told) <= _MOST_SEEDS else ""
+    texts = [f"{each:.0f}" if is_known(each) else NEVER for each in rounds]
+    detail = ", ".join(texts) if 1 < len(texts) <= _MOST_SEEDS else ""
     middle = _median(rounds)
     return Cell(NEVER, detail, tone="warn") if middle is None else Cell(f"{middle:.3g}", detail, middle)
 

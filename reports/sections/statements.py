@@ -59,7 +59,9 @@ def model_card(tables: Tables) -> Report:
         ("Comments", _comment(tables)),
     ]
     about = "After Hershcovich et al., Towards Climate Awareness in NLP Research, EMNLP 2022; questions in our words."
-    card = Card("Climate performance model card", about, "", tuple((asked, said.strip()) for asked, said in answers))
+    card = Card(
+        "Climate performance model card", about, "", tuple((question, answer.strip()) for question, answer in answers)
+    )
     elsewhere = "The grams of a deployment on clients' devices stand in report.html under “Carbon (projected)”."
     blocks = (Cards("climate_card", (card,)), Paragraph(elsewhere, role="note"))
     return Report(
@@ -160,13 +162,13 @@ def _grams(tables: Tables, spent: Mapping[str, Any]) -> str:
     if len(known) < len(parts):
         return "Not known: the energy was not measured throughout."
     kwh = sum(known) / _J_PER_KWH
-    said = [
+    places = [
         f"{with_unit(kwh * entry['g_per_kwh'], 'g', ESTIMATE_DIGITS)} in {entry['name']} "
         f"({significant(entry['g_per_kwh'], 3)} g/kWh)"
         for entry in lookup.mappings(tables.context.get("grids"))
         if isinstance(entry.get("g_per_kwh"), int | float)
     ]
-    where = f"Where it was computed is for the author to say; it would be {phrases.listing(said)}." if said else ""
+    where = f"Where it was computed is for the author to say; it would be {phrases.listing(places)}." if places else ""
     return f"{with_unit(sum(known), 'J', ESTIMATE_DIGITS)} were used. {where}"
 
 

@@ -133,14 +133,14 @@ def targets(tables: Tables) -> dict[tuple[str, str, str], Reached]:
 
 def target_words(tables: Tables) -> str:
     """The target in words, as the rows have it; empty if there is none."""
-    wanted: Sequence[Any] = tables.targets["target_accuracy"].dropna().unique().tolist()
-    if not wanted:
+    accuracies: Sequence[Any] = tables.targets["target_accuracy"].dropna().unique().tolist()
+    if not accuracies:
         return ""
     spec = tables.context.get("spec")
-    asked = spec.get("scenarios") if isinstance(spec, Mapping) else None
-    if isinstance(asked, Mapping) and asked.get("target_accuracy") is not None:
-        return f"a validation accuracy of {percent(wanted[0])}"
-    ends = dict.fromkeys(percent(end) for end in (min(wanted), max(wanted)))
+    scenarios = spec.get("scenarios") if isinstance(spec, Mapping) else None
+    if isinstance(scenarios, Mapping) and scenarios.get("target_accuracy") is not None:
+        return f"a validation accuracy of {percent(accuracies[0])}"
+    ends = dict.fromkeys(percent(end) for end in (min(accuracies), max(accuracies)))
     return (
         f"at each seed, one point of validation accuracy less than the last of {lookup.reference(tables)} "
         f"({' to '.join(ends)})"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from reports.document import Curve, Curves, Figure
-from reports.sections.provisioning import has_given
+from reports.sections.provisioning import has_provisioning
 from reports.tables import lookup, priced
 from reports.tables.read import Tables
 from reports.texts import phrases
@@ -33,7 +33,7 @@ def accuracy_against_bits(tables: Tables) -> Figure | None:
     if is_log:
         scores = scores[scores["round"] > 0]
     panels = tuple(_bits_panel(tables, scores, key, finished, is_log=is_log) for key in _DIRECTIONS)
-    given = has_given(tables)
+    given = has_provisioning(tables)
     start = f" Round 0{'' if given else ' has sent nothing and'} stands outside a logarithmic axis." if is_log else ""
     start += " What clients were given before round 1 is left out." if given else ""
     return Figure(

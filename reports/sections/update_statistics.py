@@ -38,8 +38,8 @@ def update_statistics(tables: Tables) -> Section | None:
     blocks: list[Block] = [Paragraph(_scope(tables)), *map(Paragraph, _sentences(tables))]
     figure = statistics_figure(tables)
     blocks += [figure] if figure else []
-    beside = _beside(tables)
-    blocks += [beside] if beside else []
+    table = _initialisations_table(tables)
+    blocks += [table] if table else []
     blocks.append(_by_layer(tables))
     return Section("update_statistics", "How updates are distributed", tuple(blocks))
 
@@ -82,9 +82,9 @@ def _scope(tables: Tables) -> str:
     rounds, seeds = int(rows["round"].nunique()), int(rows["seed"].nunique())
     tensors, methods = int(rows["tensor"].nunique()), int(rows["method"].nunique())
     counted = [(methods, "method"), (seeds, "seed"), (rounds, "round"), (tensors, "tensor")]
-    said = phrases.listing([f"{n} {word}{'s' if n != 1 else ''}" for n, word in counted])
+    seen = phrases.listing([f"{n} {word}{'s' if n != 1 else ''}" for n, word in counted])
     return (
-        f"Updates were looked at before any codec touched them: {said}. A kurtosis of 3 is that of Gaussian entries, 6 "
+        f"Updates were looked at before any codec touched them: {seen}. A kurtosis of 3 is that of Gaussian entries, 6 "
         "that of Laplace entries. An entropy is what an ideal coder would spend on an entry rounded to multiples of a "
         f"step: a fixed one ({phrases.plain(_step(rows))}), where a smaller scale saves bits, and half a standard "
         "deviation, where only the shape counts."
@@ -100,17 +100,17 @@ def _sentences(tables: Tables) -> list[str]:
     sentences = []
     for (init, other), group in rows.groupby(["init", "other_init"], sort=False):
         known = {str(row["quantity"]): row for row in lookup.records(group)}
-        said = [_said(measure, known[measure]) for measure in _WORDS if measure in known]
+        texts = [_measure_text(measure, known[measure]) for measure in _WORDS if measure in known]
         n = int(group["n_pairs"].max())
         sentences.append(
-            f"Whether {init} concentrates updates, as measured beside {other}: {'; '.join(said)}. "
+            f"Whether {init} concentrates updates, as measured beside {other}: {'; '.join(texts)}. "
             f"Paired over {n} seed{'s' if n != 1 else ''}, between methods that differ in nothing else, at the rounds "
             "and tensors that both have."
         )
     return sentences
 
 
-def _said(measure: str, row: Mapping[str, Any]) -> str:
+def _measure_text(measure: str, row: Mapping[str, Any]) -> str:
     cell = _compared(row)
     if cell.value is None:
         return f"{_WORDS[measure]} not known ({cell.text})"
@@ -125,7 +125,7 @@ def _compared(row: Mapping[str, Any]) -> Cell:
     return phrases.compared(lookup.estimate_of(row, "estimate", "n_pairs"), is_ratio=row["kind"] == "ratio")
 
 
-def _beside(tables: Tables) -> Table | None:
+def _initialisations_table(tables: Tables) -> Table | None:
     if tables.initialisations.empty:
         return None
     columns = (

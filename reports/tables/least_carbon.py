@@ -121,7 +121,7 @@ def holding(tables: Tables) -> list[str]:
     ]
 
 
-def asked(tables: Tables) -> list[str]:
+def eligible(tables: Tables) -> list[str]:
     """Those of which the first is told: whose accuracy holds, where it was compared."""
     return holding(tables) if has_accuracy(tables) else compared(tables)
 
@@ -132,11 +132,11 @@ def _by_mode(tables: Tables) -> dict[tuple[str, ...], dict[int, float]]:
     What the definition puts into totals stays in them, but for the network, which each mode has in its own way: so a
     definition that has it in the totals is told the same as one that has not.
     """
-    rows, beside = tables.breakdown, tables.boundary
+    rows, parts = tables.breakdown, tables.boundary
     own = _sums(rows[~rows["component"].isin(_NETWORK)])
     found: dict[Mode, pd.Series[float]] = {"excluded": own}
     for mode in MODES[1:]:
-        part = _sums(beside[beside["part"] == f"network_{mode}"])
+        part = _sums(parts[parts["part"] == f"network_{mode}"])
         if len(part):
             found[mode] = (own + part).dropna()  # pandas lines them up by what they are of
     grams: dict[tuple[str, ...], dict[int, float]] = {}
@@ -160,9 +160,9 @@ def _impossible(tables: Tables) -> set[tuple[str, str]]:
     """Methods and radios that do not go together, at any seed; all methods of a radio where only that is recorded."""
     rows = tables.schedule
     found = set(rows.loc[rows["is_feasible"] == "False", ["method", "radio"]].itertuples(index=False, name=None))
-    told = set(rows["radio"])
+    ranked = set(rows["radio"])
     silent = [
-        radio for radio in priced.radios(tables) if radio not in told and priced.noted(tables, radio, "infeasible")
+        radio for radio in priced.radios(tables) if radio not in ranked and priced.noted(tables, radio, "infeasible")
     ]
     return found | {(name, radio) for name in lookup.methods(tables) for radio in silent}
 

@@ -80,9 +80,9 @@ def kinds(tables: Tables, radio: str) -> list[str]:
 def radio_title(tables: Tables, radio: str) -> str:
     """Full name of a radio where the context gives one, with what disqualifies it."""
     kinds = {note.kind for note in radio_notes(tables, radio)}
-    told = [kind for kind in ("infeasible", "unvalidated") if kind in kinds]
+    marks = [kind for kind in ("infeasible", "unvalidated") if kind in kinds]
     named = bare_title(tables, radio)
-    return f"{named} ({', '.join(told)})" if told else named
+    return f"{named} ({', '.join(marks)})" if marks else named
 
 
 def bare_title(tables: Tables, radio: str) -> str:

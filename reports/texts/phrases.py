@@ -59,12 +59,12 @@ def points(estimate: Estimate | None, *, has_verdict: bool = True) -> Cell:
     """A paired difference of accuracy, in percentage points, its interval, and the verdict of the "holds" rule."""
     if estimate is None or estimate.value is None:
         return absent(NOT_PAIRED)
-    words = [points_interval(estimate, "")] + ([_said(estimate)] if has_verdict else [])
+    words = [points_interval(estimate, "")] + ([_verdict_text(estimate)] if has_verdict else [])
     detail = "; ".join(word for word in words if word)
     return Cell(signed(100 * estimate.value, 2), detail, 100 * estimate.value, ends=_points_ends(estimate))
 
 
-def _said(estimate: Estimate) -> str:
+def _verdict_text(estimate: Estimate) -> str:
     if estimate.high is not None and estimate.high < HOLDS_ABOVE:
         return f"below {signed(100 * HOLDS_ABOVE, 1)}"
     return verdict(estimate)
@@ -197,8 +197,8 @@ def part(settings: Any) -> str:
     if "codec" in settings and "kind" not in settings:
         mode = settings.get("mode")
         return part(settings["codec"]) + (f", {mode} mode" if mode else "")
-    told = {key: value for key, value in settings.items() if key != "kind" and value is not None}
-    fields = ", ".join(f"{key.replace('_', ' ')} {part(value)}" for key, value in told.items())
+    given = {key: value for key, value in settings.items() if key != "kind" and value is not None}
+    fields = ", ".join(f"{key.replace('_', ' ')} {part(value)}" for key, value in given.items())
     kind = plain(settings.get("kind", ""))
     return f"{kind} ({fields})" if fields else kind
 

@@ -31,7 +31,7 @@ _ENERGY = ("energy_low_j", "energy_j", "energy_high_j")
 _CARBON = ("carbon_low_g", "carbon_g", "carbon_high_g")
 
 
-def beside(tables: Tables) -> Section | None:
+def optional_parts(tables: Tables) -> Section | None:
     """Joules and grams of the optional parts, in the totals or beside them; None if no radio was priced."""
     if tables.boundary.empty:
         return None
