@@ -1,13 +1,14 @@
 """Describes a codec recorded as settings only: its title, and the facts that it declares about itself."""
 
+import dataclasses
 import inspect
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from harness.core.codec_facts import CodecFacts, facts_of
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, UsageError
 from harness.core.protocols import Codec
 from harness.parts import registry
 
@@ -48,5 +49,26 @@ def recorded_title(settings: Mapping[str, Any]) -> str:
 @lru_cache(maxsize=1024)
 def _built(settings: str) -> Codec:
     """Built once: tables ask for each cell. What cannot be built raises, and is looked for again."""
-    codec: Codec = registry.build("codec", json.loads(settings))
+    recorded = json.loads(settings)
+    try:
+        codec: Codec = registry.build("codec", recorded)
+    except UsageError:
+        codec = _as_recorded(recorded)
     return codec
+
+
+def _as_recorded(settings: Mapping[str, Any]) -> Codec:
+    """A codec with settings that the code of its time took, but that ours refuses: it codes nothing, it only says.
+
+    Raises:
+        HarnessError: there is no such codec, or it lacks a setting.
+    """
+    cls = registry.load("codec", str(settings.get("kind")))
+    codec = object.__new__(cls)
+    for field in dataclasses.fields(cls):
+        value = settings.get(field.name, field.default)
+        if value is dataclasses.MISSING:
+            raise UsageError(f"codec {cls.kind}: {field.name} is not recorded")
+        inner = isinstance(value, Mapping) and "kind" in value
+        object.__setattr__(codec, field.name, _as_recorded(value) if inner else value)
+    return cast(Codec, codec)

@@ -79,7 +79,7 @@ def test_kinds_of_work_are_seen_through_wrappers(codec: dict[str, Any], expected
     assert recorded_facts(registry.describe(registry.build("codec", codec))).work == expected
 
 
-@pytest.mark.parametrize("settings", [{}, {"kind": "theirs"}, {"kind": "topk"}, {"kind": "quantfl", "levels": 1}])
+@pytest.mark.parametrize("settings", [{}, {"kind": "theirs"}, {"kind": "topk"}])
 def test_of_a_codec_that_cannot_be_built_nothing_is_known(settings: dict[str, Any]) -> None:
     assert recorded_codec(settings) is None
     assert recorded_facts(settings) == CodecFacts()
@@ -157,3 +157,17 @@ def test_parts_of_ours_that_make_facts_have_a_version_each_of_its_own(table: str
 
 def test_a_part_without_a_version_has_the_first() -> None:
     assert version_of(Silent) == 1
+
+
+def test_settings_that_were_taken_once_and_are_refused_now_still_say_what_they_were() -> None:
+    """The first published cells name buckets beside a step."""
+    earlier = {"kind": "quantfl", "levels": None, "step": 4.0, "buckets": "width", "coding": "ans"}
+    with pytest.raises(UsageError, match="buckets: is for levels only"):
+        registry.build("codec", earlier)
+    ours = {"kind": "quantfl", "step": 4.0}
+    wrapped = [{"kind": "error_feedback", "inner": codec} for codec in (earlier, ours)]
+    for recorded, now in ((earlier, ours), wrapped):
+        assert recorded_facts(recorded).work == recorded_facts(now).work == "serial"
+        assert recorded_facts(recorded).keeps_residual is recorded_facts(now).keeps_residual
+        assert recorded_title(recorded) == recorded_title(now) != ""
+    assert recorded_facts({"kind": "topk", "buckets": "width"}) == CodecFacts(), "its ratio is not recorded"
