@@ -30,7 +30,7 @@ class Named:
 
 
 def parse_codecs(texts: Sequence[str]) -> list[Named]:
-    """The codecs that the command line names; one that stands twice is taken once.
+    """The codecs that the command line names; one named twice is taken once.
 
     Args:
         texts: each a name, or a mapping such as ``{kind: quantfl, levels: 16}``.

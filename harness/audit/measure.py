@@ -52,7 +52,7 @@ def audit(
         source: what on.
         seed: of the random numbers that codecs round with.
         left_out: kinds that were not measured because they have no default settings.
-        on_codec: is told each label before it is measured.
+        on_codec: called with each label before it is measured.
 
     Raises:
         UpdateError: an update cannot be sent.
@@ -92,7 +92,7 @@ class Measured:
         nmse: squared error over the update's energy; mean over payloads.
         is_random: whether equal updates were decoded to different values, within `REPEATS` payloads.
         bias: energy of the mean error over the energy of the update, corrected for the number of draws.
-        bias_floor: below it a bias cannot be told from none; 0 for a codec that does not round at random.
+        bias_floor: below it a bias cannot be distinguished from none; 0 for a codec that does not round at random.
         gain: projection of the mean decoded update on the update, over the update's energy.
         worst_sigmas: largest error of an entry over the standard deviation of the entries.
         state_bytes: memory that the client keeps after the payload.

@@ -124,7 +124,7 @@ def _natural(text: str) -> tuple[int, str]:
 
 
 def _read(file: Path) -> tuple[Update, dict[str, str]]:
-    """A recorded update with its tensors in the order of the file, and what the file says of it."""
+    """A recorded update with its tensors in the order of the file, and the facts that the file states."""
     from safetensors import SafetensorError, safe_open
 
     try:

@@ -1,7 +1,7 @@
 """Tests claims on joules and grams over a map of assumptions: radio, update size, network, cast and supply.
 
 Amounts of one run of a method and of its reference are computed once for each radio and update size; all else are
-coefficients (see `harness.price.accounting.terms`). Typical values throughout: how seeds differ stands in
+coefficients (see `harness.price.accounting.terms`). Typical values throughout: how seeds differ is in
 ``pairs.csv``. The base setting is the study's own update size with clients alone, on mains, and what they are given
 before round 1 at no cost. Standby is outside.
 """
@@ -151,7 +151,7 @@ class Amounts:
 
     @cached_property
     def cohort(self) -> int:
-        """Clients that the method asks a round, at most."""
+        """Largest number of clients that take part in a round of the method."""
         transfers = self._pair[0][0].transfers
         return int(transfers[transfers["round"] > 0].groupby("round")["client"].nunique().max())
 
@@ -192,7 +192,7 @@ class ClaimMap:
         """Take what is claimed.
 
         Args:
-            amounts: the method beside its reference.
+            amounts: of the method and its reference.
             quantity: one of `harness.claims.claims_file.DEPLOYED`.
             needed: per cent that must be saved.
         """

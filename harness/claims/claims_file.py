@@ -1,7 +1,7 @@
 """Reads a claims file: sentences that somebody published, each as a condition on published results.
 
 A claim names a quantity that must be saved or kept, a contrast that a study named beforehand, or a statistic of updates
-from one initialisation beside another, and the studies that it is judged on: results folders beside the file::
+from one initialisation beside another, and the studies that it is judged on: results folders next to the file::
 
     claims:
       - name: total bits
@@ -138,7 +138,7 @@ class Judged(Part):
     """What a claim is judged on.
 
     Attributes:
-        study: name of a results folder beside the file.
+        study: name of a results folder next to the file.
         method: name of a method of the study, where the claim is of a quantity.
     """
 
@@ -189,7 +189,7 @@ class Claims(Part):
 
     @classmethod
     def clashes(cls, values: Mapping[str, Any]) -> Iterator[Clash]:
-        """Claims that cannot be told apart."""
+        """Report claims that have the same name."""
         names = [entry.get("name") if isinstance(entry, Mapping) else None for entry in listed(values.get("claims"))]
         folded = [name.casefold() if isinstance(name, str) else None for name in names]
         yield from repeated(folded, ("claims",), names, "name")

@@ -44,7 +44,7 @@ class Judgement:
 
 
 def judge(path: Path) -> Judgement:
-    """Judge every claim of a file on the results folders beside it. Writes nothing.
+    """Judge every claim of a file on the results folders next to it. Writes nothing.
 
     Raises:
         SpecError: the file is wrong, or names what a study does not have; each problem with its place.

@@ -124,7 +124,7 @@ def condition(found: Region) -> str:
 
 
 def rows(found: Region, claim: str, study: str) -> list[dict[str, Any]]:
-    """The map as rows of ``where.csv``; what is saved if the start is fetched stands in those of the base."""
+    """The map as rows of ``where.csv``; savings with the start fetched are in the rows of the base."""
     amounts = found.claim.amounts
     titles = {radio.name: radio.title for radio in found.radios}
     fetched = {radio.name: radio.fetched.saves if radio.fetched else None for radio in found.radios}

@@ -53,7 +53,7 @@ def lists(incomplete: str) -> list[str]:
 
 
 def parts(ctx: typer.Context, incomplete: str) -> list[str]:
-    """What is in the list that was asked for."""
+    """Names in the requested list."""
     from harness.cli.listing import LISTS, names
 
     what = ctx.params.get("what")

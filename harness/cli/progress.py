@@ -1,6 +1,6 @@
 """Shows the progress of a run: a line per running cell on a terminal, plain lines elsewhere.
 
-Workers are not asked anything: a running cell is read off the lines that it writes into its ledger.
+Workers need not report: the state of a running cell is read from the lines that it writes into its ledger.
 """
 
 import sys

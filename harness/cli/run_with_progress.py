@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ran:
-    """How a run ended.
+    """The outcome of a run.
 
     Attributes:
         failures: failures by cell id.

@@ -39,7 +39,7 @@ class Forecast:
     Attributes:
         folder: where the results are or will be.
         rows: the cells.
-        jobs: cells at a time, at most as many as asked for and as fit into memory.
+        jobs: cells at a time, at most as many as requested and as fit into memory.
         seconds: expected wall time of the whole run, without starting workers.
         peak_bytes: expected peak memory of all workers together.
         notes: what else there is to know, a line each.

@@ -24,7 +24,7 @@ class Priced:
     Attributes:
         frames: the tables, by name.
         context: everything that is not in a table.
-        what_if: computes what a page needs to price the runs anew; only a report asks for it.
+        what_if: computes what a page needs to price the runs anew; only a report needs it.
     """
 
     frames: "Mapping[str, pd.DataFrame]"
@@ -58,7 +58,7 @@ def price(
 
 @dataclass(frozen=True)
 class _FolderFacts:
-    """What is known beside the finished runs, see `harness.results.context.describe`, and of the machines."""
+    """Facts of a folder besides its finished runs, see `harness.results.context.describe`, and of its machines."""
 
     unfinished: Mapping[tuple[str, int], str]
     attempts: Sequence[Attempt] = ()
@@ -67,7 +67,7 @@ class _FolderFacts:
 
 
 def _folder_facts(source: Path, runs: Runs, store: Store) -> _FolderFacts:
-    """What a results folder knows beside its finished runs."""
+    """Read the facts of a results folder besides its finished runs."""
     from harness.run.engines import repeatability
 
     index = store.index()
@@ -81,7 +81,7 @@ def _folder_facts(source: Path, runs: Runs, store: Store) -> _FolderFacts:
         if entry.cell_id not in finished
     }
     tries = [attempt for of_cell in attempts.values() for attempt in of_cell]
-    # What another meter scatters by says nothing of this one.
+    # The scatter of another meter is no evidence for this one.
     meter = runs.study.described["meter"]
     calibrations = [found for found in repeatability.kept(source) if found["kind"] == meter]
     return _FolderFacts(unfinished, tries, store.pretraining(), calibrations)

@@ -15,7 +15,7 @@ def report_folder(source: Path, out: Path | None) -> Path:
     """Where the reports of a priced source go: `out`, or the folder itself, or ``results/<stem>`` of a table.
 
     Raises:
-        UsageError: it is a table, and other runs lie in that folder.
+        UsageError: it is a table, and the folder holds other runs.
     """
     from harness.results.runs_of_others import is_table
 

@@ -27,13 +27,13 @@ def run(
         spec: what to run.
         folder: the results folder.
         engine: where cells run.
-        on_event: told what happens.
+        on_event: called with each event.
 
     Returns:
         The failures by cell id; empty when all cells are finished.
 
     Raises:
-        UsageError: the data cannot be partitioned as asked, or `folder` is somebody else's.
+        UsageError: the data cannot be partitioned as requested, or `folder` belongs to another benchmark.
         EnvironmentLacksError: the data, the cache or the disk is not usable, so no cell can run.
     """
     from harness.run.engines import local, repeatability

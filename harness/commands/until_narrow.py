@@ -1,7 +1,7 @@
 """Adds seeds until intervals are narrow enough: ``harness compare --until-interval``, one more per method at a time.
 
 What must be narrow are the primary contrasts of the definition or, where it names none, the paired differences of
-test accuracy (of validation accuracy where nothing is scored on test). The width asked for is half that of the 95 % t
+test accuracy (of validation accuracy where nothing is scored on test). The requested width is half that of the 95 % t
 interval: points for accuracies, per cent for bits. It is stopped by the width, never by the result. An interval that
 is stopped so covers less than 95 % where few seeds were there at the start: 88 to 90 % from two, 92 to 94 % from
 five, 94 to 95 % from eight on (simulated, normal differences, half-widths of 0.5 to 1 standard deviation). The seeds
@@ -46,14 +46,14 @@ class Width:
     def is_within(self, target: float) -> bool:
         """Whether it is narrow enough; counts that do not vary have no width to narrow.
 
-        Scores that happen to be equal at few seeds are a coincidence, and ask for another seed.
+        Scores that happen to be equal at few seeds are a coincidence, and need another seed.
         """
         return self.note == intervals.DETERMINISTIC or (self.half is not None and self.half <= target)
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """Where a run stands.
+    """The intervals of a run so far, and the cost of a seed.
 
     Attributes:
         widths: of every interval that must be narrow.
@@ -72,7 +72,7 @@ class Outlook:
         return all(width.is_within(target) for width in self.widths)
 
     def status(self, target: float, n_seeds: int) -> str:
-        """The widest, what was asked for, and what a further seed costs."""
+        """The widest interval, the target, and the cost of a further seed, as one line."""
         open_ = [width for width in self.widths if not width.is_within(target)]
         cost = f"{self.seed_cpu_s:.1f} CPU s" + (
             "" if self.seed_j is None else f" and {self.seed_j:.1f} J ({self.evidence})"
@@ -88,7 +88,7 @@ class Outlook:
 
 
 def parse_width(text: str) -> float:
-    """The width that ``2%`` or ``0.5`` asks for: points of accuracy, per cent of bits.
+    """Parse a requested width such as ``2%`` or ``0.5``: points of accuracy, per cent of bits.
 
     Raises:
         UsageError: it is no number above 0.

@@ -21,7 +21,7 @@ def cache_root() -> Path:
 
 
 def cached_folder(name: str, key: Mapping[str, Any]) -> Path:
-    """Where the entry `name` made from `key` lies, whether or not it is there yet.
+    """Path of the entry `name` made from `key`, whether or not it exists yet.
 
     Args:
         name: kind of entry, e.g. "digits".
@@ -56,7 +56,7 @@ def make_once(folder: Path, make: Callable[[Path], None]) -> Path:
 
 @contextmanager
 def noted() -> Iterator[list[Path]]:
-    """The folders that `make_once` is asked for in the body of a ``with``, there already or not."""
+    """Collect the folders that `make_once` is called for in the body of a ``with``, existing already or not."""
     folders: list[Path] = []
     _NOTES.append(folders)
     try:

@@ -15,11 +15,11 @@ from harness.core.types import Work
 
 @dataclass(frozen=True)
 class CodecFacts:
-    """What a codec says of itself; each field is an optional attribute of that name, and its default what is unsaid.
+    """Facts that a codec declares; each field is an optional attribute of that name, with a default if undeclared.
 
     Attributes:
         bias: whether what is decoded is biased and how, a sentence for cards of methods; empty where unknown.
-        caveat: a sentence that must stand where a paper uses the codec; empty if there is none.
+        caveat: a sentence that a paper must print where it uses the codec; empty if there is none.
         work: what most of encoding and decoding waits for; None where unknown.
         keeps_residual: whether a client keeps what it did not send, or an estimate in its place, between rounds: a
             vector as long as what is trained, to make up for losses later; None where unknown.
@@ -40,7 +40,7 @@ class CodecFacts:
 
 
 def facts_of(codec: Codec | type[Codec]) -> CodecFacts:
-    """What a codec says of itself; of a class, what it says whatever the settings.
+    """Facts that a codec declares; of a class, those that do not depend on settings.
 
     Raises:
         UsageError: it names a kind of work that there is not.
@@ -62,5 +62,5 @@ def layers(codec: Codec) -> Iterator[Codec]:
 
 
 def residual_keeper(codec: Codec) -> Codec | None:
-    """The innermost codec of `layers` that says it keeps a residual; those around it may say so because it does."""
+    """The innermost codec of `layers` that declares a residual; those around it may declare one because it does."""
     return next((layer for layer in reversed([*layers(codec)]) if facts_of(layer).keeps_residual), None)

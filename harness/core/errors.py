@@ -36,7 +36,7 @@ class SpecError(UsageError):
     """A spec file with one or more problems; the text has a line for each, as ``file:line:col path: text``."""
 
     def __init__(self, file: str, problems: list[Problem]) -> None:
-        """Keep the problems in the order in which they stand in the file."""
+        """Keep the problems in the order of the file."""
         self.problems = sorted(problems, key=lambda problem: (problem.line, problem.column))
         lines = [
             f"{file}:{problem.line}:{problem.column} {problem.path + ': ' if problem.path else ''}{problem.text}"
@@ -52,7 +52,7 @@ class CellsFailedError(HarnessError):
 
 
 class CheckMissedError(HarnessError):
-    """What was asked to be checked does not hold: a ``--check``, or a paper that says something else."""
+    """A requested check failed: a ``--check``, or a paper that states something else."""
 
     exit_code = 4
 

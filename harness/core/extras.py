@@ -12,7 +12,7 @@ def require(module: str, extra: str, what: str) -> ModuleType:
     Args:
         module: name of the module, e.g. ``ray``.
         extra: the extra of this package that brings it.
-        what: what is asked for, as the start of the message.
+        what: the requested feature, as the start of the message.
 
     Raises:
         EnvironmentLacksError: it is not installed, or cannot be loaded.

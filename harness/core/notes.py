@@ -23,10 +23,10 @@ URGENT: tuple[Kind, ...] = ("infeasible", "warning")
 
 @dataclass(frozen=True)
 class Note:
-    """Something that must be said beside numbers.
+    """A caveat that is printed with numbers.
 
     Attributes:
-        kind: one of `KINDS`. Only this decides what becomes of a note, whatever its text is.
+        kind: one of `KINDS`. Only this decides how a note is used, never its text.
         text: one line without its kind and without a full stop.
     """
 

@@ -68,7 +68,7 @@ class Codec(Protocol):
         """
 
     def decode(self, body: bytes, layout: Layout, agreed: Agreed) -> Update:
-        """The update that `body` stands for: bytes, the public layout and what was agreed, nothing else.
+        """The update that `body` encodes: bytes, the public layout and what was agreed, nothing else.
 
         Raises:
             PayloadError: `body` is no payload of this codec for this layout.
@@ -210,7 +210,7 @@ class FederatedProblem(Protocol):
         """Accuracy (0 to 1) and loss (nats) of `model` on ``validation`` or ``test``."""
 
     def work(self) -> TrainingWork | None:
-        """What one optimiser step on a full batch takes; None if that cannot be said. Changes nothing."""
+        """What one optimiser step on a full batch takes; None if unknown. Changes nothing."""
 
 
 @runtime_checkable
@@ -224,13 +224,13 @@ class Task(Protocol):
     kind: ClassVar[str]
 
     def data_key(self) -> Mapping[str, Any]:
-        """Everything that the content of the data depends on, JSON-able; content itself, not where it lies."""
+        """Everything that the content of the data depends on, JSON-able; the content itself, not its location."""
 
     def prepare(self, seeds: Sequence[int]) -> None:
         """Load, split and partition once, in the parent process; workers map what this leaves in the cache."""
 
     def pretraining_folder(self) -> Path | None:
-        """Where the pre-trained model of this task lies or will lie; None if it starts from random weights."""
+        """Path of this task's pre-trained model, existing or not yet; None if it starts from random weights."""
 
     def pretrain(self, meter: EnergyMeter) -> None:
         """Pre-train in this process, unless the cache has the model."""

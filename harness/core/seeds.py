@@ -15,7 +15,7 @@ def stream(seed: int, purpose: str, *keys: int) -> np.random.Generator:
     Args:
         seed: the evaluation seed of the cell.
         purpose: what the numbers are for, e.g. "cohort", "batches".
-        keys: numbers that tell draws of one purpose apart, e.g. round and client.
+        keys: numbers that distinguish draws of one purpose, e.g. round and client.
 
     Returns:
         A generator that depends on all arguments and nothing else, on every platform.

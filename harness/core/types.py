@@ -65,7 +65,7 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Layout:
-    """The public shape of a model: its tensors, in the order in which they lie in a flat vector, statistics last."""
+    """The public shape of a model: its tensors, in the order of a flat vector, statistics last."""
 
     tensors: tuple[TensorSpec, ...]
 

@@ -85,7 +85,7 @@ class CodedClient:
         """Decode what arrives, let the app work, encode what leaves.
 
         Raises:
-            PayloadError: what arrived is damaged or was made with other settings; Flower tells the server.
+            PayloadError: what arrived is damaged or was made with other settings; Flower reports it to the server.
             UpdateError: training gave NaN or infinity.
         """
         if not is_about_model(message):
@@ -180,7 +180,7 @@ class CodedStrategy:
         return Strategy.start(self, grid, *args, **settings)  # type: ignore[arg-type,unused-ignore]
 
     def summary(self) -> None:
-        """Log the codecs, then what the strategy inside says."""
+        """Log the codecs, then the summary of the wrapped strategy."""
         _LOG.info("\t├──> Codecs: uplink %s, downlink %s", self._up.kind, self._down.kind)
         self.strategy.summary()
 

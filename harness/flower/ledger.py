@@ -128,7 +128,7 @@ class LoggedStrategy:
         return self.strategy.aggregate_evaluate(server_round, replies)
 
     def _rows_of(self, round: int, messages: Iterable[Any]) -> list[_Row]:
-        """What messages of the server put on the air. Coded ones ask for the numbers of clients."""
+        """What messages of the server put on the air. Coded ones request the numbers of clients."""
         with_arrays = [message for message in messages if _has_arrays(message)]
         self._is_coded |= any(LINK in message.content for message in with_arrays)
         return [_Row.of(round, message.metadata.dst_node_id, "downlink", message) for message in with_arrays]
@@ -141,7 +141,7 @@ class LoggedStrategy:
             self.ledger.transfer(row.round, self._numbers[row.node], row.direction, row.n_bytes, content=row.digest)
 
     def _take_number(self, node: int, number: int | None) -> None:
-        """Give a node the number that it says, unless it has one or another node has that."""
+        """Give a node the number that it sent, unless it has one or another node has that."""
         if number is not None and node not in self._numbers and number not in self._numbers.values():
             self._numbers[node] = number
 

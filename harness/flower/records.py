@@ -1,7 +1,7 @@
 """Converts between Flower records and vectors: which arrays are coded, in what order, how a message carries a payload.
 
 A coded message carries one `Array` with the payload of `harness.run.federation.link.Coder` as its data, byte for byte,
-and beside it the arrays that are not float32, as they are. A `ConfigRecord` says what a receiver cannot know: on the
+and with it the arrays that are not float32, unchanged. A `ConfigRecord` says what a receiver cannot know: on the
 downlink round, seed and the signature of the model (names and shapes, compressed JSON), on the uplink the client's
 number.
 """
@@ -145,7 +145,7 @@ def is_about_model(message: Any) -> bool:
 
 
 def client_of(reply: Any) -> int | None:
-    """The number that a client says it has; None if it says none."""
+    """The number that a client sent as its own; None if it sent none."""
     link = reply.content.get(LINK)
     number = None if link is None else link.get("client")
     return number if isinstance(number, int) and number >= 0 else None

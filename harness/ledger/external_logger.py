@@ -74,7 +74,7 @@ class OpenLedger:
         Args:
             folder: where all ledgers of a comparison go; created if it is not there.
             method: name of what was run, as reports shall show it.
-            seed: tells repetitions of a method apart, from 0.
+            seed: number of the repetition of a method, from 0.
             n_parameters: trained numbers of the model, from which the size of an uncompressed update follows, at 4
                 bytes each and once per client, round and direction; 0 if that is not known.
             population: clients there are, in a round or not; 0 if those with a payload are all.
@@ -329,6 +329,6 @@ def _cell_id(method: str, seed: int) -> str:
 
 
 def _rows(entries: Sequence[Mapping[str, Any]], kind: type[Any], newest: int) -> list[Any]:
-    """The facts of one line up to a round; null stands for NaN there."""
+    """The facts of one line up to a round; null means NaN there."""
     kept = (entry for entry in entries if entry["round"] <= newest)
     return [kind(**{name: math.nan if value is None else value for name, value in entry.items()}) for entry in kept]

@@ -103,7 +103,7 @@ def open_cell(method: str, seed: int, origin: Origin, population: int = 0, sourc
 
     Args:
         method: name of the method.
-        seed: tells repetitions apart.
+        seed: number of the repetition.
         origin: where the facts come from.
         population: clients there are, in a round or not; 0 if that is not known.
         source: where the numbers were published, in words; may be empty.
@@ -137,7 +137,7 @@ def priceable(ledger: Ledger) -> tuple[Ledger, str]:
         ledger: any ledger.
 
     Returns:
-        The ledger to price, and one line to be said of it, or an empty text.
+        The ledger to price, and a one-line caveat, or an empty text.
     """
     at_client = ledger.windows["client"] >= 0
     if not at_client.any():
@@ -218,5 +218,5 @@ def _read(store: Store, entry: IndexEntry) -> Ledger:
 
 
 def _with_nan(record: Any, *names: str) -> Any:
-    """`record` with NaN for what stands as null on disk: JSON knows no NaN."""
+    """`record` with NaN for null on disk: JSON knows no NaN."""
     return replace(record, **{name: math.nan for name in names if getattr(record, name) is None})

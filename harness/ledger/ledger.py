@@ -1,6 +1,6 @@
 """Defines the ledger: what happened in one cell, as facts. A JSON line per round while it runs, parquet when finished.
 
-Facts are bytes, scores, seconds and what a meter said. Nothing here knows of J/bit or g/kWh.
+Facts are bytes, scores, seconds and meter readings. Nothing here knows of J/bit or g/kWh.
 """
 
 import hashlib
@@ -63,7 +63,7 @@ class Facts:
     def digest(self) -> str:
         """SHA-256 over bytes (with a digest per payload, and a word for late ones) and scores.
 
-        Outside stand seconds, joules, what other codings would take and how updates are distributed.
+        It leaves out seconds, joules, what other codings would take and how updates are distributed.
         """
         lines = [
             f"t {t.round} {t.client} {t.direction} {t.payload_bytes} {t.payload_digest}" + " late" * t.is_late
@@ -78,7 +78,7 @@ class Host:
     """The machine that a cell ran on.
 
     Attributes:
-        machine: digest of the host name; tells machines apart without naming them.
+        machine: digest of the host name; distinguishes machines without naming them.
         cpu_model: as the operating system names it.
         n_threads: hardware threads of the machine.
         is_virtual: whether the CPU reports a hypervisor.
@@ -109,7 +109,7 @@ class Ledger:
         cell_id: content address of the cell.
         cell: the plain spec that the cell ran from: ``task``, ``federation``, ``method``, ``seed``, ``record``.
         facts_digest: see `Facts.digest`.
-        reading: what the meter said about the whole cell.
+        reading: the meter's reading of the whole cell.
         host: the machine it ran on.
         code: version, commit and state of the code that ran it, and the version of its facts; see
             `harness.run.engines.host.describe_facts_code`.

@@ -53,7 +53,7 @@ class TableRow:
         bytes_down: bytes that each of them receives in a round, at least 0.
         accuracy: test accuracy after the last round, a share from 0 to 1; None if it is not stated.
         population: clients there are, at least `clients`; they take turns. Equal to `clients` if it is not stated.
-        seed: tells repetitions of a method apart.
+        seed: number of the repetition of a method.
         broadcast: whether all clients of a round receive the same bytes, so that one broadcast could serve them.
         source: where the numbers were published, in words.
     """
@@ -192,7 +192,7 @@ def _clash(row: TableRow) -> tuple[str, str] | None:
 
 
 def _check_rows(rows: Sequence[TableRow], cells: Sequence[Mapping[str, CsvCell]], file: str) -> None:
-    """Refuse a table without rows, or with two runs that nothing tells apart."""
+    """Refuse a table without rows, or with two indistinguishable runs."""
     if not rows:
         raise UsageError(f"{file}: has no row below the names of its columns")
     seen: dict[tuple[str, int], int] = {}

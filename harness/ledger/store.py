@@ -139,7 +139,7 @@ class Store:
         return read_ledger(self._ledger_folder(cell_id))
 
     def reading(self, cell_id: str) -> EnergyReading:
-        """What the meter said of a finished cell."""
+        """The meter's reading of a finished cell."""
         return EnergyReading(**read_status(self._ledger_folder(cell_id))["reading"])
 
     def machines(self) -> list[str]:

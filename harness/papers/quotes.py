@@ -1,6 +1,6 @@
 r"""Finds numbers typed by hand into a paper, and the result in a table that each one evidently quotes.
 
-The rule is sober, so that what it tells is worth reading. A number counts if it has a unit that results have (per cent,
+The rule is strict, so its findings are worth reading. A number counts if it has a unit that results have (per cent,
 points, bits, bytes, joules, grams) and its sentence, or its row and the heading of its column, names a method and a
 quantity. It is right if a result of such a method and quantity, or an end of its interval, rounds to it. It is an
 objection if only one result could be meant, or if it is within `NEAR` of one that could be. Sentences that cite others
@@ -70,7 +70,7 @@ class Quoted:
     """A number that was compared.
 
     Attributes:
-        line: where it stands, from 1.
+        line: its line, from 1.
         objection: what is wrong with it; empty if a result rounds to it.
     """
 
@@ -282,7 +282,7 @@ def _objection(typed: _Typed, fitting: Sequence[Known]) -> str | None:
         return ""
     mains = {each.macro: (each, next(_values(each, typed.unit))) for each in fitting}
     each, value = min(mains.values(), key=lambda entry: _distance(typed, entry[1]))
-    # A change and its saving are one number, and of whose model a test accuracy is, no text says.
+    # A change and its saving are one number, and no text says whose model a test accuracy is of.
     same = {"saving": "change", "deployed accuracy": "test accuracy"}
     candidates = {(known.method, _replaced(known.quantity, same), known.scenario) for known in fitting}
     if _distance(typed, value) > (NEAR if len(candidates) > 1 else math.inf if typed.unit in _RELATIVE else FAR):

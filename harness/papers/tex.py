@@ -37,7 +37,7 @@ class TexFile:
     """A file of a paper.
 
     Attributes:
-        name: as messages call it: the path that it was asked for by.
+        name: as messages call it: the path that it was requested by.
         source: without comments, of the same length line by line.
         ignored: lines, from 1, that are not to be looked at.
     """
@@ -54,7 +54,7 @@ class TexFile:
 def read_paper(path: Path) -> list[TexFile]:
     r"""A paper and everything that it includes, each file once, in the order of the text.
 
-    Paths are relative to the paper, as LaTeX has them; one that is not there may lie elsewhere on TeX's path, and is
+    Paths are relative to the paper, as LaTeX has them; a missing one may be elsewhere on TeX's path, and is
     left out.
 
     Raises:

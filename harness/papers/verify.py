@@ -61,7 +61,7 @@ def verify(paper: Path, folder: Path) -> Verified:
     """Compare a paper with a results folder.
 
     Args:
-        paper: its LaTeX source; what it includes is read as well, and a ``numbers.tex`` beside it.
+        paper: its LaTeX source; what it includes is read as well, and a ``numbers.tex`` in its folder.
         folder: a results folder with tables.
 
     Raises:

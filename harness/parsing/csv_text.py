@@ -27,7 +27,7 @@ class CsvCell:
     column: int
 
     def problem(self, name: str, text: str) -> Problem:
-        """What is wrong with this cell, which stands under `name`."""
+        """A problem with this cell of column `name`."""
         return Problem(self.line, self.column, name, text)
 
 

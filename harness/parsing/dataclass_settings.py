@@ -33,7 +33,7 @@ def construct(cls: type[Any], settings: object, build_part: BuildPart) -> Any:
     """An instance of a frozen dataclass from a mapping of its fields.
 
     Raises:
-        ValidationError: all that is wrong with it; ``__post_init__`` is asked until it is content.
+        ValidationError: everything wrong with it; ``__post_init__`` is called until it raises no more.
     """
     if isinstance(settings, cls):
         return settings

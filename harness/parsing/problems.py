@@ -119,7 +119,7 @@ def problems_in(error: ValidationError, keys: Collection[str]) -> Iterator[Clash
         keys: the keys that the mapping may have, for unknown ones.
     """
     for details in error.errors(include_url=False):
-        if details["type"] != "default_factory_not_called":  # the mistake that kept it from being called is told
+        if details["type"] != "default_factory_not_called":  # the mistake that kept it from being called is reported
             yield details["loc"], _text(details, keys)
 
 

@@ -45,13 +45,13 @@ _PLAIN_WORDS = (
 
 @dataclass
 class Document:
-    """A YAML document as plain values, and where each of them stands.
+    """A YAML document as plain values, and the position of each.
 
     Attributes:
         value: dicts, lists, str, int, float, bool and None.
         values_at: (line, column) of each value, both from 1.
         keys_at: (line, column) of the key of each mapping entry.
-        problems: what was wrong without stopping the reading, e.g. a key that stands twice.
+        problems: mistakes that did not stop the parser, e.g. a duplicate key.
         broken: values that could not be read; they are None in `value`.
     """
 
@@ -86,7 +86,7 @@ def read_yaml(
     Args:
         text: at most `MAX_BYTES` characters.
         file_name: what to call it in errors.
-        what: what should stand in it, for a file that is empty.
+        what: the expected content, for the message about an empty file.
         place: what the text is the whole of, in errors.
 
     Returns:
@@ -115,7 +115,7 @@ def read_yaml(
 
 
 def read_value(text: str) -> Any:
-    """The value of YAML text that stands in no file, e.g. on a command line; None if there is nothing but space.
+    """Parse YAML text that is not from a file, e.g. from a command line; None if it is blank.
 
     Raises:
         ValueError: it cannot be read, in words.

@@ -6,7 +6,7 @@ from typing import Any
 
 
 def attribute_texts(cls: type[Any]) -> dict[str, str]:
-    """What the ``Attributes`` part of a docstring says of each setting, on one line."""
+    """The text of each setting in the ``Attributes`` part of a docstring, on one line."""
     _, _, text = (inspect.getdoc(cls) or "").partition("Attributes:\n")
     entries = re.split(r"\n    (?=\w[\w, ]*: )", "\n" + text)
     texts = {}

@@ -6,7 +6,7 @@ A package names them in its metadata, one group for each kind of part::
     mine = "my_package.codecs:Mine"
 
 The name is the part's ``kind``. What the harness brings itself keeps its names: a plug-in that would take one is
-refused and listed as such, and so are two plug-ins of one name. One that cannot be loaded is an error of what asks for
+refused and listed as such, and so are two plug-ins of one name. One that cannot be loaded is an error of what requests
 it only.
 """
 
@@ -61,7 +61,7 @@ class Plugin:
         """What it names, unchecked.
 
         Raises:
-            EnvironmentLacksError: importing it failed, whatever the reason.
+            EnvironmentLacksError: importing it failed for any reason.
         """
         module, _, attribute = self.path.partition(":")
         try:
@@ -140,7 +140,7 @@ def checked(plugin: Plugin, protocol: type[Any]) -> type[Any]:
 
 
 def part_objection(part: Any, protocol: type[Any]) -> str:
-    """Why something is no part: no frozen dataclass, no kind, or attributes that its protocol asks for and it lacks."""
+    """Why something is no part: no frozen dataclass, no kind, or attributes that its protocol needs and it lacks."""
     if not isinstance(part, type) or not dataclasses.is_dataclass(part):
         return "it is no class with @dataclass(frozen=True)"
     if not part.__dataclass_params__.frozen:  # type: ignore[attr-defined]

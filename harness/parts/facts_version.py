@@ -34,7 +34,7 @@ _SOURCES = (
 
 
 def facts_code() -> str:
-    """What stands for `FACTS_VERSION` in an id."""
+    """The text for `FACTS_VERSION` in an id."""
     return _VERSION_1 if FACTS_VERSION == 1 else f"facts {FACTS_VERSION}"
 
 
@@ -49,7 +49,7 @@ def raised(versions: dict[str, int]) -> dict[str, int]:
 
 
 def data_code(task: type[Any]) -> dict[str, Any]:
-    """What prepared data follows from beside its source: versions of facts, of the task and of libraries."""
+    """What prepared data depends on besides its source: versions of facts, of the task and of libraries."""
     packages = ("flwr-datasets", "scikit-learn", "pillow", "numpy")
     return {
         "facts": FACTS_VERSION,
@@ -62,7 +62,7 @@ def data_code(task: type[Any]) -> dict[str, Any]:
 def source_digest() -> str:
     """SHA-256 (64 hexadecimal digits) of the sources that make facts. Read once per process.
 
-    In no id: it is kept with the facts of a cell, and tells whether two machines run the same code.
+    In no id: it is kept with the facts of a cell, and shows whether two machines run the same code.
     """
     digest = hashlib.sha256()
     for name, path in source_files():

@@ -196,7 +196,7 @@ def anchored(value: Any, folder: Path) -> Any:
 
 
 def as_mapping(meter: object) -> object:
-    """The mapping that the short form of a meter, ``mine.py:Mine``, stands for; anything else as it is."""
+    """The mapping that the short form of a meter, ``mine.py:Mine``, means; anything else unchanged."""
     found = _METER.fullmatch(meter) if isinstance(meter, str) else None
     if found is None:
         return meter

@@ -26,7 +26,7 @@ def recorded_codec(settings: Mapping[str, Any]) -> Codec | None:
 
 
 def recorded_facts(settings: Mapping[str, Any]) -> CodecFacts:
-    """What the codec of some settings says of itself; all unsaid where there is no such codec here.
+    """Facts that the codec of some settings declares; the defaults where there is no such codec here.
 
     >>> recorded_facts({"kind": "error_feedback", "inner": {"kind": "stc", "ratio": 0.1, "coding": "golomb"}}).work
     'serial'

@@ -105,12 +105,12 @@ def taken(table: str) -> tuple[str, ...]:
 
 
 def choices(table: str) -> list[str]:
-    """What may stand as a ``kind``: the names in a table, then its presets."""
+    """Valid values of ``kind``: the names in a table, then its presets."""
     return [*names(table), *PRESETS.get(table, ())]
 
 
 def preset(table: str, name: str) -> dict[str, Any]:
-    """The settings that a preset stands for, ``kind`` among them."""
+    """The settings of a preset, including ``kind``."""
     return dict(_imported(table, name, PRESETS[table][name]))
 
 

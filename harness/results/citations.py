@@ -1,6 +1,6 @@
 """Lists the sources that a benchmark rests on, and which of its parts cites each.
 
-Entries stand in the ``references.bib`` beside what cites them, one entry per source. A coefficient names its entry; for
+Entries are in the ``references.bib`` next to what cites them, one entry per source. A coefficient names its entry; for
 everything else the entry's ``keywords`` say what cites it, as ``role:kind``. They are ours and are not passed on.
 """
 
@@ -51,7 +51,7 @@ def entries() -> Mapping[str, Entry]:
     """All entries of all bibliographies, by key.
 
     Raises:
-        ValueError: a key stands in two of them, and not alike.
+        ValueError: a key is in two of them, with different entries.
     """
     found: dict[str, Entry] = {}
     for package in _PACKAGES:

@@ -18,7 +18,7 @@ def described_uplinks(methods: Iterable[Mapping[str, Any]]) -> list[dict[str, An
 
 
 def caveats(methods: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """What the codecs of both directions want said where they are used, each once, as ``codec`` and ``text``."""
+    """Caveats of the codecs of both directions, each once, as ``codec`` and ``text``."""
     ways = [(entry.get("uplink"), (entry.get("downlink") or {}).get("codec")) for entry in methods]
     codecs = [recorded_codec(settings) for pair in ways for settings in pair if settings]
     used = [layer for codec in codecs if codec is not None for layer in layers(codec)]

@@ -26,7 +26,7 @@ class Study:
         n_planned: runs that there are to be, finished or not.
         contrasts: comparisons that were named beforehand.
         spec: the definition; None if there is none.
-        notes: what must be said before any number.
+        notes: caveats printed before any number.
     """
 
     name: str

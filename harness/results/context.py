@@ -117,7 +117,7 @@ def _strict(value: Any) -> Any:
 def _testbed(
     priced: Sequence[PricedCell], attempts: Sequence[Attempt], pretraining: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """What the benchmark itself cost on the machines it ran on, as far as their meters could tell."""
+    """What the benchmark itself cost on the machines it ran on, as far as their meters measured it."""
     # Methods with equal settings share a cell, which was paid for once.
     readings = list({cell.result.cell_id: cell.result.ledger.reading for cell in priced}.values())
     joules = [reading.cpu_j for reading in readings if reading.cpu_j is not None]

@@ -21,12 +21,12 @@ class CellFacts:
     """A cell with everything about it.
 
     Attributes:
-        entries: methods and seeds that it stands for; methods with equal settings share a cell.
+        entries: methods and seeds that it serves; methods with equal settings share a cell.
         cell_id: its id.
         state: ``finished``, ``failed``, ``killed``, ``running or killed``, or ``not run``.
         attempts: tries that did not finish, oldest first.
         ledger: its ledger; None unless it is finished.
-        folder: where it lies.
+        folder: its folder.
     """
 
     entries: tuple[IndexEntry, ...]

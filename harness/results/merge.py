@@ -1,7 +1,7 @@
 """Merges results folders of one benchmark (``harness merge``), e.g. seeds that ran on several machines.
 
-Bits and scores of all cells stand together. Seconds and joules stay those of their machines: nothing here changes a
-cell, and whatever is priced from seconds is pooled and compared within a machine only
+Bits and scores of all cells are kept together. Seconds and joules stay those of their machines: nothing here changes a
+cell, and anything priced from seconds is pooled and compared within a machine only
 (`harness.price.accounting.pooled_compute`).
 """
 

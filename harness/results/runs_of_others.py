@@ -70,7 +70,7 @@ def read_runs(source: Path) -> OpenRuns:
 
 
 def to_be_priced(ledgers: Sequence[tuple[str, Ledger]]) -> tuple[list[Ledger], tuple[Note, ...]]:
-    """The ledgers with the computing that can be priced, and what must be said of the rest.
+    """The ledgers with the computing that can be priced, and caveats about the rest.
 
     Computing is priced for all runs or for none: totals with it do not compare with totals without.
 
@@ -101,7 +101,7 @@ def study_of_runs(runs: OpenRuns, scenarios: Scenarios, notes: Sequence[Note]) -
     Args:
         runs: the runs.
         scenarios: what they are priced under.
-        notes: what must be said before any number.
+        notes: caveats printed before any number.
     """
     methods = list(dict.fromkeys([*(method for method, _ in runs.ledgers), *(method for method, _ in runs.unfinished)]))
     facts = {method: _federation([ledger for name, ledger in runs.ledgers if name == method]) for method in methods}

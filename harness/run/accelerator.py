@@ -15,7 +15,7 @@ def is_requested() -> bool:
 
 
 def named() -> str:
-    """What models are to be trained on, as it is asked for. Free of torch."""
+    """The requested device for training models. Free of torch."""
     return _name()
 
 

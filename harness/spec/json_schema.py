@@ -1,6 +1,6 @@
 """Builds the JSON Schema of benchmark definitions for editors, from the classes that validate: names, types, choices.
 
-Ranges and rules between settings are left to ``harness validate``, which tells them better.
+Ranges and rules between settings are left to ``harness validate``, which reports them better.
 """
 
 import contextlib

@@ -87,7 +87,7 @@ def benchmark_names() -> list[str]:
 
 
 def first_comment(name: str) -> str:
-    """What a packaged definition says of itself: its first sentence."""
+    """The first sentence of a packaged definition, which describes it."""
     text = packaged(name).read_text(encoding="utf-8")
     comment = " ".join(line.removeprefix("#").strip() for line in text.partition("\n\n")[0].splitlines())
     return re.split(r"(?<=[.?]) ", comment)[0]
@@ -133,7 +133,7 @@ def _decoded(data: bytes, file_name: str) -> str:
 
 
 def located(error: ValidationError, document: Document) -> list[Problem]:
-    """All that pydantic found wrong with the value of a document, each where it stands in the file."""
+    """Everything that pydantic found wrong with the value of a document, each with its place in the file."""
     by_place: dict[Location, list[str]] = {}
     for location, text in problems_in(error, ()):
         if not any(location[: len(broken)] == broken for broken in document.broken):
@@ -156,7 +156,7 @@ def _in_file(location: Location, text: str, value: Any) -> Location:
 
 
 def position_of(location: Location, text: str, document: Document) -> tuple[int, int]:
-    """Line and column of what `text` says of a place; of its mapping where nothing stands there."""
+    """Line and column of the place that `text` is about; of its mapping where the place is empty."""
     if text.startswith("unknown key"):
         return document.keys_at[location]
     return document.values_at.get(location) or document.values_at[location[:-1]]

@@ -41,7 +41,7 @@ def _spec_name(value: str) -> str:
 
 
 def _meter(value: object) -> str:
-    """A meter in one word: its name, or where it stands in a file."""
+    """A meter in one word: its name, or its place in a file."""
     named = from_file.as_mapping(value)
     if not isinstance(named, str) and not from_file.is_file_part(named):
         raise problem(f"{shown(value)} is no meter; a name or a file is needed, e.g. {{file: mine.py, class: Mine}}")
@@ -223,7 +223,7 @@ class BenchmarkSpec(Part):
 
     @classmethod
     def clashes(cls, values: Mapping[str, Any]) -> Iterator[Clash]:
-        """Names that stand twice, a reference that is no method, more clients a round than there are."""
+        """Report duplicate names, a reference that is no method, more clients a round than there are."""
         methods = [entry if isinstance(entry, Mapping) else {} for entry in listed(values.get("methods"))]
         method_names = [entry.get("name") if isinstance(entry.get("name"), str) else None for entry in methods]
         slugs = [slug(name) if name else None for name in method_names]
@@ -245,7 +245,7 @@ class BenchmarkSpec(Part):
 
 
 def _seed_clashes(n_seeds: int, methods: list[Any]) -> Iterator[Clash]:
-    """Methods that ask for more seeds than there are."""
+    """Report methods that need more seeds than there are."""
     for place, entry in enumerate(methods):
         if n_seeds and is_count(entry.get("seeds")) and entry["seeds"] > n_seeds:
             yield ("methods", place, "seeds"), f"{entry['seeds']} is above the {n_seeds} seeds of the benchmark"

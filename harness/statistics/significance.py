@@ -105,7 +105,7 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 
 def verdict(t_p: float | None, sign_flip_p: float | None, n_seeds: int, family: int) -> str:
-    """What may be said of a comparison whose corrected p values are these.
+    """The verdict on a comparison with these corrected p values.
 
     Both tests must agree; and where the permutation cannot reach the level, no word of significance falls.
 

@@ -60,7 +60,7 @@ def cell_row(key: Mapping[str, Any], ledger: Ledger) -> dict[str, Any]:
 
 
 def _known_bits(ledger: Ledger, n_bytes: "pd.Series[int]") -> float:
-    """Bits of some bytes; NaN where a run that was not ours has none, because nobody said how many there were."""
+    """Bits of some bytes; NaN where a run that was not ours has none, because nobody recorded how many there were."""
     total = int(n_bytes.sum())
     return math.nan if total == 0 and is_open_ledger(ledger) else bits_from_bytes(total)
 

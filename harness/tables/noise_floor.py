@@ -65,7 +65,7 @@ def _between_seeds(cells: pd.DataFrame, quantity: str) -> float | None:
 
 
 def _floor(seeds: float | None, calibrated: float | None) -> tuple[float | None, str]:
-    """The share below which a difference is noise, and what says so."""
+    """The share below which a difference is noise, and the evidence for it."""
     found = [(share, name) for share, name in ((seeds, "cells"), (calibrated, "calibration")) if share is not None]
     if not found:
         return None, UNKNOWN

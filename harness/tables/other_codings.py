@@ -1,6 +1,6 @@
 """Builds ``shadows.csv``: what payloads would have taken with their indices coded in another way.
 
-A shadow never crossed the air. It stands beside the payload of the same indices, and beside nothing else: payloads
+A shadow never crossed the air. It is compared with the payload of the same indices, and with nothing else: payloads
 without a shadow, such as a whole model for a client that sat out, are in neither sum.
 """
 

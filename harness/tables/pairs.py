@@ -66,7 +66,7 @@ def shared_seeds(index: pd.Index, method: str, other: str) -> list[int]:
 
 
 def fact_interval(cells: pd.DataFrame, method: str, reference: str, quantity: str) -> Interval | None:
-    """A method beside its reference over the seeds that both have; None if there is no such seed.
+    """A method compared with its reference over the seeds that both have; None if there is no such seed.
 
     Args:
         cells: as in ``cells.csv``.
@@ -93,7 +93,7 @@ def score_intervals(
 
 @dataclass(frozen=True)
 class _Pairing:
-    """A method beside the reference, at the seeds that both have."""
+    """A method and the reference, at the seeds that both have."""
 
     method: str
     reference: str
@@ -146,7 +146,7 @@ class _Pairing:
 def _shadow_pair_rows(
     pairing: _Pairing, saved: "pd.Series[Any]", total_bits: "pd.Series[Any]"
 ) -> Iterable[dict[str, Any]]:
-    """Total bits with the indices of a method coded in another way, beside its reference as sent."""
+    """Total bits with the indices of a method coded in another way, compared with its reference as sent."""
     for coding in dict.fromkeys(saved.index.get_level_values("coding")):
         of_coding = saved[coding]
         if all((pairing.method, seed) in of_coding.index for seed in pairing.seeds):

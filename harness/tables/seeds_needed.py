@@ -1,6 +1,6 @@
 """Builds ``seeds.csv``: how many seeds would show a given difference, from the spread of this run.
 
-The run is the pilot: the standard deviation of its paired differences (of logarithms for bits) stands for that of a
+The run is the pilot: the standard deviation of its paired differences (of logarithms for bits) is taken for that of a
 larger one. With few seeds it is itself uncertain by tens of percent, and so is what follows from it.
 """
 

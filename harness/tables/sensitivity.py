@@ -1,6 +1,6 @@
 """Computes how far results survive their assumptions: draws of every range, order of methods, where a method pays.
 
-Everything here is of the mean over the seeds of a method; how much seeds differ stands in ``pairs.csv``.
+Everything here is of the mean over the seeds of a method; how much seeds differ is in ``pairs.csv``.
 """
 
 from collections import defaultdict

@@ -1,7 +1,7 @@
 """Builds ``statistics.csv``: how updates are distributed before any codec, and comparisons of initialisations.
 
 Two initialisations are compared on equal terms: cells of equal seed whose methods differ in nothing else, at the rounds
-and tensors that both have. Each tensor stands for itself with its median over rounds and clients; over tensors, scale
+and tensors that both have. Each tensor has its own row with its median over rounds and clients; over tensors, scale
 and shape are geometric means and entropies means, weighted by the entries of each.
 """
 
@@ -38,7 +38,7 @@ def statistic_rows(key: Mapping[str, Any], ledger: Ledger) -> pd.DataFrame:
 
 
 def init_pairs(frame: pd.DataFrame, ledgers: Sequence[Ledger]) -> list[dict[str, Any]]:
-    """Every initialisation beside a baseline, over the seeds that both have; empty if there is only one.
+    """Every initialisation compared with a baseline, over the seeds that both have; empty if there is only one.
 
     The baseline is ``random``, or the first there is. Sigma, kurtosis and absmax are ratios; entropies, which are
     logarithms already and may be zero, are differences in bits an entry.

@@ -71,7 +71,7 @@ def what_if(
 
     Args:
         priced: the finished cells, at least one.
-        written: the scenarios that `harness price` takes where nothing else is asked for.
+        written: the scenarios that `harness price` takes by default.
         scenarios: what the cells were priced with: the choice that the page opens with.
         references: for each method, what it is compared with.
         costs: pooled costs of computing that they were priced with; None takes each run's own.

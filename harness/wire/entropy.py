@@ -137,7 +137,7 @@ class AnsWriter:
 
 
 class AnsReader:
-    """Reads what `AnsWriter` wrote. Any words can be read; what they cannot stand for is refused."""
+    """Reads what `AnsWriter` wrote. Any words can be read; invalid ones are refused."""
 
     def __init__(self, words: bytes, what: str) -> None:
         """Start to read; `what` names the stream in errors."""
@@ -174,7 +174,7 @@ class AnsReader:
         """``table[symbols]`` for the next symbols, whose alphabet is as long as `table`.
 
         Args:
-            table: what each symbol stands for, of a dtype of 1, 2 or 4 bytes.
+            table: the value of each symbol, of a dtype of 1, 2 or 4 bytes.
             out: where they go, shape (n,), contiguous, of the same dtype; so many symbols are read.
         """
         count = out.size

@@ -156,7 +156,7 @@ def _joined(symbols: Symbols, n_kinds: int, size: int) -> Symbols:
 
 
 def _tuples(table: NDArray[Any], size: int) -> NDArray[Any]:
-    """What groups stand for, ``table[s[0]], ..., table[s[g-1]]``, as items of up to 16 bytes."""
+    """Values of groups, ``table[s[0]], ..., table[s[g-1]]``, as items of up to 16 bytes."""
     items = table.view(_ITEMS[table.itemsize])
     while size > 1:
         pairs = np.empty((len(items), len(items), 2), dtype=items.dtype)

@@ -2,7 +2,7 @@
 
 A histogram over symbols 0 to w - 1 is cut into cells of ``2**shift`` neighbours. With c symbols in a cell, its *root*
 is ``r = round(sqrt(c) / 1.5)``, at least 1 unless c is 0. A cell so weighs ``r**2``, in equal parts to its symbols.
-Square roots because the counting noise of sqrt(c) is 1/2 whatever c is: a step of 1.5 costs each cell about as many
+Square roots because the counting noise of sqrt(c) is 1/2 for every c: a step of 1.5 costs each cell about as many
 bits in a longer code for its symbols as it saves in a shorter histogram. Only differences of neighbouring roots are
 sent, difference e with the weight ``decay**|e| + 1 / (64 (1 + e**2))``, by one of 16 decays: the first term is for a
 smooth histogram, the second for the slopes of a peak between long, flat tails. The encoder tries
@@ -64,7 +64,7 @@ class Histogram(NamedTuple):
 
 
 def n_shifts(width: int) -> int:
-    """How many values a shift may have where `width` symbols are told apart: up to that of a single cell."""
+    """How many values a shift may have where `width` symbols are distinguished: up to that of a single cell."""
     return bits_for(width) + 1
 
 

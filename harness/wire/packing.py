@@ -22,7 +22,7 @@ _BLOCK = 1 << 17
 
 
 def bits_for(n_values: int) -> int:
-    """Bits that tell `n_values` values apart: ceil(log2 n).
+    """Bits that distinguish `n_values` values: ceil(log2 n).
 
     >>> [bits_for(n) for n in (1, 2, 3, 64, 65)]
     [0, 1, 2, 6, 7]

@@ -42,7 +42,7 @@ class DeploymentResult:
         late: of `terms`, what late uplinks took, and the computing before them; sessions and tails are not in it.
         parties: the groups with their clients, in the order of the deployment.
         schedule: when rounds happened.
-        notes: what must be said about these transfers in this deployment.
+        notes: caveats of these transfers in this deployment.
     """
 
     deployment: Deployment
@@ -152,7 +152,7 @@ def deploy(ledger: Ledger, turns: Turns, assumptions: Assumptions, deployment: D
 
     Args:
         ledger: a finished cell with the computing that is to be priced.
-        turns: its turns; payloads of another size may stand there.
+        turns: its turns; payloads may have another size.
         assumptions: what to price it with.
         deployment: who its clients are.
     """

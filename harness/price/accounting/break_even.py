@@ -143,7 +143,7 @@ def pays_from(price: Price, reference_bytes: float) -> SizeThreshold:
     """The size of an update from which a method takes less than the reference.
 
     Args:
-        price: total joules, computing included; asked some 25 times.
+        price: total joules, computing included; called some 25 times.
         reference_bytes: bytes of the reference's update at scale 1, above 0.
 
     >>> str(pays_from(lambda scale: (10 * scale, 8 * scale + 1), 1000))  # from 2 s = 1, s = 0.5
@@ -163,11 +163,11 @@ def passes_from(
     """The size of an update from which a share of a saving in bits reaches the joules of the radio.
 
     Args:
-        price: joules of the radio alone; asked some 25 times.
+        price: joules of the radio alone; called some 25 times.
         bits: bits of the method's payloads, both directions.
         reference_bits: bits of the reference's payloads.
         reference_bytes: bytes of the reference's update at scale 1, above 0.
-        share: pass-through that is asked for, above 0.
+        share: requested pass-through, above 0.
 
     >>> tail_j = 3.0
     >>> str(passes_from(lambda scale: (tail_j + 4 * scale, tail_j + scale), 25, 100, 1000))  # 3 s / (3 + 4 s) = 3 / 8

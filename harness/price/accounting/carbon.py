@@ -26,7 +26,7 @@ Place = tuple[str, tuple[Grid, ...]]
 def places(result: DeploymentResult, assumptions: Assumptions) -> list[Place]:
     """Where a deployment takes its electricity from: each grid of the assumptions in turn, or the grids it brings.
 
-    A supply that has no grid behind it, such as a primary cell, stands in place of the grids.
+    A supply that has no grid behind it, such as a primary cell, takes the place of the grids.
     """
     groups = result.deployment.groups
     own = [grid_of(group.supply) or group.grid for group in groups]

@@ -8,7 +8,7 @@ sorting, adding entry by entry), one integer core (coding of symbols), or arithm
 they say for what (`harness.core.codec_facts`). One that does not say is projected as waiting for memory, and a note
 says so; likewise one that does not say whether it keeps a residual is charged for none.
 
-Typical seconds are one number, which the timeline needs. By how much they may be off is a factor beside them, with a
+Typical seconds are one number, which the timeline needs. By how much they may be off is a separate factor, with a
 range per kind of work, and each rate that is not a point brings its own. All of it is uncertainty class P (projected).
 """
 

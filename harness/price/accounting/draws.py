@@ -124,7 +124,7 @@ def is_point(factor: Factor) -> bool:
 
 
 def at(low: float, typical: float, high: float, z: Float64) -> Float64:
-    """The numbers that lie `z` standard deviations of a normal distribution from the median of a range.
+    """The numbers `z` standard deviations of a normal distribution from the median of a range.
 
     Args:
         low: 2.5 % quantile, at least 0.
@@ -150,7 +150,7 @@ def at(low: float, typical: float, high: float, z: Float64) -> Float64:
 
 
 def moments(low: float, typical: float, high: float) -> tuple[float, float]:
-    """Mean and variance of what a range stands for.
+    """Mean and variance of the distribution that a range means.
 
     >>> mean, variance = moments(0.5, 1.0, 2.0)  # log-normal, sigma = ln 2 / 1.96
     >>> round(mean, 4), round(variance, 4)  # exp(sigma^2 / 2), (exp(sigma^2) - 1) exp(sigma^2)

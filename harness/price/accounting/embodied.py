@@ -78,7 +78,7 @@ def inputs(device: Device) -> tuple[Coefficient, Coefficient, Coefficient]:
 
 
 def rule_text(rule: Rule) -> str:
-    """The rule in words, to stand beside every figure that follows from it.
+    """The rule in words, printed with every figure that follows from it.
 
     >>> rule_text("excluded")
     'manufacture of devices: not charged (a device that its owner has anyway)'

@@ -53,7 +53,7 @@ def infeasible(party: Party, turns: Turns, round_limit_s: float) -> list[Note]:
 
 
 def obstacles(party: Party, turns: Turns, round_limit_s: float) -> Iterator[str]:
-    """Why a radio cannot do what a group asks of it; nothing where it can."""
+    """Why a radio cannot do what a group needs; nothing where it can."""
     radio = party.group.radio
     for way in DIRECTIONS:
         largest = int(turns.bytes_of(way)[party.chosen].max(initial=NO_PAYLOAD))

@@ -66,7 +66,7 @@ class Party:
 
 
 def population(ledger: Ledger) -> int:
-    """Clients of the whole population, whether they were ever asked or not."""
+    """Clients of the whole population, whether they ever took part or not."""
     seen = max(int(frame["client"].max()) for frame in (ledger.transfers, ledger.windows) if len(frame)) + 1
     return max(seen, int(ledger.cell["task"].get("clients") or 0))
 

@@ -97,7 +97,7 @@ def provisioning_terms(
 def standby_terms(
     party: Party, turns: Turns, usage: Usage, prices: Mapping[str, Factor], schedule: Schedule
 ) -> Iterable[Term]:
-    """Radios at rest, and devices that are awake for their radio or sleep: of every client, asked or not."""
+    """Radios at rest, and devices that are awake for their radio or sleep: of every client, taking part or not."""
     all_s = int(party.clients.sum()) * schedule.period_s
     on_link_s = np.sum([usage[way][name] for way in usage for name in _LINK_SECONDS], axis=0)
     compute_s = by_round(turns.round[party.chosen], party.compute_s, schedule.n_rounds)

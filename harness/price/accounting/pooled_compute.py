@@ -148,6 +148,6 @@ def _key(ledger: Ledger, work: Mapping[str, Any]) -> str:
 
 
 def _machine(ledger: Ledger) -> str:
-    # Host names repeat between machines; CPU and size tell most of those apart.
+    # Host names repeat between machines; CPU and size distinguish most of those.
     host = ledger.host
     return f"{host.machine} {host.cpu_model} {host.n_threads}" + (f" {host.accelerator}" if host.accelerator else "")

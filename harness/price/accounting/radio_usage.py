@@ -99,6 +99,6 @@ def _sessions(client: Int64, start: Float64, end: Float64, tail_s: float) -> tup
         return np.zeros(0), np.zeros(0)
     follows = np.append(client[1:] == client[:-1], False)
     gap = np.where(follows, np.maximum(np.append(start[1:], 0.0) - end, 0.0), np.inf)
-    # A pause as long as the tail ends it, whatever rounding made of their difference.
+    # A pause as long as the tail ends it, regardless of rounding in their difference.
     opens = np.append(True, gap[:-1] >= tail_s * (1 - _ROUNDING))
     return opens.astype(np.float64), np.minimum(gap, tail_s)

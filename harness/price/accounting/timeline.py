@@ -3,7 +3,7 @@
 A round starts when the slowest client of the round before is done, plus a pause. Every client goes through downlink,
 decode, local training, encode and uplink, one after the other. What the server does takes no time here. What clients
 were given before round 1 happens before the timeline begins. A client that was late when the cell was run is not
-waited for: its round lasts as long as the deadline said.
+waited for: its round lasts until the deadline.
 """
 
 from collections.abc import Mapping

@@ -269,7 +269,7 @@ def rank_rows(terms: Mapping[str, Terms], radio: str, grid: str, draws: Draws) -
 def _collected(
     terms: Iterable[Term], components: Collection[Component] | None
 ) -> dict[tuple[tuple[Factor, ...], int, int], float]:
-    """Amounts by what prices them; groups and their sizes are told apart only where a number varies by client."""
+    """Amounts by what prices them; groups and their sizes are distinguished only where a number varies by client."""
     found: dict[tuple[tuple[Factor, ...], int, int], float] = defaultdict(float)
     for term in terms:
         if components is None or term.component in components:

@@ -1,7 +1,7 @@
 """Describes client devices: their rates of computing, power, memory and battery.
 
 Three rates, because work does not scale alike: products of matrices with floating-point units, work entry by entry with
-memory, coding of symbols with a core's integer speed. How the work of a cell becomes seconds stands in
+memory, coding of symbols with a core's integer speed. How the work of a cell becomes seconds is in
 `harness.price.accounting.device_projection`. All of that is a projection (uncertainty class P).
 
 Power is that of the whole device with its radio off; what a radio takes comes on top.

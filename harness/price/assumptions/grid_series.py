@@ -146,7 +146,7 @@ def moment(text: object, what: str) -> datetime:
 
 
 def stamp(when: datetime) -> str:
-    """A moment as it stands in messages, in whole seconds.
+    """A moment as messages print it, in whole seconds.
 
     >>> stamp(datetime(2025, 3, 1, 12, tzinfo=UTC))
     '2025-03-01T12:00:00Z'

@@ -1,10 +1,10 @@
 """Looks up grams per kilowatt-hour: a dated table of countries, or a user's value or series with its source.
 
 The table holds the yearly averages that CodeCarbon 3.3.2 carries from Our World in Data, each with the year it is of.
-It names no method. All-hydro grids stand near 24 g/kWh in it, the median of life-cycle studies and not 0, so the values
+It names no method. All-hydro grids have about 24 g/kWh in it, the median of life-cycle studies and not 0, so the values
 are taken to be life-cycle averages of what a country produces; they say nothing of imports or of marginal plants.
 
-An average intensity shares out what a grid emits; a marginal one says what one more or one less kilowatt-hour changes.
+An average intensity shares out what a grid emits; a marginal one is what one more or one less kilowatt-hour changes.
 """
 
 from collections.abc import Mapping

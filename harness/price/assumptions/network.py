@@ -66,7 +66,7 @@ class Network:
         access_j_per_mbit: joules in the access network for each megabit carried, either way.
         core_j_per_mbit: joules in everything behind it, up to the server.
         rows: the table rows that both rest on.
-        notes: what must be said beside the numbers.
+        notes: caveats printed with the numbers.
     """
 
     kind: NetworkKind

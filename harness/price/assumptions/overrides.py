@@ -59,7 +59,7 @@ def settings_that_differ(written: Scenarios, scenarios: Scenarios, except_for: C
 
     Args:
         written: scenarios of a definition.
-        scenarios: those that are asked for.
+        scenarios: the requested ones.
         except_for: settings that are left out.
     """
     old, new = (each.model_dump(mode="json") for each in (written, scenarios))

@@ -67,7 +67,7 @@ class PowerSupply:
         title: name in reports.
         grid_j_per_j: joules taken from the grid, the cell or the harvester for each joule of the device, at least 1.
         own_g_per_kwh: gCO2e per kWh taken, where it does not come from a grid; else None.
-        notes: what must be said beside the numbers.
+        notes: caveats printed with the numbers.
         rows: the table rows that it rests on.
     """
 
@@ -154,7 +154,7 @@ def check(name: str, has_grid: bool) -> None:
 
 
 def grid_of(power: PowerSupply) -> Grid | None:
-    """What stands for the grid of a supply that sees none, so that one formula gives all grams; else None.
+    """A stand-in grid for a supply that sees none, so that one formula gives all grams; else None.
 
     >>> grid_of(supply("harvested")).g_per_kwh, grid_of(supply("mains"))
     (0.0, None)

@@ -72,7 +72,7 @@ def _grid(value: object, info: ValidationInfo) -> str | CustomGrid:
 
 
 def plain_grid(entry: str | CustomGrid) -> Any:
-    """A grid entry as it stands in a file."""
+    """A grid entry as a file has it."""
     return entry if isinstance(entry, str) else entry.model_dump(exclude_none=True)
 
 
@@ -163,7 +163,7 @@ class Fleet(Part):
 
     @classmethod
     def clashes(cls, values: Mapping[str, Any]) -> Iterator[Clash]:
-        """Groups that cannot be told apart, or that are more or less than the fleet."""
+        """Report groups with equal names, and shares that do not add up to the fleet."""
         groups = [entry if isinstance(entry, Mapping) else {} for entry in listed(values.get("groups"))]
         names = [entry.get("name") for entry in groups]
         yield from repeated([_folded(name) for name in names], ("groups",), names, "name")

@@ -23,7 +23,7 @@ FEW_ROUNDS, MANY_ROUNDS = 3, 30
 
 @dataclass(frozen=True)
 class Probe:
-    """What the probe of one method says of a whole cell.
+    """Estimate of a whole cell from the probe of one method.
 
     Attributes:
         seconds: wall time of the cell, s.

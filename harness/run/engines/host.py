@@ -41,7 +41,7 @@ def describe_host() -> Host:
 def gemm_gflops(size: int = 384, repeats: int = 7) -> float:
     """Rate of one thread in a float64 matrix product, 1e9 flop/s by CPU time: median of `repeats`.
 
-    The yardstick between machines: a device's published rate of the same arithmetic stands beside it.
+    The yardstick between machines: it is compared with a device's published rate of the same arithmetic.
     """
     import torch
 
@@ -96,7 +96,7 @@ def _git(root: Path, *arguments: str) -> str | None:
 
 
 def cpu_model() -> str:
-    """Name of the processor, as the system tells it."""
+    """Name of the processor, as the system reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
     except OSError:

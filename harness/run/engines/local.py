@@ -93,7 +93,7 @@ def prepare(cells: Iterable[Cell]) -> None:
     """Leave the data and partitions of `cells` in the cache.
 
     Raises:
-        UsageError: the data cannot be partitioned as asked.
+        UsageError: the data cannot be partitioned as requested.
         EnvironmentLacksError: the data or the cache is not usable.
     """
     for task, seeds in distinct_tasks(cells):
@@ -116,7 +116,7 @@ def run_missing(
         store: the results folder, locked by the caller.
         meter: kind of the meter.
         jobs: worker processes, at least 1; see `effective_jobs`.
-        on_event: told what happens, and about four times a second that time goes by.
+        on_event: called with each event, and about four times a second with a tick.
 
     Returns:
         The failures by cell id; empty when all cells are finished.
@@ -228,7 +228,7 @@ def _run_cells(
 
 
 def _outcome(future: "Future[Any]") -> Any:
-    """What a piece of work returned, or the failure that stands for its death."""
+    """What a piece of work returned, or the failure that represents its death."""
     try:
         return future.result()
     except ProcessExpired as error:

@@ -48,7 +48,7 @@ class RayEngine:
         cpus: CPUs of a cell, above 0.
         gpus: GPUs of a cell, at least 0.
         jobs: cells at a time at most; None for as many as fit.
-        is_forced: whether cells may run beside each other under a meter that sees the whole machine.
+        is_forced: whether cells may run concurrently under a meter that sees the whole machine.
     """
 
     address: str | None = None
@@ -87,7 +87,7 @@ class RayEngine:
         before = dict(os.environ)
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         if self.address is None:
-            # Ray would run its workers at a low priority, which shows in their wall time beside anything else.
+            # Ray would run its workers at a low priority, which shows in their wall time when anything else runs.
             os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - its name has small letters
             os.environ["HARNESS_CACHE"] = str(cache_root().resolve())
             settings |= {
@@ -257,7 +257,7 @@ class _Run:
 
         Raises:
             EnvironmentLacksError: no node is large enough for a cell, or one has other code or lacks a checkpoint.
-            UsageError: a meter would see several cells, and the run is not told that it may.
+            UsageError: a meter would see several cells, and the run does not allow it.
         """
         fitting = {node["NodeID"]: self._n_fitting(node["Resources"]) for node in self.ray.nodes() if node["Alive"]}
         if not any(fitting.values()):
@@ -307,7 +307,7 @@ class _Run:
         return self.ray.remote(**settings)(function)
 
     def _outcome(self, reference: Any) -> Any:
-        """What a task returned, or the failure that stands for its end."""
+        """What a task returned, or the failure that represents its end."""
         try:
             return self.ray.get(reference)
         except self.ray.exceptions.RayTaskError as error:

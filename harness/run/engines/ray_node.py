@@ -1,7 +1,7 @@
 """Runs a cell on a node of a Ray cluster: a plain spec and references to data in, the files of a ledger out.
 
 Everything here runs in a Ray worker. A node needs the package and its dependencies, and neither the results folder nor
-the data sets. Rounds are told while they are done, so that what a lost node has spent is known.
+the data sets. Rounds are reported as they finish, so that what a lost node has spent is known.
 """
 
 import fcntl
@@ -46,7 +46,7 @@ class Job:
 
 @dataclass(frozen=True)
 class NodeView:
-    """What a node says of itself.
+    """What a node reports about itself.
 
     Attributes:
         machine: digest of its host name; nodes of one machine say the same.
@@ -77,7 +77,7 @@ class Failed:
     Attributes:
         attempt: the try that failed, as its lines named it.
         failure: why.
-        rounds: what it had written of its rounds: all of it, also what `Lines` has not told yet.
+        rounds: what it had written of its rounds: all of it, also what `Lines` has not reported yet.
     """
 
     attempt: str
@@ -91,7 +91,7 @@ class Line:
 
     Attributes:
         cell_id: the cell.
-        attempt: tells its tries apart.
+        attempt: id of this try.
         text: whole lines of JSON, see `harness.ledger.ledger.LedgerWriter`.
     """
 
@@ -143,7 +143,7 @@ def run(cell: Cell, cell_id: str, job: Job, lines: Any) -> Finished | Failed:
         lines: the actor that takes lines.
 
     Returns:
-        The files of its ledger, or why it failed: errors of a cell are told, not raised, so that Ray runs again only
+        The files of its ledger, or why it failed: cell errors are returned, not raised, so that Ray runs again only
         what a lost node or a killed worker took with it.
     """
     attempt = uuid.uuid4().hex
@@ -201,7 +201,7 @@ def _start(job: Job) -> EnergyMeter:
 
     Raises:
         EnvironmentLacksError: the code here is not that of the driver.
-        UsageError: the meter would see other cells, and the run was not told that it may.
+        UsageError: the meter would see other cells, and the run does not allow it.
     """
     import ray
 
@@ -222,7 +222,7 @@ def _start_worker_once(meter: str) -> None:
 
 @dataclass(frozen=True)
 class SharedMeter:
-    """A meter of the whole machine with leave to see other cells beside its own; its scope says so.
+    """A meter of the whole machine that may see other cells as well; its scope says so.
 
     Attributes:
         meter: what measures.
@@ -261,5 +261,5 @@ class _LineSender:
             file.seek(self._offset)
             text = file.read()
         self._offset += len(text)
-        # Nobody waits for the answer: a driver that does not hear of a round still gets the cell.
+        # Nobody waits for the answer: a driver that misses a round still gets the cell.
         self._lines.add.remote(Line(self._cell_id, self._attempt, text.decode()))

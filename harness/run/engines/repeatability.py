@@ -1,9 +1,9 @@
 """Measures how far repeats of the same work differ on this machine, as its meter sees them (``harness calibrate``).
 
 Every repeat is a worker of its own, as a cell is: spawned, with one thread and a warm meter. The work is a fixed number
-of matrix products and copies, the same in all. Beside it stands what the meter gives for a worker that sleeps. What was
+of matrix products and copies, the same in all. For comparison, the meter also reads a worker that sleeps. What was
 measured are facts of a machine and a meter: they are kept in the user's cache and in the results folders that are made
-afterwards, and reports grey what lies below.
+afterwards, and reports grey what is below it.
 """
 
 import json
@@ -41,7 +41,7 @@ def calibrate(meter: str, repeats: int, seconds: float, on_repeat: Any = lambda 
         meter: kind of the meter.
         repeats: workers that do the same work, at least 3.
         seconds: about how long each works, and the idle one sleeps.
-        on_repeat: told how many of the repeats are done.
+        on_repeat: called with the number of repeats that are done.
 
     Returns:
         Facts, JSON-able: ``machine``, ``meter``, the readings, and the spreads, each a standard deviation over the

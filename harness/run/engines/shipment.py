@@ -38,7 +38,7 @@ class Shipment:
 
     Attributes:
         code: digest of the code that makes facts and data; a node must have the same.
-        folders: prepared folders by path in the cache, as whatever `unpack` can fetch; empty on the driver's machine.
+        folders: prepared folders by path in the cache, as what `unpack` fetches; empty on the driver's machine.
         data_sets: digest of each data set that is a folder on the driver's machine, by the folder's name.
         checkpoints: digest of each file that models start from, by its path; a node must have the same.
     """
@@ -57,7 +57,7 @@ def code_digest() -> str:
 
 
 def pack_parts(cells: Iterable[Cell], send: Callable[[Files], Any]) -> Shipment:
-    """What nodes need before they can be asked about `cells`: files that definitions name; see `pack`."""
+    """What nodes need before they can answer for `cells`: files that definitions name; see `pack`."""
     paths = {cell.task.get("pretraining", {}).get("checkpoint") for cell in cells} - {None}
     with noted() as folders:
         from_file.keep()

@@ -169,7 +169,7 @@ def describe_failure(error: BaseException) -> Failure:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    """Whether Python, NumPy or torch asked for memory that there was not; torch has a class for it on a GPU only."""
+    """Whether Python, NumPy or torch ran out of memory; torch has an exception class for it on a GPU only."""
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError)
         and ("can't allocate memory" in str(error) or type(error).__name__ == "OutOfMemoryError")

@@ -33,7 +33,7 @@ class Channel:
         seed: evaluation seed of the cell.
         facts: where transfers, shadows and compute windows are recorded.
         mode: what the server sends, see `harness.run.federation.downlink`.
-        also_code: codings whose length is logged beside, where a codec has them.
+        also_code: further codings whose length is logged, where a codec has them.
         deadline: when what clients send comes too late; None for never.
     """
 

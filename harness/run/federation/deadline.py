@@ -75,7 +75,7 @@ def slowness(seed: int, client: int, spread: float) -> tuple[float, float]:
 
     Log-normal with median 1 and 97.5 % quantile `spread`: ``exp(z ln(spread) / 1.96)`` with z standard normal. Drawn
     once for a seed and client, so that it is the same in every round and for every method (common random numbers), and
-    clients stand in the same order whatever the spread.
+    clients have the same order at any spread.
 
     Args:
         seed: evaluation seed of the cell.

@@ -5,7 +5,7 @@
 ``delta``: closed loop. The server keeps its float32 master and r, what the clients have put together so far. Round 0
 gives every client of the population the initial model, whole. In round t the server codes ``master - r`` and adds what
 a client will decode to r, so that the error of one round is part of what the next one codes: the loop is error feedback
-by itself, and a codec's own comes on top. A client adds the
+by itself, and a codec adds its own. A client adds the
 differences in their order and holds r bit for bit: float32 addition of equal numbers in equal order. One that sat out
 is sent every difference it missed, or r as a whole in float32, whichever takes fewer bytes (the differences if equal),
 and is charged for it. The server forgets a difference once no client can need it. Statistics are replaced, not added.

@@ -10,7 +10,7 @@ A payload is, byte by byte::
 The frame's checksum also covers the settings of the codec, as JSON with sorted keys; they are not sent. Statistics
 travel as they are under every codec and are charged like every other byte: a coarse codec would break the model, and
 they are few. The receiver knows s from the layout, so that b need not be sent. Which payload it is (round, client,
-direction; a difference or a whole model) is said by the message around it, as in any deployment.
+direction; a difference or a whole model) is stated by the message around it, as in any deployment.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ from harness.wire.frame import FRAME_BYTES, seal, unseal
 
 
 class Coder:
-    """A codec with its frame, and statistics beside its body."""
+    """A codec with its frame, and statistics next to its body."""
 
     def __init__(self, codec: Codec, layout: Layout) -> None:
         """Code vectors of `layout`, statistics included, with `codec`."""
@@ -64,7 +64,7 @@ class Coder:
         return seal(body, self.codec.wire_id, self._settings), state
 
     def decode(self, payload: bytes, agreed: Agreed) -> Float32:
-        """What `payload` stands for, float32 of shape (layout.size,), in a fresh array.
+        """The vector that `payload` encodes, float32 of shape (layout.size,), in a fresh array.
 
         Raises:
             PayloadError: damaged, of another codec or other settings, or too short for the statistics.
@@ -106,7 +106,7 @@ class Link:
             direction: uplink or downlink.
             seed: evaluation seed of the cell.
             facts: where transfers, shadows and compute windows are recorded, unless a call names other facts.
-            also_code: codings whose length is logged beside, where the codec has them.
+            also_code: further codings whose length is logged, where the codec has them.
         """
         self.coder = Coder(codec, layout)
         others = {coding: recoded(codec, coding) for coding in also_code}
@@ -159,7 +159,7 @@ class Link:
         return self.coder.decode(payload, agreed)
 
     def decode(self, payload: bytes, round: int, sender: int = SERVER) -> Float32:
-        """What a payload that `sender` made in `round` stands for; not timed. See `Coder.decode`."""
+        """Decode a payload that `sender` made in `round`; not timed. See `Coder.decode`."""
         return self.coder.decode(payload, self.agreed(round, sender))
 
     def count(

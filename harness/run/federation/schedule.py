@@ -69,7 +69,7 @@ class Schedule:
 
 
 class Course:
-    """How far a run has come: in rounds, and in bits, which only the transfers of the ledger tell."""
+    """How far a run has come: in rounds, and in bits, which only the transfers of the ledger show."""
 
     def __init__(self, schedule: Schedule) -> None:
         """Stand before the first round."""

@@ -167,7 +167,7 @@ class MajorityVote:
     def step(
         self, model: Float32, decoded: Sequence[Update], weights: Float64, state: State, lr_scale: float = 1.0
     ) -> tuple[Float32, State]:
-        """``model + lr_scale * lr * sign(sum of sign(decoded))``; weights are not asked."""
+        """``model + lr_scale * lr * sign(sum of sign(decoded))``; weights are ignored."""
         first = votes = np.zeros(model.shape, dtype=np.int32)
         for update in decoded:
             vote = np.sign(update.values).astype(np.int32)

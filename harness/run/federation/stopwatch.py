@@ -12,7 +12,7 @@ from harness.ledger.ledger import Facts
 
 @dataclass
 class WindowNote:
-    """What the body of a window says about itself."""
+    """What the body of a window records about itself."""
 
     n_steps: int = 0
 

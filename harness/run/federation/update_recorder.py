@@ -40,7 +40,7 @@ class RecordSettings:
 
 @dataclass
 class Recorder:
-    """Sees the updates of a cell, and keeps what its settings ask for.
+    """Sees the updates of a cell, and keeps what its settings request.
 
     Its time is that of the benchmark, booked as codec timing.
 

@@ -150,7 +150,7 @@ def _start_tracker() -> Any:
 def _sample_at_stop_only(tracker: Any) -> None:
     """Stop the sampling threads of a process-scope tracker; the sample that `stop` takes then covers the whole window.
 
-    A sample divides CPU time read at its end by an interval read at its start. In a thread beside busy Python code the
+    A sample divides CPU time read at its end by an interval read at its start. In a thread next to busy Python code the
     scan between the two waits for the interpreter lock, up to a second, and a three-second window read 1.5 to 1.7
     times its CPU time. CPU time is cumulative, so one sample at the end loses nothing.
     """
@@ -198,7 +198,7 @@ def _reading(tracker: Any, seconds: float, cpu_seconds: float) -> EnergyReading:
 
 
 def _cpu_backend(tracker: Any) -> str | None:
-    # Private, and the only place where CodeCarbon says what it did; None if a later version moves it.
+    # Private, and the only place where CodeCarbon records what it did; None if a later version moves it.
     for item in getattr(tracker, "_hardware", []):
         if type(item).__name__ in ("CPU", "AppleSiliconChip", "Raspberry"):
             return str(item.description())

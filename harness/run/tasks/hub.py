@@ -59,7 +59,7 @@ class HubData:
         return next((folder for folder in candidates if folder.is_dir()), None)
 
     def key(self) -> Mapping[str, Any]:
-        """What the prepared splits depend on: the content, wherever it lies; the name, of an unknown set on the hub."""
+        """What the prepared splits depend on: the content, not its location; the name, of an unknown set on the hub."""
         folder = self.folder()
         files = _PUBLISHED.get(self.data) if folder is None else folder_digest(folder)
         content = {"hub": self.data} if files is None else {"files": files}
@@ -167,7 +167,7 @@ def _load_dataset(name: str, folder: Path | None) -> Any:
     import datasets
 
     datasets.disable_progress_bars()
-    # Its retries are told as one line at the end.
+    # Its retries are reported as one line at the end.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
         return datasets.load_dataset(str(folder or name), cache_dir=str(cache_root() / "datasets"))

@@ -228,7 +228,7 @@ def _cutter(task: ImageTask, sees_activations: bool) -> Callable[[nn.Module], Tr
 
     Args:
         task: whose model it is.
-        sees_activations: whether the fixed part has its work done before; else it stands in front of what is trained.
+        sees_activations: whether the fixed part has its work done before; else it precedes what is trained.
     """
     seen = None
     if task.input is not None:

@@ -280,7 +280,7 @@ def seeded_network(
 
 
 def moved(images: Tensor, device: torch.device) -> Tensor:
-    """`images` on `device`: as they lie on the CPU, with channels first elsewhere, as accelerators like them."""
+    """`images` on `device`: unchanged on the CPU, with channels first elsewhere, which suits accelerators."""
     return images if device.type == "cpu" else images.contiguous().to(device)
 
 

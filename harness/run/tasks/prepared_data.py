@@ -84,7 +84,7 @@ def prepare(task: ImageTask, seeds: Sequence[int]) -> None:
     """Leave the splits, what is pre-trained on, and one partition per seed in the cache.
 
     Raises:
-        UsageError: the partition asked for does not exist.
+        UsageError: the requested partition does not exist.
         EnvironmentLacksError: the data is not on this machine and cannot be loaded.
         OSError: the cache cannot be written.
     """
@@ -96,7 +96,7 @@ def prepare(task: ImageTask, seeds: Sequence[int]) -> None:
 
 
 def load_split(task: ImageTask, name: str) -> Examples:
-    """One split. Images are a private mapping: shared by workers, and writable as torch asks of what it wraps."""
+    """One split. Images are a private mapping: shared by workers, and writable, which torch needs of what it wraps."""
     is_foreign = name == PUBLIC and source_of(task) in FOREIGN_SOURCES
     return _load_examples(_public_folder(task) if is_foreign else _data_folder(task), name)
 
@@ -104,7 +104,7 @@ def load_split(task: ImageTask, name: str) -> Examples:
 def load_activations(folder: Path, task: ImageTask, name: str) -> Examples:
     """One split as the fixed part of the model left it; see `activations_folder`.
 
-    They lie with channels last, as convolutions on a CPU like them, and are seen with channels first.
+    They are stored with channels last, which suits convolutions on a CPU, and viewed with channels first.
     """
     values = _load(folder / f"{name}_activations.npy", mmap_mode="c")
     seen = np.moveaxis(values, -1, 1) if values.ndim == 4 else values
@@ -124,15 +124,15 @@ def save_activations(folder: Path, name: str, shape: tuple[int, ...], batches: I
 
 
 def activations_folder(task: ImageTask, seed: int) -> Path:
-    """Where what the fixed part of the model makes of the examples lies or will lie.
+    """Path of the examples' activations behind the fixed part of the model, existing or not yet.
 
     It is named by everything that the activations follow from; weights drawn at random follow from the seed.
     """
     weights = {"seed": seed} if task.init == "random" else {"pretrained": _pretraining_key(task)}
-    # All that only train in the last so many blocks share what stands in front of them.
+    # All that train only in the same number of last blocks share what precedes them.
     in_front = "head" if task.train.kind == "head" else task.train.blocks
     key = {"data": task.data_key(), "model": _model_key(task), "in_front_of": in_front, "head": task.head}
-    # A cut may lie elsewhere for another kind of training, and sums differ in their last digits elsewhere.
+    # A cut may be elsewhere for another kind of training, and sums differ in their last digits elsewhere.
     key |= {"train": task.train.kind, "on": accelerator.named(), "torch": version("torch")}
     seen = None if task.input is None else asdict(task.input)
     return cached_folder("activations", {**key, **weights, "input": seen, "code": facts_code()})
@@ -150,7 +150,7 @@ def source_of(task: ImageTask) -> Source:
 
 
 def pretraining_folder(task: ImageTask) -> Path | None:
-    """Where the pre-trained model lies or will lie; None for ``init: random``."""
+    """Path of the pre-trained model, existing or not yet; None for ``init: random``."""
     if task.init != "pretrained":
         return None
     # A model from other code would make other facts than the cell id says.
@@ -173,7 +173,7 @@ def _model_key(task: ImageTask) -> Any:
 
 
 def has_fixed_part(task: ImageTask, augment: str) -> bool:
-    """Whether what stands in front of the trained part gives the same for an image whenever it is asked.
+    """Whether the part in front of the trained part gives the same for an image at every call.
 
     Augmented images are others every time. Norms and biases, and low-rank additions, are spread over the whole model
     unless only its last blocks are trained.
@@ -183,7 +183,7 @@ def has_fixed_part(task: ImageTask, augment: str) -> bool:
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """How the pre-trained model in `folder` was made: settings, scores before and after, what the meter said."""
+    """How the pre-trained model in `folder` was made: settings, scores before and after, the meter's reading."""
     path = folder / RECORD_FILE
     with refusing_damage(path):
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -233,7 +233,7 @@ def refusing_damage(path: Path) -> Iterator[None]:
     """Errors of reading a file of the cache, as one line; a folder that is not there at all is no damage.
 
     Raises:
-        EnvironmentLacksError: the file is cut off, no such file, or missing beside others.
+        EnvironmentLacksError: the file is truncated, of another kind, or missing from a folder that is there.
     """
     try:
         yield

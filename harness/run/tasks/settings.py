@@ -145,7 +145,7 @@ class Input:
 
 
 def check_source(pretraining: Pretraining, allowed: tuple[Source, ...], task: str) -> None:
-    """Raise ValueError with one clear line if a task cannot be pre-trained on the source asked for."""
+    """Raise ValueError with one clear line if a task cannot be pre-trained on the requested source."""
     if pretraining.source not in (None, *allowed):
         raise ValueError(
             f"pretraining: source {pretraining.source} does not fit task {task}; allowed: {', '.join(allowed)}"

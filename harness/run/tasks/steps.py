@@ -16,7 +16,7 @@ def prepare(self: prepared_data.ImageTask, seeds: Sequence[int]) -> None:
 
 
 def pretraining_folder(self: prepared_data.ImageTask) -> Path | None:
-    """Where the pre-trained model lies or will lie; None for ``init: random``."""
+    """Path of the pre-trained model, existing or not yet; None for ``init: random``."""
     return prepared_data.pretraining_folder(self)
 
 

@@ -33,7 +33,7 @@ class Stage(NamedTuple):
     Attributes:
         modules: those whose parameters and buffers it uses.
         run: what it does.
-        is_block: whether it counts where the last blocks are asked for; the stages behind the blocks do not.
+        is_block: whether it counts where the last blocks are requested; the stages behind the blocks do not.
     """
 
     modules: Sequence[nn.Module]
@@ -47,7 +47,7 @@ class Trainable:
 
     Attributes:
         module: the whole network; its parameters know by `requires_grad` whether they are trained.
-        fixed: from images to what stands behind the fixed stages; empty if none is fixed.
+        fixed: from images to the output of the fixed stages; empty if none is fixed.
         rest: from there to logits.
         closed: modules in which nothing is trained: they stay in evaluation mode, and their buffers do not travel.
     """
@@ -130,7 +130,7 @@ def cut(module: nn.Module, trained: Trained, head: str, preprocess: Run | None =
         preprocess: what runs on images before it.
 
     Raises:
-        ValueError: there is no layer `head`, or the network has no blocks to count, or fewer than asked for.
+        ValueError: there is no layer `head`, or the network has no blocks to count, or fewer than requested.
     """
     before = () if preprocess is None else (preprocess,)
     top, stages = _layer(module, head), _stages(module)

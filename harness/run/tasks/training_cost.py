@@ -43,7 +43,7 @@ def training_work(network: Trainable, batch: Tensor, n_states: int = 0, images: 
 
     Memory is what must be held at once at the end of the forward pass: parameters and statistics, gradients, what the
     optimiser keeps, the batch, what the backward pass needs again (each storage once), and the model as received, which
-    the update is a difference from. What layers need beside that for a moment is not in it, nor are code, data set and
+    the update is a difference from. What layers need briefly besides that is not in it, nor are code, data set and
     what a codec keeps between rounds: the true peak is higher.
 
     Args:
