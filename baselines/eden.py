@@ -67,7 +67,7 @@ class Eden(Coded):
 
     @property
     def work(self) -> Work:
-        """Rotating, whatever the coding."""
+        """The rotation; independent of the coding."""
         return "dense"
 
     def __post_init__(self) -> None:

@@ -37,7 +37,7 @@ class ExactVectors(Wrapping):
     bias: ClassVar[str] = "those of the inner codec on matrices, none on vectors."
 
     def __post_init__(self) -> None:
-        """Refuse increments of matrices beside updates of vectors, and a codec that has exact vectors already."""
+        """Refuse increments of matrices mixed with updates of vectors, and a codec that has exact vectors already."""
         for layer in layers(self.inner):
             advice = "once is enough" if isinstance(layer, ExactVectors) else ""
             if facts_of(layer).needs_server is not None:  # a server rule that adds increments

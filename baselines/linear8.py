@@ -95,6 +95,6 @@ class Linear8(Coded):
 
 
 def _grid(low: float, high: float) -> Float32:
-    """The 256 values that an index stands for, rounded to float32 from float64."""
+    """The 256 values of an index, rounded to float32 from float64."""
     # linspace ends exactly on `high`, so that no point lies beyond the largest float32.
     return np.linspace(low, high, _N_STEPS + 1).astype(np.float32)

@@ -1,6 +1,6 @@
 """Selects the entries that a sparse codec keeps, and codes their positions.
 
-All of them stand for k ascending numbers below d, both known to both ends:
+Each code represents k ascending numbers below d, both known to both ends:
 
 ``list``: packed at ceil(log2 d) bits;
 ``bitmap``: d bits, 1 for kept;
@@ -143,7 +143,7 @@ def read_golomb(remainders: BodyReader, unary: bytes, k: int, d: int) -> Positio
     """What `code_golomb` wrote.
 
     Args:
-        remainders: stands before the run of remainders.
+        remainders: precedes the run of remainders.
         unary: the run of quotients.
         k: number of positions.
         d: number of entries.

@@ -7,7 +7,7 @@ whose factors would not be shorter (``rank * (n + m) >= n * m``), go as they are
 The published algorithm averages P over all workers before Q is computed, which takes two exchanges a round. In
 federated learning a client that is heard once a round sends factors of its own: the same uplink bytes, one message, no
 downlink in between; but the average of the decoded updates has a rank up to the number of clients, and it is not the
-same algorithm. The name says so.
+same algorithm, as the name shows.
 
 Wire format: for each tensor, in model order, float32 numbers: P (n, rank) and Q (m, rank), row by row; or the entries.
 Little-endian: 4 bytes times the sum of ``rank * (n + m)`` or the size. All of it follows from the layout. The published

@@ -61,7 +61,7 @@ def block_sizes(d: int) -> list[int]:
 def quantise_rotated(
     values: Float32, agreed: Agreed, indices_of: Callable[[Float32], Uint8], codebook: Float32, scale: Scale
 ) -> tuple[NDArray[np.float64], Uint8]:
-    """Scales and indices that stand for a vector.
+    """Scales and indices that encode a vector.
 
     Args:
         values: float32, shape (d,), finite.
@@ -95,7 +95,7 @@ def quantise_rotated(
 
 
 def rotated_back(scales: Float32, indices: Uint8, codebook: Float32, d: int, agreed: Agreed) -> Float32:
-    """The vector of `d` entries that scales and indices stand for, within the range of float32."""
+    """The vector of `d` entries that scales and indices encode, within the range of float32."""
     signs = _sign_bits(sum(block_sizes(d)), agreed)
     values = np.empty(d, dtype=np.float32)
     for (place, entries), scale in zip(_places(d), scales.tolist(), strict=True):
@@ -142,7 +142,7 @@ def _along_columns(matrix: Float32) -> Float32:
 
 
 def _places(d: int) -> Iterator[tuple[slice, slice]]:
-    """Of each block, where it stands among all, padding included, and where its entries do among the `d`."""
+    """Position of each block among all entries, padding included, and of its entries among the `d`."""
     sizes = block_sizes(d)
     n_padding, start = sum(sizes) - d, 0
     for size in sizes:

@@ -74,7 +74,7 @@ class SparseTernary(Coded):
         return None
 
     def encode(self, update: Update, state: State, rng: np.random.Generator, agreed: Agreed) -> tuple[bytes, State]:
-        """Body of `update`; its length depends on where the entries lie. See `harness.core.protocols.Codec`."""
+        """Body of `update`; its length depends on the positions of the entries. See `harness.core.protocols.Codec`."""
         check_finite(update)
         d = update.layout.size
         if d == 0:

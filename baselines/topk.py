@@ -6,7 +6,7 @@ published method, whose compressor acts on the parameter vector.
 
 The method sends values as float32. With fewer `value_bits` v, our addition, a value is a sign and a magnitude out of
 ``2**(v-1)``: zero, and the others in equal ratios from the smallest kept magnitude that is not zero to the largest;
-nearest ratio. Kept magnitudes lie above a threshold with a long tail, which equal steps would spend themselves on.
+nearest ratio. Kept magnitudes are above a threshold with a long tail, on which equal steps would be wasted.
 
 Wire format: the positions, then the values in the order of their positions. d and k are known to both ends.
 Positions (`baselines.positions`): ``packed``: a list at ceil(log2 d) bits or a bitmap, whichever is shorter;

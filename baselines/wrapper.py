@@ -61,7 +61,7 @@ class Correcting(Wrapping):
         return self.inner.nominal_bits(layout)
 
     def init(self, layout: Layout) -> State:
-        """None, which stands for zeros: it takes no memory before a client's first update."""
+        """None, which means zeros: it takes no memory before a client's first update."""
         return None
 
     def decode(self, body: bytes, layout: Layout, agreed: Agreed) -> Update:

@@ -38,7 +38,7 @@ class Source(NamedTuple):
     """Coded entries that are cut into groups of one length.
 
     Attributes:
-        places: where they lie in the update; several only for one group of the whole model.
+        places: their positions in the update; several only for one group of the whole model.
         n_groups: groups m.
         length: entries n of each group.
     """
@@ -142,7 +142,7 @@ class Buckets:
         return self.levels if self.is_mean else 2
 
     def _quantise(self, rows: Float32, indices: Indices, noise: Noise) -> Float32:
-        """Fill `indices`; what travels beside them."""
+        """Fill `indices`; returns what is sent with them."""
         if self.is_mass:
             mass_indices(rows, self.levels, indices)
             return bucket_means(rows, indices, self.levels)

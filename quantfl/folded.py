@@ -29,7 +29,7 @@ _ESCAPING = 2
 
 
 def roomy_cap(values: Float32, step: float, cap: int) -> int:
-    """A cap that leaves room for indices beside the nearest, unless entries escape anyway.
+    """A cap that leaves room for indices next to the nearest, unless entries escape anyway.
 
     Args:
         values: float32, shape (n,), n at least 1, finite.
@@ -78,7 +78,7 @@ def symbols_like(cap: int, count: int) -> Indices:
 
 
 def is_escape(indices: Int32, cap: int) -> Bool:
-    """Which entries escape: those whose index says that they may have been clipped."""
+    """Which entries escape: those whose index shows that they may have been clipped."""
     return np.abs(indices) >= cap - _ESCAPING
 
 
@@ -105,7 +105,7 @@ def mean_offsets(values: Float32, indices: Int32, mirrored: Bool, step: float, c
 def trellis_values(
     symbols: Indices, mirrored: Bool, step: float, cap: int, offsets: Sequence[int], out: Float32
 ) -> None:
-    """What each symbol stands for, NaN for an escape.
+    """The value of each symbol, NaN for an escape.
 
     Args:
         symbols: from `trellis_symbols`, shape (n,), each at most ``2 cap + 1``.

@@ -55,7 +55,7 @@ def even_indices(rows: Float32, spans: Ranges, levels: int, out: Indices, noise:
 
 
 def even_values(indices: Indices, spans: Ranges, levels: int, out: Float32, offset: float | Noise = 0.5) -> None:
-    """What each index stands for: ``low + (i + offset) * width``, finite.
+    """The value of each index: ``low + (i + offset) * width``, finite.
 
     Args:
         indices: shape (m, n), each below `levels`.
@@ -101,7 +101,7 @@ def bucket_means(rows: Float32, indices: Indices, levels: int) -> Float32:
     """The mean of the entries in each bucket.
 
     Decoded means add up to the sum of the entries, and no other codebook for the same buckets has a smaller squared
-    error. A bucket without entries, which no index stands for, gets 0.
+    error. A bucket without entries, which no index names, gets 0.
 
     Returns:
         float32, shape (m, levels).
@@ -121,7 +121,7 @@ def bucket_means(rows: Float32, indices: Indices, levels: int) -> Float32:
 
 
 def codebook_values(indices: Indices, codebooks: Float32, out: Float32) -> None:
-    """What each index stands for in its row's codebook; shapes (m, n), (m, levels) and (m, n)."""
+    """The value of each index in its row's codebook; shapes (m, n), (m, levels) and (m, n)."""
     for row, codebook, target in zip(indices, codebooks, out, strict=True):
         take(codebook, row, target)
 

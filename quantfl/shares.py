@@ -17,7 +17,7 @@ class Share(NamedTuple):
 
     Attributes:
         tensor: name and shape.
-        place: where it lies in the update.
+        place: its position in the update.
         is_coded: whether it is coded; else it goes as float32.
     """
 
@@ -30,7 +30,7 @@ class Run(NamedTuple):
     """Entries that are coded together, with one histogram.
 
     Attributes:
-        places: where they lie in the update; several only for vectors.
+        places: their positions in the update; several only for vectors.
         scale: their step, in common steps.
     """
 
@@ -43,7 +43,7 @@ class Run(NamedTuple):
         return sum(place.stop - place.start for place in self.places)
 
     def entries(self, values: Float32) -> Float32:
-        """Its entries, of those of the update; a view if they lie in one piece."""
+        """Its entries, of those of the update; a view if they are contiguous."""
         if len(self.places) == 1:
             return values[self.places[0]]
         return np.concatenate([values[place] for place in self.places])
@@ -62,7 +62,7 @@ class Run(NamedTuple):
 
 
 def shares(layout: Layout, vectors: Vectors) -> list[Share]:
-    """All tensors that have entries; of fewer than two dimensions they are coded only if `vectors` says so.
+    """All tensors that have entries; of fewer than two dimensions they are coded only if `vectors` is set so.
 
     Biases and scales of norms are few, and a model suffers most from errors in them.
     """

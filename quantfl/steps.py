@@ -1,6 +1,6 @@
 """Writes and reads bodies of QuantFL with one common step for the whole model and no bound on the indices.
 
-One step for all tensors is what the smallest error at a given total rate asks for: then tensors of small entries cost
+One step for all tensors gives the smallest error at a given total rate: then tensors of small entries cost
 few bits by themselves, since each has a histogram of its own; only vectors share one. Entry x is ``q = x / step``;
 with dead zone z, in steps, ``k = sign(q) floor(|q| + 1 - z)`` for ``nearest``, so that index k > 0 stands for q from
 ``k - 1 + z`` to ``k + z``;

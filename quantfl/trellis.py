@@ -2,7 +2,7 @@
 
 Plain rounding gives an entry x (in steps) the nearest integer k and decodes k. Here two quantisers take turns: the
 upright one decodes index k to ``k + 1/4``, its mirror image to ``-(k + 1/4)``. Which one an entry has depends on the
-parities of the indices before it, by the state machine below, so both ends know it and nothing is sent beside the
+parities of the indices before it, by the state machine below, so both ends know it and nothing is sent besides the
 indices. The encoder picks, among all sequences of indices, the one with the smallest squared error (Viterbi search).
 As one quantiser is the mirror image of the other, indices of both have the same distribution if the entries are
 symmetric about 0, and one histogram serves all of them: an entropy coder need not know of the trellis.

@@ -109,7 +109,7 @@ def mean_fractions(
         step: see `step_indices`.
         dead_zone: see there.
         cap: that of `symbols`.
-        is_matched: where they lie on average, or farther from 0 by as much as makes up for the entries that become 0.
+        is_matched: their mean position, or farther from 0 by as much as makes up for the entries that become 0.
     """
     # A stride that shares a factor with the shape would always meet the same taps of a convolution's kernels.
     stride = -(-values.size // _SAMPLE)
@@ -132,7 +132,7 @@ def mean_fractions(
 
 
 def step_table(step: float, dead_zone: float, cap: int, fractions: tuple[float, float]) -> Float32:
-    """What each symbol stands for with rounding to the nearest; NaN for an escape, if the cap has any.
+    """The value of each symbol with rounding to the nearest; NaN for an escape, if the cap has any.
 
     Args:
         step: at least 0.
@@ -153,7 +153,7 @@ def step_table(step: float, dead_zone: float, cap: int, fractions: tuple[float, 
 
 
 def point_table(step: float, cap: int) -> Float32:
-    """What each symbol stands for with rounding at random, its index times `step`; NaN for an escape, if any.
+    """The value of each symbol with rounding at random, its index times `step`; NaN for an escape, if any.
 
     >>> point_table(2.0, 1).tolist()
     [-2.0, 0.0, 2.0]

@@ -99,7 +99,7 @@ class Ble5:
         if self.phy in _MBPS:
             n_bytes = _PREAMBLE_BYTES[self.phy] + _AFTER_PREAMBLE_BYTES + sizes
             return np.asarray(n_bytes * BITS_PER_BYTE / (_MBPS[self.phy] * BITS_PER_MBIT), dtype=np.float64)
-        # The access address lies in the start, which every coding spreads eightfold.
+        # The access address is in the start, which every coding spreads eightfold.
         bits = (_AFTER_PREAMBLE_BYTES - 4 + sizes) * BITS_PER_BYTE + _CODED_END_SYMBOLS
         return np.asarray(_CODED_START_S + bits * _SYMBOLS_PER_BIT[self.phy] * 1e-6, dtype=np.float64)
 

@@ -47,7 +47,7 @@ _STOP_AND_WAIT = ("coap", "coaps")
 def carried(payload_bytes: Int64, direction: Direction, link: Link) -> Carriage:
     """What it takes to carry payloads over a link.
 
-    A client asks for what goes down, so that a downlink waits for one answer; block-wise transfer waits at each block.
+    A client requests what goes down, so that a downlink waits for one answer; block-wise transfer waits at each block.
 
     Args:
         payload_bytes: shape (n,), each at least 0.

@@ -30,7 +30,7 @@ def default(kind: str, quantity: str) -> float:
 
 
 def inputs_of(radio: Any) -> tuple[Coefficient, ...]:
-    """The rows that a radio rests on; a number that the user has set otherwise stands as a point of the user's.
+    """The rows that a radio rests on; a number that the user has set becomes a point of the user's.
 
     Args:
         radio: instance of a radio dataclass with its ``kind``; rows are matched to its fields by name.

@@ -1,7 +1,7 @@
 """Models a constant energy per bit, as much of the literature charges radios: no session, no tail, no power at rest.
 
-It says the same for a thousand small messages as for one large one, which no radio does; it is here so that results can
-be put beside such papers.
+A thousand small messages cost the same as one large one, as on no real radio; this model lets results
+be compared with such papers.
 
 References:
     Savazzi, Rampa, Kianoush, Bennis, "An Energy and Carbon Footprint Analysis of Distributed and Federated Learning",

@@ -53,7 +53,7 @@ def _fitted(kind: str) -> dict[str, Coefficient]:
 
 
 def _remarks(self: handset.Handset) -> tuple[Note, ...]:
-    """Whether the rates lie inside the fit, and where the power at rest is."""
+    """Whether the rates are inside the fit, and where the power at rest is."""
     rates = {"up": self.rate_up_mbps, "down": self.rate_down_mbps}
     tested = {way: row(self.kind, f"fitted_{way}_mbps").typical for way in rates}
     outside = [
@@ -112,7 +112,7 @@ class LteHandset2021:
         return {"session_j": session_j, **_fitted(self.kind)}
 
     def notes(self) -> tuple[Note, ...]:
-        """Whether the rates lie inside the fit, and that nothing was compared."""
+        """Whether the rates are inside the fit, and that nothing was compared."""
         return *_remarks(self), NOT_COMPARED
 
 

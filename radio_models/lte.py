@@ -1,7 +1,7 @@
 """Models an LTE handset of 2012: promotion, active power with a slope per megabit, and a long tail with DRX.
 
 In the tail the radio wakes for the on-duration once a DRX cycle; the mean of that is part of the tail power. The first
-0.1 s of the tail, in which the cycle is shorter, is not modelled apart (below 0.1 % of a session). At rest it listens
+0.1 s of the tail, in which the cycle is shorter, is not a separate state (below 0.1 % of a session). At rest it listens
 for paging once a cycle. Active power is charged once while either direction is active.
 
 References:

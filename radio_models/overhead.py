@@ -10,7 +10,7 @@ here: radios have a share of retransmissions. Headers of the link layer belong t
 - ``tls``: TCP that carries TLS 1.3 records of at most 16384 bytes of payload and 22 bytes around it.
 - ``udp``: 28 bytes a datagram of at most 1472 bytes, no acknowledgement.
 - ``coap``: confirmable messages over UDP, one block of 1024 bytes each, and each answered before the next (RFC 7959).
-  The resource lies at the root, so that no option names it. A payload that fits into one block needs no block option.
+  The resource is at the root, so that no option names it. A payload that fits into one block needs no block option.
 - ``coaps``: the same with every message in a DTLS 1.2 record.
 - ``flower``: a message of Flower between SuperNode and SuperLink, unencrypted: objects that are pulled or pushed one by
   one, each in a request of HTTP/1.1 and its answer, over TCP. What is around the payload was counted on sockets (flwr

@@ -1,7 +1,7 @@
 """Holds the communication formulas of papers on the carbon of federated learning, as named models.
 
-Each is linear in the bits that go up and the bits that come down, so that it is two prices a bit; they stand here to be
-printed beside our radios, and price nothing themselves. Where a paper writes one size for both directions, each
+Each is linear in the bits that go up and the bits that come down, so that it is two prices a bit; they are here to be
+printed next to our radios, and price nothing themselves. Where a paper writes one size for both directions, each
 direction has its own here; for equal sizes the result is the paper's.
 
 References:
@@ -90,7 +90,7 @@ class Worked:
         expected: number that was published, or worked out by hand.
         computed: what the formula gives.
         unit: of both.
-        is_published: whether `expected` stands in the paper.
+        is_published: whether `expected` is printed in the paper.
     """
 
     description: str

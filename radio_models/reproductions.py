@@ -1,6 +1,6 @@
 """Holds formulas of technologies that stay out of rankings, each over the rows ``verdict.*`` of coefficients.csv.
 
-What they reproduce, and why no ranking names them, stands in `radio_models.verdicts`. An argument out of its
+What they reproduce, and why no ranking names them, is in `radio_models.verdicts`. An argument out of its
 range is refused with a `ValueError` that begins with its name.
 
 References:

@@ -3,7 +3,7 @@
 A comparison holds if the range of the model and that of the measurement overlap and the model is within a factor of 1.5
 (our judgement: a range can be so wide that it excludes nothing). One that does not hold, or that nobody made, is a
 note of kind ``unvalidated``, which keeps a radio out of first sentences. A locator in measured.csv says what was
-measured, and in brackets where that stands.
+measured, and in brackets where it is printed.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ def measured() -> Mapping[str, Coefficient]:
 
 
 def lone_session(radio: RadioModel, uplink_bytes: int | None = None, downlink_bytes: int | None = None) -> Joules:
-    """Joules of one session that stands alone: leaving rest, the payloads, the whole tail.
+    """Joules of one isolated session: leaving rest, the payloads, the whole tail.
 
     Args:
         radio: the radio.

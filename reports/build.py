@@ -57,7 +57,7 @@ SECTIONS: tuple[Callable[[Tables], Section | None], ...] = (
 
 
 def build_report(tables_folder: Path) -> Report:
-    """Read `tables_folder` and say what it says.
+    """Build the report of `tables_folder`.
 
     Raises:
         UsageError: a file or column is missing, or the folder is of another schema version.
@@ -70,7 +70,7 @@ def report_of(tables: Tables, others: Sequence[Callable[[Tables], Section | None
 
     Args:
         tables: what is reported.
-        others: sections that are not ours; they stand behind the results, before what is on this host.
+        others: sections of plug-ins; they follow the results, before what is on this host.
     """
     place = SECTIONS.index(testbed)
     chosen = (*SECTIONS[:place], *others, *SECTIONS[place:])

@@ -1,7 +1,7 @@
 """Defines the neutral document: the content of a report, before any format.
 
 All text is plain text. Writers escape it; nothing here is HTML, Markdown or LaTeX. Numbers arrive formatted, with the
-raw value beside them, so that a writer can name each one (a macro per result) without parsing text.
+raw value next to them, so that a writer can name each one (a macro per result) without parsing text.
 """
 
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Highlight:
-    """One number that stands for itself.
+    """One highlighted number.
 
     Attributes:
         key: identifier, unique in its block, for writers that name numbers.
@@ -71,7 +71,7 @@ class Highlight:
 
 @dataclass(frozen=True)
 class Highlights:
-    """A few numbers that stand out, under one title."""
+    """A few highlighted numbers under one title."""
 
     kind: ClassVar[str] = "highlights"
     key: str
@@ -110,7 +110,7 @@ class Cell:
         tone: ``muted`` for absent values and for differences that mean nothing, ``warn`` for what needs a look.
         ends: lower and upper end, formatted, where `detail` shows an interval or a range.
         cites: bibliography keys that `text` names; a format that can cite prints citations in its place.
-        is_best: whether it is the best of its column or cannot be told from it, by the rule of `reports.texts.best`.
+        is_best: whether it is the best of its column or indistinguishable from it, by the rule of `reports.texts.best`.
     """
 
     text: str
@@ -173,7 +173,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Curves:
-    """A panel of lines; a panel that stands beside others has a title."""
+    """A panel of lines; one of several panels has a title."""
 
     x_label: str
     y_label: str
@@ -216,7 +216,7 @@ class Tile:
     """A square of a grid.
 
     Attributes:
-        text: what stands in it.
+        text: its text.
         mark: ``yes`` is shaded, ``no`` is not, ``none`` has nothing to say.
         value: the raw number; None where there is none.
     """
@@ -274,7 +274,7 @@ class Card:
     Attributes:
         title: name of the thing.
         subtitle: what it is, in a sentence; may be empty.
-        mark: a word that sets it apart; may be empty.
+        mark: a word that marks it; may be empty.
         facts: label and text of each line.
     """
 
@@ -284,13 +284,13 @@ class Card:
     facts: tuple[tuple[str, str], ...]
 
     def lines(self) -> tuple[str, ...]:
-        """The facts as sentences: a label that asks needs no colon."""
+        """The facts as sentences: a label that is a question needs no colon."""
         return tuple(f"{label}{'' if label.endswith('?') else ':'} {text}" for label, text in self.facts)
 
 
 @dataclass(frozen=True)
 class Cards:
-    """Cards that stand beside each other."""
+    """Cards shown side by side."""
 
     kind: ClassVar[str] = "cards"
     key: str
@@ -315,7 +315,7 @@ class Report:
 
     Attributes:
         title: name of what it is about.
-        subtitle: what it tells of it.
+        subtitle: a line under the title.
         sections: in order.
         what_if: JSON with which a page that can compute prices the runs anew; empty for a report without.
     """

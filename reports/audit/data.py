@@ -20,7 +20,7 @@ class CodecAudit:
         gap_bits: `wire_bits` above it.
         is_random: whether it rounds at random.
         bias: energy of the mean error over the energy of the update.
-        bias_floor: below it a bias cannot be told from none.
+        bias_floor: below it a bias cannot be distinguished from none.
         gain: projection of the mean decoded update on the update, over the update's energy.
         worst_sigmas: largest error of an entry over the standard deviation of the entries.
         state_bytes: bytes a parameter that a client keeps.

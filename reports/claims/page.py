@@ -67,7 +67,7 @@ def verdict_table(data: ClaimsData) -> Table:
         Column("verdict", "Verdict", is_number=False),
         Column("source", "Source", is_number=False),
     )
-    # In words, and with its source, a claim stands once: in the first of its rows.
+    # A claim is printed in words, with its source, only once: in the first of its rows.
     first = {str(row["claim"]): row for row in reversed(data.rows)}
     rows = tuple(_verdict_row(row, data.claims[name], is_first=row is first[name])
                  for row in data.rows if (name := str(row["claim"])))  # fmt: skip
@@ -86,7 +86,7 @@ def _verdict_row(row: Mapping[str, Any], claim: Mapping[str, Any], *, is_first: 
 
 
 def _lead(data: ClaimsData) -> str:
-    """How many hold, by what they are about: counted bits are no achievement beside accuracy that is kept."""
+    """How many hold, by what they are about: saved bits and kept accuracy are counted separately."""
     found: dict[str, list[str]] = {}
     for row in data.rows:
         found.setdefault(_subject(row), []).append(str(row["verdict"]) if row["n"] else "nothing")

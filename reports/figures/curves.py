@@ -55,7 +55,7 @@ def draw_curves(axis: "Axes", panel: Curves) -> None:
 
 
 def name_curves(canvas: "Canvas", axes: "Sequence[Axes]", panels: Sequence[Curves], *, is_wide: bool) -> None:
-    """Name what was drawn: beside the lines if one wide panel has room for it, else in one legend for all panels."""
+    """Name what was drawn: next to the lines if one wide panel has room for it, else in one legend for all panels."""
     from matplotlib.lines import Line2D
 
     curves = _named(panels)
@@ -148,7 +148,7 @@ def _tick(value: float) -> str:
 
 
 def _label_directly(canvas: "Canvas", axis: "Axes", panel: Curves) -> bool:
-    """Write names beside line ends; False, and nothing written, if one of them would cover a line or a name."""
+    """Write names next to line ends; False, and nothing written, if one of them would cover a line or a name."""
     canvas.draw_without_rendering()
     renderer = canvas._get_renderer()  # type: ignore[attr-defined]
     obstacles = [axis.transData.transform(_dense(line.get_xydata())) for line in axis.get_lines()]

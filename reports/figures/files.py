@@ -24,7 +24,7 @@ def file_stem(key: str, *, is_column: bool = False) -> str:
 def write_figures(report: Report, folder: Path, venue: Venue = IEEE) -> Path:
     """Write every figure into ``figures/`` in `folder`: ``<key>.*`` as wide as a page, ``<key>_column.*`` as a column.
 
-    Its data stand beside it as ``<key>.csv``.
+    Its data are in the same folder as ``<key>.csv``.
 
     Returns:
         The folder of the figures.

@@ -1,6 +1,6 @@
 """Prepares SVG for pages and folders: colours that follow a theme, and a third of matplotlib's bytes.
 
-Only what stands in tags is changed: names are drawn as text between them and may look like anything.
+Only the inside of tags is changed: names are drawn as text between them and may look like anything.
 """
 
 import re
@@ -35,7 +35,7 @@ def themed(text: str, prefix: str) -> str:
 
 
 def slim(text: str, prefix: str) -> str:
-    """An SVG with coordinates to a hundredth of a point, and each style told once, in a class of its own."""
+    """An SVG with coordinates to a hundredth of a point, and each style written once, as a class."""
     classes: dict[str, str] = {}
 
     def shorter(tag: re.Match[str]) -> str:

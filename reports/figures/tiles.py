@@ -20,7 +20,7 @@ def tiles_in(panels: Sequence[Tiles]) -> float:
 
 
 def draw_tiles(axis: "Axes", panel: Tiles, *, is_named: bool) -> None:
-    """Draw `panel` into `axis`, first row on top; `is_named` if its rows are named beside it."""
+    """Draw `panel` into `axis`, first row on top; `is_named` if its rows are named at its side."""
     from matplotlib.patches import Rectangle
 
     for y, row in enumerate(panel.tiles):

@@ -2,7 +2,7 @@ r"""Writes ``numbers.tex``: one LaTeX macro per result, so that a paper's text n
 
 Names are letters only, made of benchmark, method, quantity, radio and grid, in this order; digits are spelled. They
 depend on those names alone, not on the order or the number of methods. Where two names would come out the same, each
-gets letters from a digest of what it stands for.
+gets letters from a digest of its names.
 """
 
 import hashlib
@@ -115,6 +115,6 @@ def spelled(text: str) -> str:
 
 
 def _letters(text: str) -> str:
-    """Six letters that stand for `text`."""
+    """Six letters from a digest of `text`."""
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
     return "X" + "".join(chr(ord("a") + byte % 26) for byte in digest[:5])

@@ -153,7 +153,7 @@ def _deployment(tables: Tables) -> Table:
 
 
 def _marked(tables: Tables, radio: str) -> list[str]:
-    """What keeps a radio out of first sentences; how it was tested stands in the report."""
+    """What keeps a radio out of first sentences; how it was tested is in the report."""
     kinds: tuple[Kind, ...] = (*URGENT, "unvalidated")
     return [str(note) for kind in kinds for note in priced.radio_notes(tables, radio) if note.kind == kind]
 

@@ -1,7 +1,7 @@
 """Writes a report as one offline HTML page: styles, figures and one script inside, no request.
 
-The script draws the section “What if”; the page says all else without it. Its hash stands in the page's content policy,
-so that nothing else in the page can run, whatever names hold.
+The script draws the section “What if”; the page says all else without it. Its hash is in the page's content policy,
+so that nothing else in the page can run, no matter what names contain.
 """
 
 import base64
@@ -73,7 +73,7 @@ def _policy(script: str) -> str:
 
 
 def _script_safe(text: str) -> str:
-    """JSON that cannot end the element it stands in, nor open a comment there."""
+    """JSON that cannot end the element around it, nor open a comment there."""
     return text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
 
 

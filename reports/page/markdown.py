@@ -118,6 +118,6 @@ def _row(cells: list[str]) -> str:
 
 
 def _escape(text: str) -> str:
-    """Plain text that Markdown prints as it stands: no markup, no tag, no new cell or line."""
+    """Plain text that Markdown prints unchanged: no markup, no tag, no new cell or line."""
     safe = clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _ACTIVE.sub(r"\\\1", safe)

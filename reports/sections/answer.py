@@ -115,7 +115,7 @@ def _radios(tables: Tables, method: str) -> list[str]:
         group = saved if ratio.value <= 1 else spent
         unit = "" if group else " of device-radio joules" if group is saved else " more device-radio joules"
         words = f"{percent_estimate(abs(1 - ratio.value))}{unit} on {priced.radio_title(tables, radio)}"
-        # The quotient is one of the rounds: it has no place beside a saving that what came before them is part of.
+        # The quotient is of the rounds alone: it does not fit a saving that includes what came before them.
         if not is_charged(tables) and quotient is not None and quotient.value is not None:
             words += f" (pass-through {significant(quotient.value, ESTIMATE_DIGITS)})"
         group.append(words)
@@ -140,7 +140,7 @@ def _trust(tables: Tables, method: str) -> str:
 
 
 def _left_out(tables: Tables) -> list[str]:
-    """Radios that the answer says nothing of, and why."""
+    """Radios that the answer leaves out, and why."""
     radios, named = priced.radios(tables), priced.headline_radios(tables)
     found = {
         "Not possible with these transfers": [r for r in radios if priced.noted(tables, r, "infeasible")],

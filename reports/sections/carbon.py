@@ -51,7 +51,7 @@ def kind_words(tables: Tables) -> str:
 
 
 def _warnings(tables: Tables) -> list[Paragraph]:
-    """Grams that do not mean the same and stand side by side or in one sum."""
+    """Warn of grams of different meaning side by side or in one sum."""
     warnings = []
     kinds = priced.grid_kinds(tables)
     if len(kinds) > 1:

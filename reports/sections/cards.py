@@ -42,7 +42,7 @@ def _card(tables: Tables, name: str, bits: str, unit: str) -> Card:
 
 
 def _papers(tables: Tables, codec: Any) -> str:
-    """The source that is most the codec's own, and who stands behind the rest of it."""
+    """The source that is most the codec's own, and the sources of the rest of it."""
     kinds = lookup.kinds(codec)
     keys = own_first(tables, citing(tables, *(f"codec:{kind}" for kind in kinds)), next(iter(kinds), ""))
     others = [in_words(tables, key, is_short=True) for key in keys[1:]]

@@ -160,7 +160,7 @@ def _p_cell(row: Mapping[str, Any], test: str) -> Cell:
 
 
 def p_text(p: float) -> str:
-    """A p value with two digits; small ones are not told apart.
+    """A p value with two digits; small ones print alike.
 
     >>> p_text(0.0312), p_text(0.000012), p_text(1.0)
     ('0.031', '< 0.001', '1')
@@ -169,7 +169,7 @@ def p_text(p: float) -> str:
 
 
 def _formula(entry: Mapping[str, Any]) -> str:
-    """Sums of accuracies; products of bits, whose logarithms are added. Of many methods their number is said."""
+    """Sums of accuracies; products of bits, whose logarithms are added. Many methods are given by their number."""
     is_sum = str(entry.get("quantity")).endswith("_accuracy")
     plus, minus = (list(map(str, entry.get(side) or [])) for side in ("plus", "minus"))
     if len(plus) > _MANY:

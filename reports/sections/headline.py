@@ -97,7 +97,7 @@ def _against(tables: Tables, name: str, cell: Cell) -> Cell:
 
 
 def _beyond(tables: Tables) -> list[str]:
-    """What carbon has in it beyond the devices beside it."""
+    """What carbon includes besides the devices."""
     extra = [PARTS.get(part, part) for part in priced.included(tables) if part.startswith(("network", "server"))]
     return [f"Device joules are those of clients; carbon has {phrases.listing(extra)} in it as well."] if extra else []
 

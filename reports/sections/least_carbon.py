@@ -38,7 +38,7 @@ _LONGEST_NAME = 40
 
 
 def least_carbon(tables: Tables) -> Section | None:
-    """The rule, the table, and what stands behind it; None where fewer than two methods or no grid can be compared."""
+    """The rule, the table, and the remarks on it; None where fewer than two methods or no grid can be compared."""
     if not _is_comparable(tables):
         return None
     least = Least(tables)

@@ -1,6 +1,6 @@
 """Explains the table of least carbon in sentences: what eats savings, and what the first methods rest on.
 
-Savings are asked of the best method beside the reference, on each radio and in each network mode: where the reference
+Savings are those of the best method after the reference, on each radio and in each network mode: where the reference
 is first, of the one that comes after it.
 """
 
@@ -152,7 +152,7 @@ def _unconditional(tables: Tables, firsts: Mapping[Where, First], free: Mapping[
 
 
 def _places(tables: Tables, own: Mapping[Where, First], whole: Mapping[Where, First]) -> str:
-    """Where some of the first stand, as short as it can be said."""
+    """Where some of the first methods are first, in as few words as possible."""
     if set(own) == set(whole):
         return "everywhere"
     words = []

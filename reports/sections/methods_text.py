@@ -69,7 +69,7 @@ def _training(tables: Tables) -> Iterator[Sentence]:
 
 
 def _otherwise(tables: Tables) -> Iterator[Sentence]:
-    """What methods have otherwise in their federation; those that have the same stand together."""
+    """What methods have otherwise in their federation; those that have the same are grouped."""
     found: dict[str, list[str]] = {}
     for name in lookup.methods(tables):
         settings = lookup.overrides(tables, name)
@@ -81,7 +81,7 @@ def _otherwise(tables: Tables) -> Iterator[Sentence]:
 
 
 def _other_partitions(tables: Tables, shared: Mapping[str, Any]) -> Iterator[Sentence]:
-    """Methods that find the examples spread otherwise than the task says."""
+    """Methods whose examples are spread in another way than the task's."""
     found: dict[str, list[str]] = {}
     for entry in _entries(tables):
         if (own := _within(entry, "partition")) and own != shared:
@@ -257,7 +257,7 @@ def _host(tables: Tables) -> Iterator[Sentence]:
 
 
 def _rounds(federation: Mapping[str, Any]) -> str:
-    """Settings of the federation as words, as they stand where some are missing."""
+    """Settings of the federation as words, unformatted where some are missing."""
     try:
         return (
             "{rounds} rounds with {cohort} clients each, {local}, batch size {batch_size}, "
@@ -276,7 +276,7 @@ def _local_work(federation: Mapping[str, Any]) -> str:
 
 
 def _optimiser(federation: Mapping[str, Any]) -> str:
-    """What local training does beside plain steps."""
+    """What local training does besides plain steps."""
     named = {
         "momentum": "momentum",
         "weight_decay": "weight decay",

@@ -32,7 +32,7 @@ _CARBON = ("carbon_low_g", "carbon_g", "carbon_high_g")
 
 
 def optional_parts(tables: Tables) -> Section | None:
-    """Joules and grams of the optional parts, in the totals or beside them; None if no radio was priced."""
+    """Joules and grams of the optional parts, inside or outside the totals; None if no radio was priced."""
     if tables.boundary.empty:
         return None
     text = (
@@ -87,7 +87,7 @@ def _heading(*, is_charged: bool) -> str:
 
 
 def _cell(amount: Range | None, factor: float, *, is_known: bool) -> Cell:
-    """A part that a method does not have is said to be none; it is unknown only where nothing finished."""
+    """A part that a method does not have prints as none; it is unknown only where nothing finished."""
     return absent("none") if amount is None and is_known else phrases.assumed(amount, factor)
 
 

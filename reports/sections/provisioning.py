@@ -28,7 +28,7 @@ def has_provisioning(tables: Tables) -> bool:
 
 
 def provisioning_notes(tables: Tables) -> tuple[str, ...]:
-    """Below a table of bits: what is not in them. Methods that were given equally much stand together."""
+    """Below a table of bits: what is not in them. Methods that were given equally much are grouped."""
     found: dict[str, list[str]] = {}
     for name in lookup.methods(tables):
         given = lookup.mean(tables, name, "provisioning_bits")

@@ -30,7 +30,7 @@ def robustness(tables: Tables) -> Section | None:
 
 
 def drawn_table(tables: Tables) -> Table | None:
-    """Drawn joules and grams beside drawn changes to the reference, and how often a method is best."""
+    """Drawn joules and grams next to drawn changes to the reference, and how often a method is best."""
     if tables.uncertainty.empty:
         return None
     amounts, ratios = (_drawn(tables, name) for name in ("uncertainty", "ratios"))
@@ -98,7 +98,7 @@ def _order(tables: Tables, name: str, radio: str, grid: str) -> list[Cell]:
 
 
 def _share(share: float) -> Cell:
-    """A share of draws; what never or always happened among some thousand draws is not said to be impossible."""
+    """A share of draws; what never or always happened among some thousand draws is not called impossible or certain."""
     return Cell(percent_estimate(share), value=share)
 
 

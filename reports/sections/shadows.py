@@ -16,7 +16,7 @@ def coding_name(coding: str) -> str:
 
 
 def shadow_table(tables: Tables) -> Table | None:
-    """Bits as sent beside bits with another coding, and the total that would follow; None if none was logged."""
+    """Bits as sent next to bits with another coding, and the total that would follow; None if none was logged."""
     rows = tables.shadows
     if rows.empty:
         return None
@@ -53,7 +53,7 @@ def shadow_table(tables: Tables) -> Table | None:
 
 
 def codings(tables: Tables, method: str) -> list[str]:
-    """Codings that were logged beside what a method sent."""
+    """Codings that were logged in addition to what a method sent."""
     found = tables.shadows.loc[tables.shadows["method"] == method, "coding"]
     return [str(coding) for coding in found.drop_duplicates()]
 

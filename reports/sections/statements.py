@@ -122,7 +122,7 @@ def _gpu(tables: Tables) -> str:
 
 
 def _accelerators(tables: Tables) -> list[str]:
-    """What models were trained on beside the CPU."""
+    """What models were trained on besides the CPU."""
     found = _mapping(_mapping(tables.context.get("provenance")).get("hardware")).get("accelerators")
     return [str(name) for name in found] if isinstance(found, list) else []
 

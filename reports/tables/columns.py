@@ -230,7 +230,7 @@ Where payloads have a shadow, ``total_bits_as_<coding>`` as well.
 
 
 def meaning(column: str) -> Meaning:
-    """What a column means, whichever table it stands in."""
+    """What a column means, in any table."""
     for columns in TABLES.values():
         if column in columns:
             return columns[column]

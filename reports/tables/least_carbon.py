@@ -38,7 +38,7 @@ class First:
         name: which it is.
         grams: mean over the seeds that all of them have.
         ratio: to the reference, geometric mean over the seeds of both; None where the reference has no grams there.
-        tied: methods that cannot be told from it, fewest grams first.
+        tied: methods indistinguishable from it, fewest grams first.
     """
 
     name: str
@@ -122,7 +122,7 @@ def holding(tables: Tables) -> list[str]:
 
 
 def eligible(tables: Tables) -> list[str]:
-    """Those of which the first is told: whose accuracy holds, where it was compared."""
+    """Methods that can be first: those whose accuracy holds, where it was compared."""
     return holding(tables) if has_accuracy(tables) else compared(tables)
 
 
@@ -130,7 +130,7 @@ def _by_mode(tables: Tables) -> dict[tuple[str, ...], dict[int, float]]:
     """Grams by seed, by mode, radio, grid and method.
 
     What the definition puts into totals stays in them, but for the network, which each mode has in its own way: so a
-    definition that has it in the totals is told the same as one that has not.
+    definition that has it in the totals gives the same as one that has not.
     """
     rows, parts = tables.breakdown, tables.boundary
     own = _sums(rows[~rows["component"].isin(_NETWORK)])

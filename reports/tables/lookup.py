@@ -44,7 +44,7 @@ class Estimate:
 
     @property
     def has_interval(self) -> bool:
-        """Whether both ends are known and apart from each other."""
+        """Whether both ends are known and differ."""
         return self.low is not None and self.high is not None and self.low != self.high
 
 
@@ -110,12 +110,12 @@ def slot(tables: Tables, method: str) -> int:
 
 
 def description(tables: Tables, method: str) -> Mapping[str, Any]:
-    """What ``context.json`` says of a method; empty if nothing."""
+    """The entry of a method in ``context.json``; empty if there is none."""
     return next((entry for entry in mappings(tables.context.get("methods")) if str(entry.get("name")) == method), {})
 
 
 def codec(tables: Tables, method: str) -> Mapping[str, Any]:
-    """What ``context.json`` says of the uplink's codec of a method beside its settings; empty if nothing."""
+    """The entry of a method's uplink codec in ``context.json``, besides its settings; empty if there is none."""
     return next((entry for entry in mappings(tables.context.get("codecs")) if entry.get("method") == method), {})
 
 
@@ -136,7 +136,7 @@ def initialisation(tables: Tables, method: str) -> str:
 
 
 def partition(tables: Tables, method: str) -> str:
-    """How a method finds the examples spread over clients, in a word and a number; of the task, unless it says so."""
+    """How a method's examples are spread over clients, in a word and a number; the task's unless it sets its own."""
     task = tables.context.get("task")
     own = description(tables, method).get("partition") or (task.get("partition") if isinstance(task, Mapping) else None)
     if not isinstance(own, Mapping):
@@ -266,7 +266,7 @@ def means(frame: pd.DataFrame, keys: Sequence[str], columns: Sequence[str]) -> d
 
 
 def mappings(value: Any) -> list[Mapping[str, Any]]:
-    """The mappings in a list from ``context.json``, whatever else stands there."""
+    """The mappings in a list from ``context.json``; anything else in it is ignored."""
     return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, Sequence) else []
 
 

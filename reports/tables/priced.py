@@ -28,7 +28,7 @@ def grids_of(tables: Tables, radio: str) -> list[str]:
 
 
 def first_grid(tables: Tables, radio: str) -> str:
-    """The grid that stands for all where a table has room for one; empty if none was priced."""
+    """The grid that represents all where a table has room for one; empty if none was priced."""
     return next(iter(grids_of(tables, radio)), "")
 
 
@@ -55,7 +55,7 @@ def grid_kinds(tables: Tables) -> list[str]:
 
 
 def settings(tables: Tables) -> Mapping[str, Any]:
-    """What ``context.json`` says of the scenarios; empty if nothing."""
+    """The scenarios in ``context.json``; empty if there are none."""
     found = tables.context.get("scenarios")
     return found if isinstance(found, Mapping) else {}
 
@@ -91,7 +91,7 @@ def bare_title(tables: Tables, radio: str) -> str:
 
 
 def radio_notes(tables: Tables, radio: str) -> tuple[Note, ...]:
-    """What must be said of a radio."""
+    """Caveats of a radio."""
     return _notes(_radio(tables, radio))
 
 
@@ -101,7 +101,7 @@ def noted(tables: Tables, radio: str, kind: Kind) -> list[str]:
 
 
 def supply_notes(tables: Tables) -> tuple[Note, ...]:
-    """What must be said of the power supplies."""
+    """Caveats of the power supplies."""
     return _notes(settings(tables))
 
 

@@ -37,7 +37,7 @@ class Tables:
             ratios, variance, ranks, break_even, formulas, compute, pairs, methods, budgets, cost_budgets, contrasts,
             shadows,
             provisioning, statistics, initialisations, seeds, pareto, noise: data frames with the columns of `TABLES`.
-            Many have no rows where a definition asks for none.
+            Many have no rows where a definition requests none.
         context: the content of ``context.json``.
         what_if: the content of ``what_if.json``, with which a page prices anew; None where a folder has none.
     """
@@ -86,7 +86,7 @@ class Tables:
 
     @cached_property
     def scenarios(self) -> tuple[list[str], list[str]]:
-        """Radios and grids that were priced, in the order of `breakdown`; one that is empty stands for none."""
+        """Radios and grids that were priced, in the order of `breakdown`; an empty one means none."""
         radios, grids = (self.breakdown[column].drop_duplicates().tolist() for column in ("radio", "grid"))
         return radios, grids
 

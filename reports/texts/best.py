@@ -18,7 +18,7 @@ def with_best(table: Table, keys: tuple[str, ...]) -> Table:
     """The table with the best cells of some columns marked, and the rule among its notes.
 
     What is compared is what is printed, so that no digit decides that a reader does not see. `keys` name counted and
-    scored quantities alone: what is projected or metered has assumptions and noise of its own.
+    scored quantities alone: projected or metered quantities have their own assumptions and noise.
     """
     rows = [list(row) for row in table.rows]
     is_marked = False

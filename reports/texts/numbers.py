@@ -138,7 +138,7 @@ def scale(values: Iterable[float | None], base: str, headroom: float = 1.0) -> t
     Args:
         values: in `base`; None and NaN are left out.
         base: "bit", "J", "g" or "s".
-        headroom: above 1 where small values stand beside large ones and should not start with zeros.
+        headroom: above 1 where small values are next to large ones and should not start with zeros.
 
     >>> scale([1.5e6, 3.0], "bit")
     (1000000.0, 'Mbit')
@@ -203,5 +203,5 @@ def to_text(low: float | None, high: float | None, digits: int, factor: float = 
 
 
 def absent(text: str = "not measured") -> Cell:
-    """A cell that says that there is no value."""
+    """A cell for a missing value."""
     return Cell(text, tone="muted")

@@ -71,7 +71,7 @@ def _verdict_text(estimate: Estimate) -> str:
 
 
 def points_interval(estimate: Estimate, prefix: str = f"{CONFIDENCE} ") -> str:
-    """The interval of a difference of accuracy in points, or the note that stands for it."""
+    """The interval of a difference of accuracy in points, or the note that replaces it."""
     ends = _points_ends(estimate)
     if ends is None:
         return estimate.note
@@ -135,14 +135,14 @@ def assumed(amount: Range | None, factor: float) -> Cell:
 
 
 def drawn(amount: Range | None, factor: float) -> Cell:
-    """The median of Monte-Carlo draws with the ends that 95 % of them lie between, in units of `factor`."""
+    """The median of Monte-Carlo draws with the ends that enclose 95 % of them, in units of `factor`."""
     if amount is None or not is_known(amount.typical):
         return absent("not drawn")
     return assumed(amount, factor)
 
 
 def drawn_change(ratio: Range | None) -> Cell:
-    """A drawn ratio to the reference as a change in per cent, with the ends that 95 % of draws lie between."""
+    """A drawn ratio to the reference as a change in per cent, with the ends that enclose 95 % of draws."""
     if ratio is None or not is_known(ratio.typical):
         return absent("not defined")
     low, middle, high = (100 * (end - 1) for end in (ratio.low, ratio.typical, ratio.high))
@@ -238,7 +238,7 @@ def listing(words: list[str]) -> str:
 
 
 def some(names: list[str]) -> str:
-    """Methods by name in a sentence; only how many, where a table beside it names them better.
+    """Methods by name in a sentence; only how many, where a table nearby names them better.
 
     >>> some(["a", "b"]), some(["m"] * 20)
     ('a and b', '20 methods')
