@@ -8,10 +8,12 @@ Cells are run in a process of its own, by code paths that do not depend on the p
 
 import json
 import os
+import platform
 import subprocess
 import sys
 import tempfile
 from collections.abc import Collection, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +140,20 @@ def _run_all(folder: Path) -> dict[str, Record]:
 
 def recorded() -> dict[str, Record]:
     """What is recorded of every cell."""
-    found: dict[str, Record] = json.loads(FILE.read_text(encoding="utf-8"))
+    found: dict[str, Record] = json.loads(FILE.read_text(encoding="utf-8"))["cells"]
+    return found
+
+
+def made_with() -> dict[str, str]:
+    """Architecture and libraries that facts are computed with: others may sum in another order."""
+    packages = ("torch", "numpy", "constriction", "flwr-datasets", "scikit-learn", "pillow", "datasets")
+    versions = {package: version(package).partition("+")[0] for package in packages}
+    return {"machine": platform.machine(), **versions}
+
+
+def recorded_with() -> dict[str, str]:
+    """As `made_with`, of what is recorded."""
+    found: dict[str, str] = json.loads(FILE.read_text(encoding="utf-8"))["made_with"]
     return found
 
 
@@ -167,9 +182,9 @@ def _suspect(changed: Collection[str], now: Mapping[str, Record]) -> str:
 def record() -> None:
     """Write the digests of the present code, unless facts changed under a version that did not."""
     now = facts_now()
-    if FILE.is_file() and (missing := unversioned(recorded(), now)):
+    if FILE.is_file() and recorded_with() == made_with() and (missing := unversioned(recorded(), now)):
         sys.exit("\n".join(missing))
-    FILE.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
+    FILE.write_text(json.dumps({"made_with": made_with(), "cells": now}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

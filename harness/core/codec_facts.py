@@ -1,12 +1,13 @@
 """Reads the optional facts that a codec declares about itself beyond the protocol, with defaults that assume nothing.
 
-A fact about a codec is an attribute of its class, or a property where it depends on settings; nobody keeps a list of
+A fact about a codec is an attribute of its class, or a property where it depends on settings, never a setting of that
+name; nobody keeps a list of
 codecs that have it. This is the only place where such attributes are read.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from typing import get_args
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, get_args
 
 from harness.core.errors import UsageError
 from harness.core.protocols import Codec
@@ -45,12 +46,22 @@ def facts_of(codec: Codec | type[Codec]) -> CodecFacts:
     Raises:
         UsageError: it names a kind of work that there is not.
     """
-    names = [field.name for field in fields(CodecFacts)]
-    declared = {name: getattr(codec, name) for name in names if hasattr(codec, name)}
-    facts = CodecFacts(**{name: value for name, value in declared.items() if not isinstance(value, property)})
+    settings: set[str] = {field.name for field in fields(codec)} if is_dataclass(codec) else set()
+    names = [field.name for field in fields(CodecFacts) if field.name not in settings]
+    declared = {name: value for name in names if (value := _declared(codec, name)) is not None}
+    facts = CodecFacts(**declared)
     if facts.work is not None and facts.work not in get_args(Work):
         raise UsageError(f"codec {codec.kind}: work must be {' or '.join(get_args(Work))} (got {facts.work})")
     return facts
+
+
+def _declared(codec: Codec | type[Codec], name: str) -> Any:
+    """What an attribute says; None where it is not there, or cannot say of these settings."""
+    try:
+        value = getattr(codec, name, None)
+    except (KeyError, TypeError, ValueError):
+        return None
+    return None if isinstance(value, property) else value
 
 
 def layers(codec: Codec) -> Iterator[Codec]:

@@ -9,6 +9,7 @@ version of what changed, and golden facts (``tests/golden``) fail until that is 
 - `FACTS_VERSION`, for all that every cell passes through: rounds, channel, local training, partitions.
 """
 
+import dataclasses
 import functools
 import hashlib
 import importlib.util
@@ -21,7 +22,10 @@ FACTS_VERSION = 1
 """Version of what all cells share."""
 
 PRETRAINING_VERSION = 1
-"""Version of pre-training."""
+"""Version of pre-training, and of the public examples that it takes."""
+
+MADE_ELSEWHERE = ("imagenet", "checkpoint")
+"""Sources of weights that were trained before and elsewhere, with energy that nobody knows."""
 
 _VERSION_1 = "2b14d9a22bfedd2527cef8620a82e738c6075c01c85acfa4c944e90528e71250"
 """Facts version 1 in an id: the digest of the sources that made the first published cells, which keep their ids."""
@@ -39,8 +43,10 @@ def facts_code() -> str:
 
 
 def version_of(part: type[Any]) -> int:
-    """Version of a part's facts; 1 unless its class says otherwise."""
-    return int(getattr(part, "version", 1))
+    """Version of a part's facts; 1 unless its class says otherwise. A setting of that name says nothing of facts."""
+    settings = {field.name for field in dataclasses.fields(part)} if dataclasses.is_dataclass(part) else set()
+    number = 1 if "version" in settings else getattr(part, "version", 1)
+    return number if isinstance(number, int) else 1
 
 
 def raised(versions: dict[str, int]) -> dict[str, int]:

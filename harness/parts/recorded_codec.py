@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, cast
 
-from harness.core.codec_facts import CodecFacts, facts_of
+from harness.core.codec_facts import CodecFacts, facts_of, layers, residual_keeper
 from harness.core.errors import HarnessError, UsageError
 from harness.core.protocols import Codec
-from harness.parts import registry
+from harness.parts import from_file, registry
 
 
 def recorded_codec(settings: Mapping[str, Any]) -> Codec | None:
@@ -39,6 +39,18 @@ def recorded_facts(settings: Mapping[str, Any]) -> CodecFacts:
     return CodecFacts() if codec is None else facts_of(codec)
 
 
+def recorded_residual(settings: Mapping[str, Any]) -> bool | None:
+    """Whether a codec of some settings, or one inside it, keeps a residual; None where one of them does not say.
+
+    >>> recorded_residual({"kind": "exact_vectors", "inner": {"kind": "error_feedback", "inner": "qsgd"}})
+    True
+    """
+    codec = recorded_codec(settings)
+    if codec is None or residual_keeper(codec) is not None:
+        return None if codec is None else True
+    return None if any(facts_of(layer).keeps_residual is None for layer in layers(codec)) else False
+
+
 def recorded_title(settings: Mapping[str, Any]) -> str:
     """The first line of the docstring of the codec's class; empty where there is no such codec here."""
     codec = recorded_codec(settings)
@@ -53,6 +65,8 @@ def _built(settings: str) -> Codec:
     try:
         codec: Codec = registry.build("codec", recorded)
     except UsageError:
+        if from_file.is_file_part(recorded):
+            raise  # its kind may be that of another
         codec = _as_recorded(recorded)
     return codec
 

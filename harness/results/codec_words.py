@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from harness.core.codec_facts import facts_of, layers
-from harness.parts.recorded_codec import recorded_codec, recorded_facts, recorded_title
+from harness.parts.recorded_codec import recorded_codec, recorded_facts, recorded_residual, recorded_title
 
 
 def described_uplinks(methods: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -28,4 +28,4 @@ def caveats(methods: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
 
 def _described(settings: Mapping[str, Any]) -> dict[str, Any]:
     facts = recorded_facts(settings)
-    return {"title": recorded_title(settings), "bias": facts.bias, "keeps_residual": facts.keeps_residual}
+    return {"title": recorded_title(settings), "bias": facts.bias, "keeps_residual": recorded_residual(settings)}

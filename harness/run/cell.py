@@ -10,6 +10,7 @@ from typing import Any
 from harness.core.protocols import Task
 from harness.parts import entry_points, registry
 from harness.parts.facts_version import (
+    MADE_ELSEWHERE,
     PRETRAINING_VERSION,
     facts_code,
     file_digest,
@@ -62,9 +63,17 @@ def versions_of(cell: Cell) -> dict[str, int]:
         for table, kind in _parts_of(cell)
         if kind in registry.TABLES[table]
     }
-    if cell.method.get("init", cell.task.get("init")) == "pretrained":
+    if _is_pretrained_here(cell):
         found["pretraining"] = PRETRAINING_VERSION
     return found
+
+
+def _is_pretrained_here(cell: Cell) -> bool:
+    task = registry.build("task", cell.task)
+    if cell.method.get("init", cell.task.get("init")) != "pretrained":
+        return False
+    stated = (cell.task.get("pretraining") or {}).get("source")
+    return (stated or getattr(task, "default_source", None)) not in MADE_ELSEWHERE
 
 
 def _parts_of(cell: Cell) -> Iterator[tuple[str, str]]:

@@ -9,9 +9,11 @@ of.
 """
 
 import json
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,10 +33,12 @@ from baselines.stc import SparseTernary
 from baselines.terngrad import TernGrad
 from baselines.topk import TopK
 from baselines.uncompressed import Float32
+from harness.core.codec_facts import layers
 from harness.core.errors import UsageError
 from harness.core.protocols import Codec
 from harness.core.types import Update
 from harness.parts import registry
+from harness.parts.facts_version import raised, version_of
 from harness.wire.body import float32_bytes
 from harness.wire.frame import VERSION, seal
 from quantfl.codec import QuantFL
@@ -182,15 +186,46 @@ def golden_update() -> Update:
     return update_of(entries[:30].reshape(5, 6), entries[30:] / 1024, 0.75, np.zeros((0, 3)))
 
 
-def golden_record(codec: Codec) -> dict[str, str]:
-    """The sealed payload of the golden update, and the float32 entries that it decodes to, little-endian; in hex."""
+def golden_record(codec: Codec) -> dict[str, Any]:
+    """The sealed payload of the golden update, and the float32 entries that it decodes to, little-endian; in hex.
+
+    With the versions of the codec and of those inside it, where they are not the first.
+    """
     body, _ = encode(codec, golden_update())
     decoded = codec.decode(body, golden_update().layout, AGREED).values
     payload = seal(body, codec.wire_id, settings_bytes(codec))
-    return {"payload": payload.hex(), "decoded": float32_bytes(decoded).hex()}
+    versions = raised({layer.kind: version_of(type(layer)) for layer in layers(codec)})
+    return {
+        "payload": payload.hex(),
+        "decoded": float32_bytes(decoded).hex(),
+        **({"versions": versions} if versions else {}),
+    }
+
+
+def unversioned(before: Mapping[str, Mapping[str, object]], now: Mapping[str, Mapping[str, object]]) -> list[str]:
+    """Examples that are coded or decoded otherwise than recorded, although no version of their codecs was raised."""
+    changed = [name for name in before.keys() & now.keys() if before[name] != now[name]]
+    return sorted(name for name in changed if before[name].get("versions") == now[name].get("versions"))
+
+
+def record() -> None:
+    """Write the golden payloads of the present code, unless one changed under a version that did not."""
+    now = {name: golden_record(codec) for name, codec in EXAMPLES.items()}
+    if GOLDEN_FILE.is_file():
+        silent = unversioned(json.loads(GOLDEN_FILE.read_text(encoding="utf-8")), now)
+        if silent:
+            sys.exit("\n".join(f"{name}: facts changed: {remedy(EXAMPLES[name])}" for name in silent))
+    GOLDEN_FILE.parent.mkdir(parents=True, exist_ok=True)
+    GOLDEN_FILE.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
+
+
+def remedy(codec: Codec) -> str:
+    """What to do where the golden payload of a codec changed."""
+    return (
+        f"raise `version` of {type(codec).__name__} ({type(codec).__module__}), then record anew with "
+        "python -m tests.contracts.codec_examples; another wire format also takes another wire_id"
+    )
 
 
 if __name__ == "__main__":
-    records = {name: golden_record(codec) for name, codec in EXAMPLES.items()}
-    GOLDEN_FILE.parent.mkdir(parents=True, exist_ok=True)
-    GOLDEN_FILE.write_text(json.dumps(records, indent=2) + "\n", encoding="utf-8")
+    record()

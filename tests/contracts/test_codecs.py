@@ -20,7 +20,16 @@ from harness.core.types import Update
 from harness.parts import registry
 from harness.parts.recoding import recoded
 from harness.wire.frame import seal, unseal
-from tests.contracts.codec_examples import EXAMPLES, GOLDEN_FILE, PATHS, SAME_PATHS, golden_record, golden_update
+from tests.contracts.codec_examples import (
+    EXAMPLES,
+    GOLDEN_FILE,
+    PATHS,
+    SAME_PATHS,
+    golden_record,
+    golden_update,
+    remedy,
+    unversioned,
+)
 from tests.contracts.promises import promise_of
 from tests.contracts.selection import draw, on_hostile_updates, paths, promised, select, settings
 from tests.factories import (
@@ -277,26 +286,26 @@ def test_every_coding_carries_the_same_indices(codec, sent):
         np.testing.assert_array_equal(round_trip(other, sent).values, decoded)
 
 
-def _remedy(codec):
-    return (
-        f"facts changed: raise `version` of {type(codec).__name__} ({type(codec).__module__}), then record anew with "
-        "python -m tests.contracts.codec_examples; another wire format also takes another wire_id"
-    )
-
-
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_golden_payload(name):
     golden = json.loads(GOLDEN_FILE.read_text(encoding="utf-8"))
     assert set(golden) == set(EXAMPLES)
     codec, made, recorded = EXAMPLES[name], golden_record(EXAMPLES[name]), golden[name]
     if promise_of(codec).is_portable:
-        assert made["payload"] == recorded["payload"], _remedy(codec)
+        assert made["payload"] == recorded["payload"], remedy(codec)
     body = unseal(bytes.fromhex(recorded["payload"]), codec.wire_id, settings_bytes(codec))
     decoded = codec.decode(body, golden_update().layout, AGREED).values
     values = np.frombuffer(bytes.fromhex(recorded["decoded"]), dtype="<f4")
     if promise_of(codec).decodes_portably:
-        np.testing.assert_array_equal(decoded, values, err_msg=_remedy(codec))
+        np.testing.assert_array_equal(decoded, values, err_msg=remedy(codec))
     else:
-        np.testing.assert_allclose(decoded, values, rtol=1e-6, err_msg=_remedy(codec))
+        np.testing.assert_allclose(decoded, values, rtol=1e-6, err_msg=remedy(codec))
     # A sender on another machine means about the same.
     np.testing.assert_allclose(np.frombuffer(bytes.fromhex(made["decoded"]), dtype="<f4"), values, rtol=1e-5, atol=1e-6)
+
+
+def test_a_payload_that_changed_is_recorded_anew_only_under_a_raised_version():
+    before = {"a": {"payload": "00", "decoded": "00"}, "b": {"payload": "01", "decoded": "00"}}
+    changed = before | {"a": {"payload": "02", "decoded": "00"}, "new": {"payload": "03", "decoded": "00"}}
+    assert unversioned(before, before) == [] and unversioned(before, changed) == ["a"]
+    assert unversioned(before, changed | {"a": changed["a"] | {"versions": {"a": 2}}}) == []

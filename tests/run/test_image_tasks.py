@@ -10,6 +10,7 @@ import pytest
 
 from harness.core.errors import EnvironmentLacksError, UsageError
 from harness.run.meters.cpu_time import CpuTimeMeter
+from harness.run.tasks import hub
 from harness.run.tasks.images import Images
 from harness.run.tasks.mnist import Mnist
 from harness.run.tasks.prepared_data import client_positions, load_split, pretraining_folder, read_record
@@ -192,3 +193,33 @@ def test_pretraining_on_other_scans_starts_mnist_ahead(
     differs = problems[0].initial_model() != problems[1].initial_model()
     head = problems[0].layout.tensors[-1].size + problems[0].layout.tensors[-2].size
     assert differs.sum() == (head if head_is_random else 0)
+
+
+def test_a_data_set_has_one_key_wherever_it_is_or_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("HARNESS_DATA", raising=False)
+    absent = Mnist().data_key()
+    assert absent["data"] == {"files": hub._PUBLISHED["ylecun/mnist"].files}
+    if (SHARED_DATA / "mnist").is_dir():
+        monkeypatch.setenv("HARNESS_DATA", str(SHARED_DATA))
+        assert Mnist().data_key() == absent
+
+
+def test_other_examples_on_the_hub_are_refused_once_and_are_other_cells_then(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("HARNESS_DATA", raising=False)
+    source = hub.HubData("ylecun/mnist", "picture", "sort", "train", "test", 20)
+    loaded = datasets.load_dataset(str(pictures), cache_dir=str(tmp_path / "datasets"))
+    monkeypatch.setattr(hub, "_load_dataset", lambda name, folder: loaded)
+    before = source.key()
+    with pytest.raises(EnvironmentLacksError, match="run the same command again"):
+        source.load_splits()
+    assert source.key() != before and source.key()["data"] == {"hub": "ylecun/mnist"}
+    assert len(source.load_splits()["test"].labels) == 30
+    digest = hub._content_digest([*source._load("train"), *source._load("test")])
+    (tmp_path / "cache" / source._is_other_on_hub.name).unlink()
+    monkeypatch.setattr(hub, "_PUBLISHED", {"ylecun/mnist": hub._Published("files", digest)})
+    source.load_splits()
+    assert source.key()["data"] == {"files": "files"}

@@ -25,7 +25,7 @@ from harness.core.notes import Note, remarks
 from harness.core.prices import Coefficient
 from harness.core.types import Work
 from harness.ledger.ledger import Ledger
-from harness.parts.recorded_codec import recorded_facts
+from harness.parts.recorded_codec import recorded_facts, recorded_residual
 from harness.price.accounting.terms import Factor
 from harness.price.assumptions.devices import Device
 
@@ -106,7 +106,7 @@ def memory_verdict(ledger: Ledger, device: Device) -> str:
         return "not recorded"
     uplink = _codec_of(ledger, "encode")
     without = ""
-    if uplink and recorded_facts(uplink).keeps_residual is None:
+    if uplink and recorded_residual(uplink) is None:
         without = f", without what {_name(uplink)} keeps, which is not known"
     need, have = _needed_bytes(ledger, ledger.work), device.ram_bytes
     (needed, unit), available = _size(need).split(), _size(have.typical)
@@ -118,7 +118,7 @@ def memory_verdict(ledger: Ledger, device: Device) -> str:
 
 
 def _needed_bytes(ledger: Ledger, work: TrainingWork) -> int:
-    keeps_residual = recorded_facts(_codec_of(ledger, "encode")).keeps_residual
+    keeps_residual = recorded_residual(_codec_of(ledger, "encode"))
     return work.training_bytes + (ledger.model_bytes if keeps_residual else 0)
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -22,14 +22,31 @@ from harness.run.tasks.settings import Partition
 STAND_IN_FILE = "harness-stand-in.txt"
 """In a folder that stands for a data set which was prepared on another machine: the digest of its files."""
 
-_PUBLISHED: Mapping[str, str] = {
-    "ylecun/mnist": "f10a07dfe755858597e149096bb6c5cb9a2aa931ae6635e7db5b3575e68f5bca",
-    "uoft-cs/cifar100": "e592254b5caf68cf5b9f24aaede0eda816ecf0050f056309611ee3764626bc54",
-}
-"""Digest of the files that published studies were run on, by the name of the data set on the hub.
 
-It stands for the data set wherever no folder of that name is at hand, so that a cell has one id on every machine.
-"""
+@dataclass(frozen=True)
+class _Published:
+    """A data set on the hub as published studies were run on it.
+
+    Attributes:
+        files: digest of its files in a folder, see `folder_digest`.
+        content: digest of its images and labels in their order, see `_content_digest`.
+    """
+
+    files: str
+    content: str
+
+
+_PUBLISHED: Mapping[str, _Published] = {
+    "ylecun/mnist": _Published(
+        files="f10a07dfe755858597e149096bb6c5cb9a2aa931ae6635e7db5b3575e68f5bca",
+        content="1e35582d42a90940c55b956deb61875c020b567ed20e3c5b174f52bf7809ed9b",
+    ),
+    "uoft-cs/cifar100": _Published(
+        files="e592254b5caf68cf5b9f24aaede0eda816ecf0050f056309611ee3764626bc54",
+        content="2b4cd1ebb9db4bcb5d21dc4bef97e7165de9809dd85999f460ff2c6755f229e1",
+    ),
+}
+"""By name on the hub. Where no folder of that name is at hand, a cell has the id of the published data."""
 
 
 @dataclass(frozen=True)
@@ -61,19 +78,48 @@ class HubData:
     def key(self) -> Mapping[str, Any]:
         """What the prepared splits depend on: the content, not its location; the name, of an unknown set on the hub."""
         folder = self.folder()
-        files = _PUBLISHED.get(self.data) if folder is None else folder_digest(folder)
+        files = self._published_files() if folder is None else folder_digest(folder)
         content = {"hub": self.data} if files is None else {"files": files}
         return {**asdict(self), "data": content}
+
+    def _published_files(self) -> str | None:
+        """Digest of the published files that the hub stands for; None once the hub was seen to have others."""
+        published = _PUBLISHED.get(self.data)
+        return None if published is None or self._is_other_on_hub.exists() else published.files
+
+    @property
+    def _is_other_on_hub(self) -> Path:
+        """A file in the cache that says so."""
+        return cache_root() / f"other-on-hub-{hashlib.sha256(self.data.encode()).hexdigest()[:16]}"
+
+    def _check_published(self, *arrays: NDArray[Any]) -> None:
+        """Hold what the hub gave to what published cells were run on, which its cells have the ids of.
+
+        Raises:
+            EnvironmentLacksError: it is other content, or in another order; its cells have ids of their own afterwards.
+        """
+        published = _PUBLISHED.get(self.data)
+        if self.folder() is not None or published is None or self._is_other_on_hub.exists():
+            return
+        if _content_digest(arrays) != published.content:
+            self._is_other_on_hub.parent.mkdir(parents=True, exist_ok=True)
+            self._is_other_on_hub.touch()
+            raise EnvironmentLacksError(
+                f"{self.data}: the hub has other examples, or another order, than published studies were run on. Cells "
+                "on them have ids of their own from now on: run the same command again"
+            )
 
     def load_splits(self) -> Mapping[str, Examples]:
         """Train, validation and test: labels from 0; images, standardised as those of train unless they stay bytes.
 
         Raises:
-            EnvironmentLacksError: the data is not on this machine and the hub cannot be reached.
+            EnvironmentLacksError: the data is not on this machine and the hub cannot be reached, or has other examples
+                than the id of a cell says.
             UsageError: a split or column is missing, or the images differ in size.
         """
         images, labels = self._load(self.train_split)
         test_images, test_labels = self._load(self.test_split)
+        self._check_published(images, labels, test_images, test_labels)
         if len(labels) <= self.n_validation:
             raise UsageError(
                 f"{self.data}: {len(labels)} examples leave none beside {self.n_validation} for validation"
@@ -178,6 +224,14 @@ def _load_dataset(name: str, folder: Path | None) -> Any:
             f"data set {name}: no folder of this name, none in $HARNESS_DATA, and the hub gave: "
             f"{str(error).splitlines()[0]}. Put its parquet files in a folder, and set HARNESS_DATA to the one above"
         ) from error
+
+
+def _content_digest(arrays: Iterable[NDArray[Any]]) -> str:
+    """SHA-256 over arrays in their order."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 @cache

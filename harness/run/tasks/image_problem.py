@@ -17,12 +17,12 @@ from harness.core.files import write_json
 from harness.core.protocols import EnergyMeter
 from harness.core.seeds import torch_seed
 from harness.core.types import Examples, Float32
+from harness.parts.facts_version import MADE_ELSEWHERE
 from harness.run.accelerator import training_device
 from harness.run.tasks.client_threads import in_order
 from harness.run.tasks.local_training import FlatModel, LocalTraining, TorchProblem, seeded_network
 from harness.run.tasks.models import HEADS, build_model
 from harness.run.tasks.prepared_data import (
-    MADE_ELSEWHERE,
     PUBLIC,
     RECORD_FILE,
     SPLITS,

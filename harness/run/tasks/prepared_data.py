@@ -18,7 +18,16 @@ from safetensors import SafetensorError
 from harness.core.cache import cached_folder, make_once
 from harness.core.errors import EnvironmentLacksError
 from harness.core.types import Examples, Float32, Int64
-from harness.parts.facts_version import PRETRAINING_VERSION, data_code, facts_code, file_digest, module_digest, raised
+from harness.parts.facts_version import (
+    MADE_ELSEWHERE,
+    PRETRAINING_VERSION,
+    data_code,
+    facts_code,
+    file_digest,
+    module_digest,
+    raised,
+    version_of,
+)
 from harness.run import accelerator
 from harness.run.tasks.settings import Input, Partition, Pretraining, Source, Trained
 
@@ -26,8 +35,6 @@ SPLITS = ("train", "validation", "test")
 PUBLIC = "public"
 FOREIGN_SOURCES = ("digits", "letters")
 """What models are pre-trained on here that is no split of the task."""
-MADE_ELSEWHERE = ("imagenet", "checkpoint")
-"""Sources of weights that were trained before and elsewhere, with energy that nobody knows."""
 RECORD_FILE = "record.json"
 
 
@@ -135,7 +142,7 @@ def activations_folder(task: ImageTask, seed: int) -> Path:
     # A cut may be elsewhere for another kind of training, and sums differ in their last digits elsewhere.
     key |= {"train": task.train.kind, "on": accelerator.named(), "torch": version("torch")}
     seen = None if task.input is None else asdict(task.input)
-    return cached_folder("activations", {**key, **weights, "input": seen, "code": facts_code()})
+    return cached_folder("activations", {**key, **weights, **_data_versions(task), "input": seen, "code": facts_code()})
 
 
 def client_positions(task: ImageTask, seed: int) -> list[Int64]:
@@ -154,17 +161,22 @@ def pretraining_folder(task: ImageTask) -> Path | None:
     if task.init != "pretrained":
         return None
     # A model from other code would make other facts than the cell id says.
-    versions = raised({"version": PRETRAINING_VERSION})
-    return cached_folder("pretrained", {**_pretraining_key(task), "code": facts_code(), **versions})
+    return cached_folder("pretrained", {**_pretraining_key(task), "code": facts_code()})
 
 
 def _pretraining_key(task: ImageTask) -> dict[str, Any]:
     settings = asdict(task.pretraining) | {"source": source_of(task)}
     if source_of(task) not in MADE_ELSEWHERE:
-        return {"data": task.data_key(), "model": _model_key(task), "pretraining": settings}
+        versions = _data_versions(task) | raised({"pretraining version": PRETRAINING_VERSION})
+        return {"data": task.data_key(), "model": _model_key(task), "pretraining": settings, **versions}
     checkpoint = settings.pop("checkpoint")
     content = None if checkpoint is None else file_digest(checkpoint)
     return {"model": _model_key(task), "head": task.head, "source": settings["source"], "checkpoint": content}
+
+
+def _data_versions(task: ImageTask) -> dict[str, int]:
+    """The version of how the task prepares its data, if it is not the first."""
+    return raised({"task version": version_of(type(task))})
 
 
 def _model_key(task: ImageTask) -> Any:
@@ -195,7 +207,8 @@ def _data_folder(task: ImageTask) -> Path:
 
 
 def _public_folder(task: ImageTask) -> Path:
-    return cached_folder("public", {"source": source_of(task), "code": data_code(type(task))})
+    versions = raised({"pretraining version": PRETRAINING_VERSION})
+    return cached_folder("public", {"source": source_of(task), "code": data_code(type(task)), **versions})
 
 
 def _partition_folder(task: ImageTask, seed: int) -> Path:

@@ -14,7 +14,7 @@
     cast: named(["unicast", "multicast"]),
   };
 
-  /* ---- numbers as text: mirrors reports/numbers.py ---- */
+  /* ---- numbers as text: mirrors reports/texts/numbers.py ---- */
   const HELD_DIGITS = 12, ESTIMATE_DIGITS = 2;
   const STEPS = {
     J: [[1e9, "GJ"], [1e6, "MJ"], [1e3, "kJ"], [1, "J"], [1e-3, "mJ"], [1e-6, "µJ"]],
@@ -131,7 +131,7 @@
     });
   }
 
-  function compared(methods, method) {  // seed by seed with its reference: see harness/statistics.py
+  function compared(methods, method) {  // seed by seed with its reference: see harness/tables/pairs.py
     const other = methods.find(each => each.name === method.reference);
     const pairs = (other?.cells ?? []).map(theirs => [method.cells.find(ours => ours.seed === theirs.seed), theirs])
       .filter(([ours]) => ours);
