@@ -26,7 +26,6 @@ _HEADINGS = {
     "embodied_calendar": "Manufacture, by the calendar",
     "embodied_active": "Manufacture, by use",
 }
-_MANUFACTURE = "embodied"
 _ENERGY = ("energy_low_j", "energy_j", "energy_high_j")
 _CARBON = ("carbon_low_g", "carbon_g", "carbon_high_g")
 

@@ -41,13 +41,6 @@ def grid_title(grid: str) -> str:
     return f"its {grid}" if grid == FLEET_GRIDS else f"grid {grid}"
 
 
-def grid_kind(tables: Tables, grid: str) -> str:
-    """Whether the intensity of a grid is ``average`` or ``marginal``; empty where it is not recorded."""
-    entries = lookup.mappings(tables.context.get("grids"))
-    entry: Mapping[str, Any] = next((e for e in entries if grid in (e.get("name"), e.get("iso3"))), {})
-    return str(entry.get("kind") or "")
-
-
 def grid_kinds(tables: Tables) -> list[str]:
     """Kinds of the intensities that grams follow from, each once."""
     found = [str(entry.get("kind") or "") for entry in lookup.mappings(tables.context.get("grids"))]
