@@ -5,18 +5,17 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness import __version__
 from harness.cli import claims_commands, completion, parts_commands, results_commands
+from harness.cli.run_options import Address, Bench, EngineName, Jobs, Out, SharedMeter, engine_of
 from harness.core.errors import CellsFailedError, CheckMissedError, EnvironmentLacksError, HarnessError, UsageError
 
 if TYPE_CHECKING:
-    from harness.run.engines.local import Engine
     from harness.run.engines.worker import Failure
-    from harness.spec.spec import BenchmarkSpec
 
 app = typer.Typer(
     name="harness",
@@ -30,34 +29,10 @@ app = typer.Typer(
 EXIT_BUG, EXIT_ENVIRONMENT, EXIT_INTERRUPTED = 1, 5, 130
 
 
-Bench = Annotated[
-    str, typer.Argument(help="A YAML file, or the name of a packaged benchmark.", autocompletion=completion.benchmarks)
-]
 Priceable = Annotated[
     Path,
     typer.Argument(
         help="A results folder, e.g. results/quickstart; a folder of open ledgers; or a published table, FILE.csv."
-    ),
-]
-Out = Annotated[Path | None, typer.Option("--out", help="Results folder; the default is results/<name>.")]
-Jobs = Annotated[
-    int | None, typer.Option("--jobs", "-j", min=1, help="Cells to run in parallel; the default is one per core.")
-]
-EngineName = Annotated[
-    Literal["local", "ray"], typer.Option("--engine", help="Where cells run: this machine's processes, or Ray.")
-]
-Address = Annotated[
-    str | None,
-    typer.Option(
-        "--address",
-        help="Ray cluster to run on: auto, HOST:PORT or ray://HOST:PORT; by default Ray is started here for the run.",
-    ),
-]
-SharedMeter = Annotated[
-    bool,
-    typer.Option(
-        "--shared-meter",
-        help="With Ray: run cells in parallel even under a meter that measures the whole machine.",
     ),
 ]
 Radio = Annotated[
@@ -155,7 +130,7 @@ def compare(
     from harness.spec.load import find_benchmark, load_spec
 
     spec = load_spec(find_benchmark(bench))
-    runs = _engine(engine, address, shared_meter, jobs, spec)
+    runs = engine_of(engine, address, shared_meter, jobs, spec)
     folder = out or Path("results") / spec.name
     checks = parse_checks(check, spec)
     ran = run_until(spec, folder, runs, until_interval, max_seeds)
@@ -170,18 +145,6 @@ def compare(
         _raise_failures(ran.failures)
     if unmet:
         raise CheckMissedError("\n".join(["not as asked for:", *unmet]))
-
-
-def _engine(name: str, address: str | None, is_forced: bool, jobs: int | None, spec: "BenchmarkSpec") -> "Engine":
-    from harness.run.engines.local import LocalEngine, default_jobs
-
-    if name == "ray":
-        from harness.run.engines.ray import RayEngine
-
-        return RayEngine(address, spec.resources.cpus, spec.resources.gpus, jobs, is_forced)
-    if address is not None or is_forced:
-        raise UsageError(f"{'--address' if address is not None else '--shared-meter'} needs --engine ray")
-    return LocalEngine(jobs or default_jobs())
 
 
 @app.command()

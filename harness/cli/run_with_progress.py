@@ -45,14 +45,14 @@ def run_until(spec: BenchmarkSpec, folder: Path, engine: "Engine", interval: str
         UsageError, EnvironmentLacksError: as `harness.commands.run.run`; or `interval` makes no sense here.
     """
     if interval is None:
-        return _ran(spec, folder, engine)
+        return run_shown(spec, folder, engine)
     from harness.commands import until_narrow
 
     target = until_narrow.parse_width(interval)
     until_narrow.check_can_narrow(spec, max_seeds)
     console = progress_console()
     while True:
-        ran = _ran(spec, folder, engine)
+        ran = run_shown(spec, folder, engine)
         if ran.failures:
             return ran
         seen = until_narrow.outlook(folder)
@@ -67,7 +67,17 @@ def run_until(spec: BenchmarkSpec, folder: Path, engine: "Engine", interval: str
         spec = until_narrow.with_another_seed(spec)
 
 
-def _ran(spec: BenchmarkSpec, folder: Path, engine: "Engine") -> Ran:
+def run_shown(spec: BenchmarkSpec, folder: Path, engine: "Engine") -> Ran:
+    """Run what is missing, with its progress.
+
+    Args:
+        spec: the definition.
+        folder: the results folder.
+        engine: where cells run.
+
+    Raises:
+        UsageError, EnvironmentLacksError: as `harness.commands.run.run`.
+    """
     planned = plan_cells(spec)
     with ProgressView(planned, Store(folder), progress_console()) as view:
         failures = run(spec, folder, engine, view.on_event)
