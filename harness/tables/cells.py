@@ -88,18 +88,28 @@ def _final_scores(scores: pd.DataFrame, *, has_coded_downlink: bool) -> dict[str
     """
     accuracy = scores[scores["metric"] == "accuracy"].sort_values("round", kind="stable")
     validation, test = (accuracy[accuracy["split"] == split] for split in ("validation", "test"))
-    is_trained = validation["round"] > 0
-    initial, final = validation[~is_trained]["value"], test["value"]
+    initial, final = validation[validation["round"] == 0]["value"], test["value"]
     is_sent = (scores["metric"] == "sent_accuracy") & (scores["split"] == "test")
     sent = scores[is_sent]["value"] if is_sent.any() or has_coded_downlink else final
     of_server, of_clients = _last(final), _last(sent)
     return {
         "initial_accuracy": math.nan if initial.empty else float(initial.iloc[0]),
-        "validation_accuracy": float(validation[is_trained]["value"].iloc[-_LAST_SCORES:].mean()),
+        "validation_accuracy": validation_accuracy(scores),
         "test_accuracy": of_server,
         "sent_test_accuracy": of_clients,
         "deployed_accuracy": of_server if math.isnan(of_clients) else of_clients,
     }
+
+
+def validation_accuracy(scores: pd.DataFrame) -> float:
+    """Mean of the last five accuracies on validation after round 0, or of what there is; NaN if there is none.
+
+    Args:
+        scores: a row per score, columns of `harness.core.facts.Score`.
+    """
+    is_meant = (scores["metric"] == "accuracy") & (scores["split"] == "validation") & (scores["round"] > 0)
+    found = scores[is_meant].sort_values("round", kind="stable")["value"]
+    return float(found.iloc[-_LAST_SCORES:].mean())
 
 
 def _last(values: "pd.Series[float]") -> float:
