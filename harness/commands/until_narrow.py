@@ -9,6 +9,7 @@ follow the last one of the definition, one at a time, so that the same command g
 `spec.yaml` of the results names those that ran.
 """
 
+import itertools
 import math
 import re
 from collections.abc import Iterator
@@ -117,8 +118,9 @@ def check_can_narrow(spec: BenchmarkSpec, max_seeds: int) -> None:
 
 
 def with_another_seed(spec: BenchmarkSpec) -> BenchmarkSpec:
-    """The definition with the seed that follows its highest."""
-    following = max(spec.seeds) + 1
+    """The definition with the seed that follows its highest; those that it was tuned on are left out."""
+    apart = {seed for section in (spec.tune, spec.tuned) if section is not None for seed in section.seeds}
+    following = next(seed for seed in itertools.count(max(spec.seeds) + 1) if seed not in apart)
     if following > HIGHEST_SEED:
         raise UsageError(f"no seed follows {max(spec.seeds)}; use lower ones")
     return spec.model_copy(update={"seeds": (*spec.seeds, following)})

@@ -13,10 +13,12 @@ from pydantic import (
     AllowInfNan,
     Field,
     PlainValidator,
+    SerializerFunctionWrapHandler,
     Strict,
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -29,6 +31,7 @@ from harness.parts import from_file, registry
 from harness.parts.registry import part
 from harness.price.assumptions.scenarios import Scenarios
 from harness.spec.methods import Federation, Method, federation_with, override_clashes
+from harness.spec.tune import Tune, Tuned, checked, tune_clashes, tuned_clashes
 
 
 def _spec_name(value: str) -> str:
@@ -159,6 +162,8 @@ class BenchmarkSpec(Part):
         contrasts: comparisons that are named before they are run.
         sections: further sections of the report, from files.
         scenarios: what facts are priced under.
+        tune: what ``harness tune`` searches; it runs nothing by itself.
+        tuned: how settings were chosen; written by ``harness tune``.
     """
 
     name: Annotated[str, AfterValidator(_spec_name)]
@@ -173,6 +178,23 @@ class BenchmarkSpec(Part):
     contrasts: tuple[Contrast, ...] = ()
     sections: tuple[FileSection, ...] = ()
     scenarios: Scenarios
+    tune: Tune | None = None
+    tuned: Tuned | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_there(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Definitions that tune nothing look as they did before there was tuning."""
+        values: dict[str, Any] = plain(self)
+        return {key: value for key, value in values.items() if key not in ("tune", "tuned") or value is not None}
+
+    @model_validator(mode="after")
+    def _tuning_fits(self) -> "BenchmarkSpec":
+        """Sections on tuning that go with the methods and seeds."""
+        if self.tune is not None:
+            checked("tune", tune_clashes(self.tune, self.federation, self.methods, self.seeds))
+        if self.tuned is not None:
+            checked("tuned", tuned_clashes(self.tuned, self.federation, self.methods, self.seeds))
+        return self
 
     def resolved(self) -> dict[str, Any]:
         """The spec as plain JSON-able values with every default filled in; validates to an equal spec."""

@@ -129,3 +129,10 @@ def test_the_widest_is_named_and_what_has_no_interval_is_wider_than_all() -> Non
     assert "12.0 CPU s and 34.0 J (E1)" in status
     assert "the widest: b, ±3 %" in Outlook(widths[:2], 12.0, None, "none").status(2.0, 3)
     assert parse_width(" 2.5 % ") == 2.5
+
+
+def test_seeds_of_tuning_are_left_out() -> None:
+    search = {"trials": 1, "seeds": [1, 3], "space": {"lr": {"log": [0.1, 1]}}}
+    spec = BenchmarkSpec.model_validate(tiny([FP32, BOTH_WAYS], seeds=[0]) | {"tune": search})
+    assert until_narrow.with_another_seed(spec).seeds == (0, 2)
+    assert until_narrow.with_another_seed(until_narrow.with_another_seed(spec)).seeds == (0, 2, 4)

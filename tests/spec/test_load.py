@@ -40,7 +40,7 @@ TAKES_A_NAME = "is no codec; a name or a mapping is needed, e.g. {kind: float32}
 # what is replaced, by what, and the one line that must come of it
 MISTAKES = {
     "unknown key": ("  cohort: 3", "  cohort: 3\n  cohrt: 4", f"6:3 federation.cohrt: unknown key; allowed: {FEDERATION}. Did you mean cohort?"),
-    "unknown key at the root": ("seeds: 2", "seeds: 2\nseed: 2", "15:1 seed: unknown key; allowed: name, task, federation, methods, reference, seeds, meter, resources, record, contrasts, sections, scenarios. Did you mean seeds?"),
+    "unknown key at the root": ("seeds: 2", "seeds: 2\nseed: 2", "15:1 seed: unknown key; allowed: name, task, federation, methods, reference, seeds, meter, resources, record, contrasts, sections, scenarios, tune, tuned. Did you mean seeds?"),
     "unknown key of a codec": ("{kind: quantfl, levels: 64}", "{kind: quantfl, level: 64}", f"10:29 methods[1].uplink.level: unknown key; allowed: {QUANTFL}. Did you mean levels?"),
     "merge key": ("  cohort: 3", "  cohort: 3\n  <<: {lr: 1}", f"6:3 federation.'<<': unknown key; allowed: {FEDERATION}."),
     "missing key": ("  rounds: 4\n", "", "4:3 federation.rounds: missing; it is required"),
