@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness import __version__
-from harness.cli import claims_commands, completion, parts_commands, results_commands
+from harness.cli import claims_commands, completion, parts_commands, results_commands, tune_command
 from harness.cli.run_options import Address, Bench, EngineName, Jobs, Out, SharedMeter, engine_of
 from harness.core.errors import CellsFailedError, CheckMissedError, EnvironmentLacksError, HarnessError, UsageError
 
@@ -217,6 +217,7 @@ def report(
     typer.echo("\n".join(f"wrote {path}" for path in written))
 
 
+tune_command.register(app)
 results_commands.register(app)
 claims_commands.register(app)
 parts_commands.register(app)

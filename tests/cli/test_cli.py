@@ -35,7 +35,7 @@ from tests.faults import fault
 from tests.runs import BOTH_WAYS, FP32, PoolHere, digests, tiny, write_spec
 
 COMMANDS = sorted(typer.main.get_command(app.app).commands)
-HEAVY = ("torch", "pandas", "scipy", "matplotlib", "datasets", "sklearn", "codecarbon", "ray", "flwr")
+HEAVY = ("torch", "pandas", "scipy", "matplotlib", "datasets", "sklearn", "codecarbon", "ray", "flwr", "optuna")
 
 
 @pytest.fixture
@@ -86,7 +86,8 @@ def loaded_by(code: str) -> set[str]:
 
 
 def test_small_things_load_nothing_heavy_and_a_list_no_more_than_its_tables() -> None:
-    small = "for arguments in (['--help'], ['--version'], ['compare', '--help']): app.run(arguments)"
+    asked = "(['--help'], ['--version'], ['compare', '--help'], ['tune', '--help'])"
+    small = f"for arguments in {asked}: app.run(arguments)"
     then = f"print(json.dumps([name for name in {HEAVY} if name in sys.modules]))"
     script = f"import sys, json\nfrom harness.cli import app\n{small}\n{then}\napp.run(['list', 'radios'])\n{then}"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
