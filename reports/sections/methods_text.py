@@ -8,6 +8,7 @@ from reports.sections.carbon import kind_words
 from reports.sections.compute import WHY_POOLED, scatter
 from reports.sections.optional_parts import PARTS
 from reports.sections.provisioning import is_charged
+from reports.sections.tuning import tuning
 from reports.tables import lookup, priced
 from reports.tables.lookup import is_known
 from reports.tables.read import Tables
@@ -60,6 +61,7 @@ def _training(tables: Tables) -> Iterator[Sentence]:
     yield from _otherwise(tables)
     seeds = sorted({int(seed) for seed in tables.cells["seed"].dropna()})
     yield Sentence(f"Seeds finished: {', '.join(map(str, seeds))}." if seeds else "No seed finished.")
+    yield from tuning(tables)
     yield Sentence(
         "At one seed all methods share the partition, methods of equal batch size and local epochs the batch order, "
         "methods of equal cohort the clients of each round, and methods of equal initialisation the initial weights; "
