@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from harness.parsing.fields import not_empty, whole
-from harness.parsing.problems import Clash, choice, did_you_mean, problem, rejection, retold, shown
+from harness.parsing.problems import Clash, choice, did_you_mean, problem, problems_in, rejection, shown
 from harness.parsing.strict_model import Part, listed, repeated
 from harness.spec.methods import Federation, Method, federation_with
 
@@ -284,7 +284,7 @@ def _misfits(federation: Federation, method: Method, path: str, span: Span) -> I
         try:
             with_settings(federation, method, {path: value})
         except ValidationError as error:
-            texts = dict.fromkeys(text for _, text in retold(error, ()))
+            texts = dict.fromkeys(text for _, text in problems_in(error, ()))
             yield (span.kind, place), f"{method.name}: {', or '.join(texts)}"
 
 
