@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from harness.core.types import Float64
 
@@ -64,6 +65,18 @@ class Carriage:
     uplink_mbit: Float64
     downlink_mbit: Float64
     frames: Float64
+
+
+class SharedRound(NamedTuple):
+    """What carrying all payloads of a round takes on a medium that its clients share.
+
+    Attributes:
+        seconds: least seconds from the first downlink to the last uplink, computing left out, at least 0.
+        medium: what they share, in words that stand after "share", e.g. "one LoRaWAN gateway".
+    """
+
+    seconds: float
+    medium: str
 
 
 PRICES: Mapping[str, str] = {

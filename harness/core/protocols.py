@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from harness.core.facts import EnergyReading, TrainingWork
 from harness.core.notes import Note
-from harness.core.prices import Carriage, Coefficient
+from harness.core.prices import Carriage, Coefficient, SharedRound
 from harness.core.types import Agreed, Direction, Float32, Int64, Layout, Metric, Split, Update
 
 State = Union[Float32, tuple["State", ...], None]  # noqa: UP007 - a union that names itself
@@ -116,6 +116,8 @@ class RadioModel(Protocol):
     Joules are in every radio the sum over the quantities of `PRICES` of quantity times coefficient. What sessions and
     tails there are follows from when transfers happen; that is the same for all radios (see
     `harness.price.accounting.radio_usage`).
+
+    Optional is what `SharesMedium` has, for a radio whose clients do not each have the medium to themselves.
     """
 
     kind: ClassVar[str]
@@ -153,6 +155,26 @@ class RadioModel(Protocol):
         A note of kind ``unvalidated`` keeps the radio out of first sentences, one of kind ``infeasible`` out of all
         that is an option; see `harness.core.notes.Kind` for all of them. A plain text is a remark, or of the kind that
         it begins with before a colon (``unvalidated: …``), see `harness.core.notes.notes_from`.
+        """
+
+
+@runtime_checkable
+class SharesMedium(Protocol):
+    """What a `RadioModel` has besides, if the clients of a round share a medium that limits them together.
+
+    A round then lasts at least as long as the medium needs, and is infeasible where that is beyond the limit of a
+    round; joules stay those of clients alone. It is read in `harness.price.accounting.shared_medium` and nowhere else.
+    """
+
+    def shared_round(self, downlink_bytes: Int64, uplink_bytes: Int64) -> SharedRound:
+        """What carrying all payloads of one round takes: pure, in whatever order they stand.
+
+        Asked for rounds of at least two clients only: one alone is told by `carry`. A client more never makes a round
+        shorter.
+
+        Args:
+            downlink_bytes: bytes of each client's payloads to it, shape (n,); clients without one are not in it.
+            uplink_bytes: bytes of each client's payloads from it, shape (m,); likewise.
         """
 
 

@@ -13,7 +13,7 @@ import radio_models
 from harness.core.errors import UsageError
 from harness.core.notes import Note, notes_from
 from harness.core.prices import PRICES, Carriage, Coefficient
-from harness.core.protocols import RadioModel
+from harness.core.protocols import RadioModel, SharesMedium
 from harness.core.types import Direction
 from harness.parts.registry import build, describe, load, names
 from radio_models.coefficients import table
@@ -223,3 +223,15 @@ def test_every_row_belongs_to_something_and_has_a_source(rows: dict[str, Coeffic
 
 def test_every_radio_has_rows() -> None:
     assert {name.split(".")[0] for name in table()} == {*names("radio"), *SHARED_ROWS}
+
+
+def test_clients_that_share_a_medium_take_at_least_as_long_as_one_alone(radio: Any) -> None:
+    if not isinstance(radio, SharesMedium):
+        pytest.skip("each client has the medium to itself")
+    sizes = np.array([0, 50, 1_000, 20_000], dtype=np.int64)
+    alone_s = sum(float(radio.carry(sizes, way).seconds.max()) for way in DIRECTIONS)  # type: ignore[attr-defined]
+    found = [radio.shared_round(sizes[:n], sizes[:n]) for n in range(1, len(sizes) + 1)]
+    seconds = [shared.seconds for shared in found]
+    assert seconds == sorted(seconds) and seconds[-1] >= alone_s * (1 - 1e-12)
+    assert radio.shared_round(sizes[::-1], sizes[::-1]).seconds == pytest.approx(seconds[-1])
+    assert all(shared.medium for shared in found)

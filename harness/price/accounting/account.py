@@ -238,7 +238,7 @@ def timed(ledger: Ledger, turns: Turns, parties: Sequence[Party], assumptions: A
     """Seconds that each turn takes, and when rounds happen."""
     busy_s = np.zeros(len(turns.client))
     for party in parties:
-        busy_s[party.chosen] = party.busy_s
+        busy_s[party.chosen] = party.turn_s
     deadline = ledger.cell["federation"].get("deadline")
     deadline_s = None if deadline is None else float(deadline["round_s"])
     return busy_s, schedule_of(turns, busy_s, assumptions.pause_s, deadline_s)

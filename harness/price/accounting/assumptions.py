@@ -27,7 +27,7 @@ class Assumptions:
         pause_s: seconds between the end of a round and the start of the next.
         included: optional parts that are in every total.
         cast: whether the network carries a payload that many clients receive alike once for each, or once.
-        round_limit_s: a round that keeps a client on the link for longer is infeasible.
+        round_limit_s: a round that keeps a client, or a medium that clients share, for longer is infeasible.
         embodied: rule by which the manufacture of devices is allocated.
         target_accuracy: validation accuracy whose time and cost are told; None takes the reference's.
         pue: power usage effectiveness of the server's data centre.

@@ -24,7 +24,8 @@ def notes(ledger: Ledger, turns: Turns, parties: Sequence[Party], busy_s: Float6
         turns: its turns.
         parties: the groups of the deployment.
         busy_s: seconds of each turn.
-        round_limit_s: longest time on the link, per client and round, that still counts as feasible.
+        round_limit_s: longest time of a round on the link, of one client or of all on a medium that they share, that
+            still counts as feasible.
     """
     found: list[Note] = []
     for party in parties:
@@ -64,6 +65,13 @@ def obstacles(party: Party, turns: Turns, round_limit_s: float) -> Iterator[str]
     if longest_s > round_limit_s:
         yield (
             f"a round keeps a client on the link for {longest_s / _S_PER_H:.3g} h, "
+            f"the limit is {round_limit_s / _S_PER_H:.3g} h"
+        )
+        return
+    together_s = float(party.shared.seconds.max(initial=0.0))
+    if together_s > round_limit_s:
+        yield (
+            f"clients of a round share {party.shared.medium}: together they take {together_s / _S_PER_H:.3g} h, "
             f"the limit is {round_limit_s / _S_PER_H:.3g} h"
         )
 

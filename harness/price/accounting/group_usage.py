@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.core.prices import PRICES, Carriage
-from harness.core.types import Direction, Float64
+from harness.core.types import Direction, Float64, Int64
 from harness.ledger.ledger import Ledger
 from harness.price.accounting import device_projection
 from harness.price.accounting.radio_usage import CARRIED, Transfers, Usage, by_round
+from harness.price.accounting.shared_medium import SharedUse, shared_use
 from harness.price.accounting.terms import Component, Factor, Term
 from harness.price.accounting.timeline import NO_PAYLOAD, Turns, phases_of
 from harness.price.assumptions.deployment import Deployment, Group
@@ -34,6 +35,7 @@ class Party:
         carriages: what carrying the payloads of its turns takes, by direction.
         link_s: seconds on the link of each of its turns, both directions.
         phase_s: seconds of computing of each of its turns, by phase; empty if none was recorded.
+        shared: what the medium that its clients share needs in the round of each of its turns.
     """
 
     number: int
@@ -43,6 +45,7 @@ class Party:
     carriages: Mapping[Direction, Carriage]
     link_s: Float64
     phase_s: Mapping[str, Float64]
+    shared: SharedUse
 
     @cached_property
     def compute_s(self) -> Float64:
@@ -51,8 +54,13 @@ class Party:
 
     @property
     def busy_s(self) -> Float64:
-        """Seconds of each turn from the start of its downlink to the end of its uplink."""
+        """Seconds of each turn from the start of its downlink to the end of its uplink, with the medium to itself."""
         return self.link_s + self.compute_s
+
+    @property
+    def turn_s(self) -> Float64:
+        """Seconds from the start of the round until each turn is over, where the medium is shared."""
+        return np.maximum(self.busy_s, self.shared.seconds + self.compute_s)
 
     def on(self, device: Device, ledger: Ledger, turns: Turns) -> "Party":
         """The same group on another device: what it carries stays, what it computes takes other seconds."""
@@ -84,8 +92,9 @@ def parties_of(ledger: Ledger, turns: Turns, deployment: Deployment, scale: floa
         ValueError: the ledger lacks the computing that belongs to a transfer, or the host's matrix rate.
     """
     group_of = deployment.group_of(population(ledger), int(ledger.cell["seed"]))
+    larger = turns if scale == 1.0 else turns.scaled(scale)
     return tuple(
-        _party(ledger, turns, deployment, number, group_of == number, scale) for number in range(len(deployment.groups))
+        _party(ledger, turns, larger, deployment, number, group_of, scale) for number in range(len(deployment.groups))
     )
 
 
@@ -157,13 +166,15 @@ def _phases(ledger: Ledger, turns: Turns, device: Device) -> dict[str, Float64]:
 
 
 def _party(
-    ledger: Ledger, turns: Turns, deployment: Deployment, number: int, clients: NDArray[np.bool_], scale: float
+    ledger: Ledger, turns: Turns, larger: Turns, deployment: Deployment, number: int, group_of: Int64, scale: float
 ) -> Party:
-    group, chosen = deployment.groups[number], turns.of(clients)
-    larger = turns if scale == 1.0 else turns.scaled(scale)
+    group, clients = deployment.groups[number], group_of == number
+    chosen = turns.of(clients)
+    alike = [place for place, other in enumerate(deployment.groups) if other.radio == group.radio]
+    shared = shared_use(group.radio, larger, turns.of(np.isin(group_of, alike)), chosen)
     carriages = {way: group.radio.carry(larger.bytes_of(way)[chosen].clip(min=0), way) for way in DIRECTIONS}
     phase_s = {phase: scale * seconds[chosen] for phase, seconds in _phases(ledger, turns, group.device).items()}
     link_s = np.zeros(int(chosen.sum()))
     for way, carriage in carriages.items():
         link_s += np.where(turns.bytes_of(way)[chosen] != NO_PAYLOAD, carriage.seconds, 0.0)
-    return Party(number, group, clients, chosen, carriages, link_s, phase_s)
+    return Party(number, group, clients, chosen, carriages, link_s, phase_s, shared)

@@ -1,9 +1,10 @@
 """Places each transfer of a cell in time: order and work from the ledger, pace from the assumptions.
 
 A round starts when the slowest client of the round before is done, plus a pause. Every client goes through downlink,
-decode, local training, encode and uplink, one after the other. What the server does takes no time here. What clients
-were given before round 1 happens before the timeline begins. A client that was late when the cell was run is not
-waited for: its round lasts until the deadline.
+decode, local training, encode and uplink, one after the other; where clients share a medium, a round lasts at least as
+long as that needs for all of them (see `harness.price.accounting.shared_medium`). What the server does takes no time
+here. What clients were given before round 1 happens before the timeline begins. A client that was late when the cell
+was run is not waited for: its round lasts until the deadline.
 """
 
 from collections.abc import Mapping
@@ -168,7 +169,7 @@ def schedule_of(turns: Turns, busy_s: Float64, pause_s: float, deadline_s: float
 
     Args:
         turns: turns of a cell.
-        busy_s: seconds that each takes from the start of its downlink to the end of its uplink.
+        busy_s: seconds from the start of the round until each is over.
         pause_s: seconds between the end of a round and the start of the next, at least 0.
         deadline_s: the deadline that the cell was run with; None if it had none.
     """

@@ -198,7 +198,8 @@ class Scenarios(Part):
         operator_grid: the grid of network and server; by default that of the clients.
         pause_s: seconds between the end of a round and the start of the next, 0 to a year. Longer than a radio's tail,
             each round is a radio session of its own; at 0 rounds of a small model share one.
-        round_limit_s: a round that keeps a client on the link for longer is infeasible, 1 s to a year.
+        round_limit_s: a round that keeps a client, or a medium that clients share, for longer is infeasible, 1 s to a
+            year.
         provisioning: how clients come by what they have before the first round: from the ``factory``, at no cost, or
             ``over_the_air``, at that of one download each. Reports print both.
         standby: whether totals have what radios and devices take while they wait for their next turn.
