@@ -4,7 +4,8 @@ A payload is cut into frames of as many bytes as the data rate allows, with 13 b
 receive windows follow each frame from the client, 1 s and 2 s after it; a frame to the client can only come in the
 second of them, so that each one costs an empty frame from the client. Both windows are at the data rate of the
 downlink, in EU868 in the sub-band where a gateway may send for 10 % of the time. In class C the radio always receives:
-the power at rest is that of receiving. Silence is rest, not waiting.
+the power at rest is that of receiving. Silence is rest, not waiting. Clients of a round share gateways (see
+`radio_models.lora_gateway`): that makes rounds longer and not dearer.
 
 References:
     Semtech, AN1200.13, "SX1272/3/6/7/8: LoRa Modem Designer's Guide", 2013.
@@ -21,16 +22,23 @@ import numpy as np
 
 from harness.core.coefficients import combine
 from harness.core.notes import Note, remarks
-from harness.core.prices import Carriage, Coefficient
+from harness.core.prices import Carriage, Coefficient, SharedRound
 from harness.core.types import Direction, Float64, Int64
 from harness.core.units import BITS_PER_BYTE, BITS_PER_MBIT
 from radio_models.coefficients import absent, row
-from radio_models.lora_airtime import Fsk, LoRa, Modulation
+from radio_models.lora_airtime import Modulation
+from radio_models.lora_gateway import Traffic, phase_s
+from radio_models.lora_regions import (
+    EMPTY_FRAME_BYTES,
+    HEADER_BYTES,
+    Region,
+    modulation,
+    n_data_rates,
+    payload_limit,
+    uplink_channels,
+)
 from radio_models.settings import check_choice, check_range, check_share
 from radio_models.validation import Joules, compared, reproduced, transfer
-
-Region = Literal["eu868", "us915"]
-"""Band and rules: 868 MHz in Europe with duty cycles, 915 MHz in the USA with 0.4 s at most for a frame."""
 
 DeviceClass = Literal["a", "c"]
 """A: receives only after it has sent. C: always receives."""
@@ -38,18 +46,6 @@ DeviceClass = Literal["a", "c"]
 Reading = Literal["chip", "board", "linear"]
 """Whose power: the radio chip's, by its data sheet; a whole board's; a transmitter with a constant efficiency."""
 
-HEADER_BYTES = 13
-"""Around the payload of a frame: MHDR 1, DevAddr 4, FCtrl 1, FCnt 2, FPort 1, MIC 4."""
-
-EMPTY_FRAME_BYTES = 12
-"""A frame without payload, which needs no FPort."""
-
-_PAYLOAD_LIMITS: Mapping[Region, tuple[int, ...]] = {
-    "eu868": (51, 51, 51, 115, 242, 242, 242, 242),
-    "us915": (11, 53, 125, 242, 242),
-}
-_US915_DOWNLINK_LIMIT = 242  # DR10 to DR13, the answers to DR0 to DR4
-_DWELL_S = 0.4
 _FIRST_WINDOW_S, _SECOND_WINDOW_S = 1.0, 2.0
 _CHIP_TX_DBM = (7, 13, 17, 20)
 
@@ -70,10 +66,12 @@ def linear_tx_ma(tx_power_dbm: float, supply_v: float, efficiency: float, standb
 
 
 class _Frames(NamedTuple):
-    """What sending frames takes, per frame: seconds, and bytes on the air; float64 of shape (n,)."""
+    """What sending frames takes: seconds, bytes on the air, how many are sent; float64 of shape (n,)."""
 
     uplink_s: Float64
     downlink_s: Float64
+    answer_s: Float64
+    """The part of `downlink_s` in which the gateway sends."""
     wait_s: Float64
     cycle_s: Float64
     """Until its receive windows have closed."""
@@ -81,6 +79,8 @@ class _Frames(NamedTuple):
     """Until the next frame may be sent."""
     uplink_bytes: Float64
     downlink_bytes: Float64
+    frames: Float64
+    """From the client."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,8 @@ class LoRaWan:
         retransmission_share: share of frames that are sent again, 0 to below 1.
         duty_cycle: share of the time that the client may send, above 0 and at most 1; EU868 only: 0.01 in most
             sub-bands, 0.001 and 0.1 in others.
-        gateway_duty_cycle: the same for the gateway, which here serves no other client; EU868 only.
+        gateway_duty_cycle: the same for a gateway; EU868 only.
+        gateways: gateways that serve the clients of a round together, 1 to 1000.
     """
 
     kind: ClassVar[str] = "lorawan"
@@ -119,11 +120,12 @@ class LoRaWan:
     retransmission_share: float = 0.0
     duty_cycle: float = 0.01
     gateway_duty_cycle: float = 0.1
+    gateways: int = 1
 
     def __post_init__(self) -> None:
         """Refuse settings out of range."""
         check_choice("region", self.region, get_args(Region))
-        check_range(f"data_rate of {self.region}", self.data_rate, 0, len(_PAYLOAD_LIMITS[self.region]) - 1)
+        check_range(f"data_rate of {self.region}", self.data_rate, 0, n_data_rates(self.region) - 1)
         check_range("coding_rate", self.coding_rate, 1, 4)
         check_choice("device_class", self.device_class, get_args(DeviceClass))
         check_choice("power", self.power, get_args(Reading))
@@ -135,6 +137,7 @@ class LoRaWan:
             value = getattr(self, name)
             if not 0 < value <= 1:
                 raise ValueError(f"{name} must be above 0 and at most 1, got {value:g}")
+        check_range("gateways", self.gateways, 1, 1000)
 
     @property
     def tail_s(self) -> float:
@@ -143,27 +146,33 @@ class LoRaWan:
 
     def carry(self, payload_bytes: Int64, direction: Direction) -> Carriage:
         """Frames, receive windows and silence; no silence follows the last frame."""
-        sizes = np.asarray(payload_bytes, dtype=np.int64)
-        n_full, rest = np.divmod(sizes, self.frame_payload_bytes(direction))
-        n_rest = ((rest > 0) | (sizes == 0)).astype(np.int64)
-        full = self._exchange(np.array([self.frame_payload_bytes(direction)]), direction)
-        last = self._exchange(rest, direction)
-        tries = 1 / (1 - self.retransmission_share)
-
-        def total(of_full: Float64, of_rest: Float64) -> Float64:
-            return np.asarray(tries * (n_full * of_full + n_rest * of_rest), dtype=np.float64)
-
-        silence_s = np.where(n_rest > 0, last.period_s - last.cycle_s, full.period_s - full.cycle_s)
+        train, last = self._train(payload_bytes, direction)
         mbit_per_byte = BITS_PER_BYTE / BITS_PER_MBIT
         return Carriage(
-            seconds=total(full.period_s, last.period_s) - silence_s,
-            uplink_s=total(full.uplink_s, last.uplink_s),
-            downlink_s=total(full.downlink_s, last.downlink_s),
-            wait_s=total(full.wait_s, last.wait_s),
-            uplink_mbit=total(full.uplink_bytes, last.uplink_bytes) * mbit_per_byte,
-            downlink_mbit=total(full.downlink_bytes, last.downlink_bytes) * mbit_per_byte,
-            frames=total(np.sign(full.uplink_bytes), np.sign(last.uplink_bytes)),
+            seconds=train.period_s - (last.period_s - last.cycle_s),
+            uplink_s=train.uplink_s,
+            downlink_s=train.downlink_s,
+            wait_s=train.wait_s,
+            uplink_mbit=train.uplink_bytes * mbit_per_byte,
+            downlink_mbit=train.downlink_bytes * mbit_per_byte,
+            frames=train.frames,
         )
+
+    def shared_round(self, downlink_bytes: Int64, uplink_bytes: Int64) -> SharedRound:
+        """Gateways that send within their duty cycle and do not receive meanwhile, and collisions of what they receive.
+
+        What is assumed stands in `radio_models.lora_gateway`.
+        """
+        duty, channels = self._duty_cycles()[1], uplink_channels(self.region, self.data_rate)
+        seconds = 0.0
+        payloads: dict[Direction, Int64] = {"downlink": downlink_bytes, "uplink": uplink_bytes}
+        for direction, sizes in payloads.items():
+            train, last = self._train(sizes, direction)
+            own_s = train.period_s - (last.period_s - last.cycle_s)
+            traffic = Traffic(own_s, train.uplink_s, train.answer_s, last.answer_s)
+            seconds += phase_s(traffic, self.gateways, duty, channels)
+        medium = "one LoRaWAN gateway" if self.gateways == 1 else f"{self.gateways} LoRaWAN gateways"
+        return SharedRound(seconds, medium)
 
     def obstacle(self, payload_bytes: int, direction: Direction) -> str:
         """A payload beyond one frame, if it may not be cut."""
@@ -181,13 +190,7 @@ class LoRaWan:
         >>> LoRaWan(region="us915", data_rate=0).frame_payload_bytes("uplink")
         11
         """
-        if self.region == "us915" and direction == "downlink":
-            return _US915_DOWNLINK_LIMIT
-        limit = _PAYLOAD_LIMITS[self.region][self.data_rate]
-        if self.region == "eu868":
-            return limit
-        sizes = np.arange(1, limit + 1)
-        return int(sizes[self._modulation(direction).airtime_s(sizes + HEADER_BYTES) <= _DWELL_S].max())
+        return payload_limit(self.region, self.data_rate, self.coding_rate, direction)
 
     def coefficients(self) -> Mapping[str, Coefficient]:
         """The coefficient of each quantity."""
@@ -222,6 +225,7 @@ class LoRaWan:
         pace = f"sends at most {hourly_bytes} bytes of payload an hour at DR{self.data_rate} of {self.region.upper()}"
         left_out = (
             "the gateway's own power is not charged; joining, MAC commands and adapting the data rate are not modelled",
+            "clients of a round share its gateways, which makes rounds longer; collisions are charged no joules",
             "frames to the client come in the second window at the data rate of the first, which the network must set"
             if self.device_class == "a"
             else "in class C the radio receives at rest, for all of the time",
@@ -229,17 +233,23 @@ class LoRaWan:
         return Note("remark", pace), *_comparisons(self.power, self.tx_power_dbm), *remarks(left_out)
 
     def _modulation(self, direction: Direction) -> Modulation:
-        # Frames to the client carry no checksum of the payload besides their MIC.
-        has_crc = direction == "uplink"
-        if self.region == "us915":
-            factor, bandwidth_khz = (10 - self.data_rate, 125) if self.data_rate < 4 else (8, 500)
-            if direction == "downlink":
-                factor, bandwidth_khz = max(10 - self.data_rate, 7), 500
-            return LoRa(factor, bandwidth_khz, self.coding_rate, has_crc=has_crc)
-        if self.data_rate == 7:
-            return Fsk()
-        factor, bandwidth_khz = (12 - self.data_rate, 125) if self.data_rate < 6 else (7, 250)
-        return LoRa(factor, bandwidth_khz, self.coding_rate, has_crc=has_crc)
+        return modulation(self.region, self.data_rate, self.coding_rate, direction)
+
+    def _duty_cycles(self) -> tuple[float, float]:
+        """Of the client and of a gateway."""
+        return (self.duty_cycle, self.gateway_duty_cycle) if self.region == "eu868" else (1.0, 1.0)
+
+    def _train(self, payload_bytes: Int64, direction: Direction) -> tuple[_Frames, _Frames]:
+        """All frames of each payload, sent again as often as must be, and its last frame."""
+        sizes = np.asarray(payload_bytes, dtype=np.int64)
+        n_full, rest = np.divmod(sizes, self.frame_payload_bytes(direction))
+        n_rest = ((rest > 0) | (sizes == 0)).astype(np.int64)
+        full = self._exchange(np.array([self.frame_payload_bytes(direction)]), direction)
+        end = self._exchange(rest, direction)
+        tries = 1 / (1 - self.retransmission_share)
+        train = _Frames(*(tries * (n_full * each + n_rest * of_end) for each, of_end in zip(full, end, strict=True)))
+        last = _Frames(*(np.where(n_rest > 0, of_end, each) for each, of_end in zip(full, end, strict=True)))
+        return train, last
 
     def _exchange(self, payload_bytes: Int64, direction: Direction) -> _Frames:
         """One frame with payload each, and the frames and windows that belong to it."""
@@ -254,16 +264,18 @@ class LoRaWan:
         answer_s = np.where(down_bytes > 0, downlink.airtime_s(down_bytes), 0.0)
         pause_s, listening_s = self._pauses(direction, downlink.window_s)
         cycle_s = uplink_s + pause_s + listening_s + answer_s
-        device_duty, gateway_duty = (self.duty_cycle, self.gateway_duty_cycle) if self.region == "eu868" else (1.0, 1.0)
+        device_duty, gateway_duty = self._duty_cycles()
         is_pause_charged = self.device_class == "a"
         return _Frames(
             uplink_s=uplink_s,
             downlink_s=answer_s + listening_s,
+            answer_s=answer_s,
             wait_s=np.full_like(uplink_s, pause_s * is_pause_charged),
             cycle_s=cycle_s,
             period_s=np.maximum(cycle_s, np.maximum(uplink_s / device_duty, answer_s / gateway_duty)),
             uplink_bytes=up_bytes.astype(np.float64),
             downlink_bytes=down_bytes.astype(np.float64),
+            frames=np.sign(up_bytes).astype(np.float64),
         )
 
     def _pauses(self, direction: Direction, window_s: float) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from harness.price.accounting.account import DeploymentResult, account, scaled
 from harness.price.accounting.timeline import turns_of
 from harness.price.assumptions.deployment import Deployment, Group
 from harness.price.assumptions.power_supply import supply
+from radio_models.lorawan import LoRaWan
 from radio_models.lte import LteHandset2012
 from tests.deployments import PI, RADIO, assuming
 from tests.ledgers import make_ledger, recorded_transfers
@@ -27,7 +28,7 @@ class Hub(LteHandset2012):
         return SharedRound(float(downlink_bytes.sum() + uplink_bytes.sum()) * 4e-6, "a hub")
 
 
-def deployed(radio: LteHandset2012, clients: int = 2, **assumed: float) -> DeploymentResult:
+def deployed(radio: LteHandset2012 | LoRaWan, clients: int = 2, **assumed: float) -> DeploymentResult:
     return account(make_ledger(clients=clients), assuming(radio, **assumed)).deployments[0]
 
 
@@ -90,3 +91,24 @@ def test_a_larger_model_shares_as_large_payloads() -> None:
     found = scaled(ledger, turns_of(ledger), assumed, assumed.deployments[0], 10.0)
     assert found.schedule.round_s.tolist() == pytest.approx([0, 172, 172])
     assert found.obstacles == ("clients of a round share a hub: together they take 0.0333 h, the limit is 0.0278 h",)
+
+
+@pytest.mark.parametrize(("clients", "n_bytes", "hours"), [(10, 320_820, "30.1"), (50, 407_080, "118")])
+def test_the_models_of_published_studies_are_no_round_on_one_lorawan_gateway(
+    clients: int, n_bytes: int, hours: str
+) -> None:
+    """Worked out in tests/radio_models/test_lora_gateway.py; a client alone takes 16.2 h and 20.6 h."""
+    ledger = make_ledger(rounds=1, clients=clients, n_bytes=(n_bytes, n_bytes))
+    result = account(ledger, assuming(LoRaWan())).deployments[0]
+    assert infeasible(result) == [
+        f"clients of a round share one LoRaWAN gateway: together they take {hours} h, the limit is 24 h"
+    ]
+    assert result.schedule.duration_s > float(hours) * 3600
+    assert result.parties[0].link_s.max() < 86_400
+
+
+def test_a_client_alone_on_lorawan_has_the_time_of_its_own_link() -> None:
+    result = account(make_ledger(rounds=1, clients=1, n_bytes=(320_820, 320_820)), assuming(LoRaWan())).deployments[0]
+    assert result.is_feasible
+    assert result.schedule.duration_s == result.parties[0].busy_s[0]
+    assert result.parties[0].link_s[0] / 3600 == pytest.approx(16.2264, abs=5e-5)
