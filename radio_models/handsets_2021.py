@@ -94,6 +94,7 @@ class LteHandset2021:
     retransmission_share: float = 0.0
 
     carry, obstacle, inputs = handset.carry, handset.obstacle, handset.inputs
+    session_s: ClassVar[float] = default(kind, "promotion_s")
 
     def __post_init__(self) -> None:
         """Refuse settings out of range."""
@@ -139,6 +140,7 @@ class NrLowbandHandset2021:
     retransmission_share: float = 0.0
 
     carry, obstacle, inputs = handset.carry, handset.obstacle, handset.inputs
+    session_s: ClassVar[float] = default(kind, "switch_s")
     coefficients = _with_switch
 
     def __post_init__(self) -> None:
@@ -177,6 +179,7 @@ class NrMmwaveHandset2021:
     retransmission_share: float = 0.0
 
     carry, obstacle, inputs = handset.carry, handset.obstacle, handset.inputs
+    session_s: ClassVar[float] = default(kind, "switch_s")
     coefficients = _with_switch
 
     def __post_init__(self) -> None:

@@ -44,6 +44,7 @@ class LteHandset2012:
     retransmission_share: float = 0.0
 
     carry, obstacle, inputs = handset.carry, handset.obstacle, handset.inputs
+    session_s: ClassVar[float] = default(kind, "promotion_s")
 
     def __post_init__(self) -> None:
         """Refuse settings out of range."""

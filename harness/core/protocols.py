@@ -117,7 +117,9 @@ class RadioModel(Protocol):
     tails there are follows from when transfers happen; that is the same for all radios (see
     `harness.price.accounting.radio_usage`).
 
-    Optional is what `SharesMedium` has, for a radio whose clients do not each have the medium to themselves.
+    Optional are ``session_s: float``, seconds from rest to connected, at least 0, that what opens a session waits for
+    (its joules are ``session_j``; unsaid is none); and what `SharesMedium` has, for a radio whose clients do not each
+    have the medium to themselves.
     """
 
     kind: ClassVar[str]

@@ -25,7 +25,7 @@ from harness.price.accounting.optional_parts import MODE_OF, Cast
 from harness.price.accounting.pooled_compute import ComputeCosts
 from harness.price.accounting.radio_usage import CARRIED, Usage, reduce
 from harness.price.accounting.terms import Factor, Term, times
-from harness.price.accounting.timeline import Schedule, Turns, transfers_in_time, turns_of
+from harness.price.accounting.timeline import Schedule, Turns, turns_of
 from harness.price.assumptions import devices
 from harness.price.assumptions.deployment import Group, deployment_of
 from harness.price.assumptions.devices import Device
@@ -144,7 +144,7 @@ class _Run:
         found: dict[str, Any] = {"devices": []}
         for device in kinds:
             here = party.on(device, self.ledger, self.turns)
-            _, schedule = timed(self.ledger, self.turns, [here], self.assumptions)
+            (here,), schedule = timed(self.ledger, self.turns, [here], self.assumptions)
             usage = self._usage(here, schedule)
             if device is kinds[0]:
                 found |= self._carried(here, usage, schedule, prices)
@@ -152,8 +152,7 @@ class _Run:
         return found
 
     def _usage(self, party: Party, schedule: Schedule) -> Usage:
-        sent = transfers_in_time(self.turns, party.chosen, party.carriages, party.compute_s, schedule)
-        return reduce(sent, party.group.radio.tail_s, schedule.n_rounds)
+        return reduce(party.sent(self.turns, schedule), party.group.radio.tail_s, schedule.n_rounds)
 
     def _carried(self, party: Party, usage: Usage, schedule: Schedule, prices: Mapping[str, Factor]) -> dict[str, Any]:
         """What is the same on every device."""

@@ -97,7 +97,9 @@ def usage_on(turns: Turns, radio: RadioModel) -> Usage:
     busy_s = carriages["downlink"].seconds + compute_s + carriages["uplink"].seconds
     schedule = schedule_of(turns, busy_s, PAUSE_S)
     everyone = np.ones(len(turns.client), dtype=np.bool_)
-    return reduce(transfers_in_time(turns, everyone, carriages, compute_s, schedule), radio.tail_s, schedule.n_rounds)
+    at_once = dict.fromkeys(WAYS, np.zeros(len(turns.client)))
+    sent = transfers_in_time(turns, everyone, carriages, compute_s, at_once, schedule)
+    return reduce(sent, radio.tail_s, schedule.n_rounds)
 
 
 def terms_of(usage: Usage, radio: RadioModel, n_clients: int) -> tuple[Term, ...]:

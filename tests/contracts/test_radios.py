@@ -16,6 +16,7 @@ from harness.core.prices import PRICES, Carriage, Coefficient
 from harness.core.protocols import RadioModel, SharesMedium
 from harness.core.types import Direction
 from harness.parts.registry import build, describe, load, names
+from harness.price.accounting.sessions import session_s
 from radio_models.coefficients import table
 from radio_models.overhead import TRANSPORTS
 from radio_models.validation import measured
@@ -67,6 +68,7 @@ def test_is_a_frozen_dataclass_with_a_name(radio: Any) -> None:
     assert radio.title and radio.title != radio.kind
     assert radio.access in ("mobile", "fixed")
     assert radio.tail_s >= 0
+    assert session_s(radio) >= 0
 
 
 def test_coefficients_are_exactly_those_of_the_quantities(radio: Any) -> None:

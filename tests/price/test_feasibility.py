@@ -32,7 +32,7 @@ def of_kind(result: DeploymentResult, *kinds: str) -> list[str]:
 
 
 def with_deadline(late: tuple[int, ...] = ()) -> Ledger:
-    """One round of two clients, done after 4.6 s and 7.2 s on `RADIO`; some were late when it was run."""
+    """One round of two clients, done after 4.8601 s and 7.4601 s on `RADIO`; some were late when it was run."""
     plain = make_ledger(rounds=1)
     transfers = [
         replace(sent, is_late=sent.direction == "uplink" and sent.client in late) for sent in recorded_transfers(plain)
@@ -63,7 +63,7 @@ def test_a_payload_over_the_limit_without_fragmentation_is_told_with_both_number
 
 
 def test_another_radio_than_that_of_the_deadline_is_warned_of() -> None:
-    """Nobody was late by the plain numbers; here client 1, who takes 7.2 s, would miss a deadline of 5 s."""
+    """Nobody was late by the plain numbers; here client 1, who takes 7.4601 s, would miss a deadline of 5 s."""
     (said,) = of_kind(deployed(with_deadline()), "warning")
     assert said == (
         "0 of 2 client rounds were late by the plain numbers of the definition (deadline 5 s, 2 Mbit/s up, 10 "
@@ -73,13 +73,13 @@ def test_another_radio_than_that_of_the_deadline_is_warned_of() -> None:
 
 
 def test_a_round_waits_beyond_its_deadline_for_a_client_that_was_not_late() -> None:
-    """Client 0 was late when it was run; client 1 was not, and takes 7.2 s here: the round is over when it is done."""
+    """Client 0 was late when it was run; client 1 was not, and takes 7.4601 s here: the round is over then."""
     result = deployed(with_deadline(late=(0,)))
-    assert result.schedule.end_s.tolist() == pytest.approx([0.0, 7.2])
+    assert result.schedule.end_s.tolist() == pytest.approx([0.0, 7.4601])
 
 
 def test_a_round_with_late_clients_lasts_as_long_as_its_deadline() -> None:
-    """Client 0 is done after 4.6 s, and the server waits for client 1 until 5 s."""
+    """Client 0 is done after 4.8601 s, and the server waits for client 1 until 5 s."""
     result = deployed(with_deadline(late=(1,)))
     assert result.schedule.duration_s == pytest.approx(5.0)
     assert of_kind(result, "warning")[0].startswith("1 of 2 client rounds were late")

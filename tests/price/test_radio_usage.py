@@ -18,7 +18,8 @@ def transfers(*moves: tuple[int, int, float, float]) -> Transfers:
     n = len(moves)
     ones, zeros = np.ones(n), np.zeros(n)
     carriage = Carriage(np.asarray(seconds, float), np.asarray(seconds, float), zeros, zeros, ones, zeros, ones)
-    return Transfers(np.asarray(client, np.int64), np.asarray(number, np.int64), np.asarray(start, float), carriage)
+    start_s = np.asarray(start, float)
+    return Transfers(np.asarray(client, np.int64), np.asarray(number, np.int64), start_s, carriage, zeros)
 
 
 def total(usage: Usage, quantity: str) -> float:
@@ -30,7 +31,8 @@ def test_a_transfer_within_the_tail_opens_no_session_and_cuts_the_tail_short() -
     usage = reduce({"downlink": transfers((0, 1, 0.0, 1.0)), "uplink": transfers((0, 1, 4.0, 1.0))}, 10.0, 1)
     assert [usage[way]["sessions"][1] for way in WAYS] == [1.0, 0.0]
     assert [usage[way]["tail_s"][1] for way in WAYS] == [3.0, 10.0]
-    assert awake_s(usage).tolist() == [0.0, 15.0]
+    assert awake_s(usage, 0.0).tolist() == [0.0, 15.0]
+    assert awake_s(usage, 0.25).tolist() == [0.0, 15.25], "and the session that it opens"
 
 
 def test_a_transfer_just_as_the_tail_ends_opens_a_session() -> None:

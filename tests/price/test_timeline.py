@@ -28,25 +28,34 @@ def deployed(ledger: Ledger, **assumed: Any) -> DeploymentResult:
 
 
 def test_one_round_by_hand() -> None:
-    """8 Mbit down at 8 Mbit/s = 1 s; client 0 computes 2 x 1.3 s, client 1 twice that; 4 Mbit up at 4 Mbit/s = 1 s."""
+    """8 Mbit down at 8 Mbit/s = 1 s; client 0 computes 2 x 1.3 s, client 1 twice that; 4 Mbit up at 4 Mbit/s = 1 s.
+
+    Before the downlink, the radio takes 0.2601 s to connect; it still is when the uplink comes.
+    """
     (party,) = deployed(make_ledger(rounds=1)).parties
     assert party.carriages["downlink"].seconds.tolist() == [1.0, 1.0]
     assert party.compute_s.tolist() == pytest.approx([2.6, 5.2])
     assert party.link_s.tolist() == [2.0, 2.0]
-    assert party.busy_s.tolist() == pytest.approx([4.6, 7.2])
+    assert party.busy_s.tolist() == pytest.approx([4.8601, 7.4601])
 
 
 def test_a_round_waits_for_the_slowest_and_the_pause() -> None:
-    """The slowest client of a round is done after 1 + 5.2 + 1 = 7.2 s."""
+    """The slowest client of a round is done after 1 + 5.2 + 1 = 7.2 s, and connects in 0.2601 s before round 1.
+
+    10 s later it is still connected. Client 0 is not, 12.6 s after it was done, and has time to connect.
+    """
     schedule = deployed(make_ledger(rounds=3), pause_s=10.0).schedule
-    assert schedule.start_s.tolist() == pytest.approx([0.0, 0.0, 17.2, 34.4])
-    assert schedule.end_s.tolist() == pytest.approx([0.0, 7.2, 24.4, 41.6])
-    assert schedule.period_s.tolist() == pytest.approx([0.0, 17.2, 17.2, 17.2])
-    assert schedule.duration_s == pytest.approx(41.6)
+    assert schedule.start_s.tolist() == pytest.approx([0.0, 0.0, 17.4601, 34.6601])
+    assert schedule.end_s.tolist() == pytest.approx([0.0, 7.4601, 24.6601, 41.8601])
+    assert schedule.period_s.tolist() == pytest.approx([0.0, 17.4601, 17.2, 17.2])
+    assert schedule.duration_s == pytest.approx(41.8601)
 
 
 def test_device_seconds_are_no_host_seconds() -> None:
-    """CPU seconds times the ratio of the rates (2 here), never wall seconds; work of the server does not count."""
+    """CPU seconds times the ratio of the rates (2 here), never wall seconds; work of the server does not count.
+
+    0.2601 s to connect, 1 s down, 2.6 s of computing, 1 s up.
+    """
     ledger = make_ledger(rounds=1, clients=1)
     with_server = make_ledger(rounds=1, clients=1, windows=[*recorded(ledger), *server_windows(1000.0)])
     for cell in (ledger, with_server):
@@ -54,7 +63,7 @@ def test_device_seconds_are_no_host_seconds() -> None:
         assert frame.to_dict("records") == [
             {"decode": pytest.approx(0.2), "local_training": pytest.approx(2.0), "encode": pytest.approx(0.4)}
         ]
-        assert deployed(cell).schedule.duration_s == pytest.approx(4.6)
+        assert deployed(cell).schedule.duration_s == pytest.approx(4.8601)
 
 
 def test_a_faster_host_changes_nothing_about_the_deployment() -> None:
@@ -77,12 +86,15 @@ def test_several_payloads_of_a_direction_are_one_transfer() -> None:
 
 
 def test_what_a_client_missed_comes_in_one_transfer_before_it_trains() -> None:
-    """Three differences of 1 Mbit at 8 Mbit/s: 0.375 s of downlink, then 2.6 s of computing, then 1 s up."""
+    """Three differences of 1 Mbit at 8 Mbit/s: 0.375 s of downlink, then 2.6 s of computing, then 1 s up.
+
+    All of it after 0.2601 s to connect.
+    """
     missed = [Transfer(1, 0, "downlink", 125_000, 12, digest * 16, 4_000_000) for digest in "abc"]
     sent = [Transfer(1, 0, "uplink", 500_000, 12, "0" * 16, 4_000_000)]
     result = deployed(make_ledger(rounds=1, clients=1, transfers=[*missed, *sent]))
     assert amount(result, "downlink", "downlink_s") == pytest.approx(0.375)
-    assert result.schedule.duration_s == pytest.approx(0.375 + 2 * 1.3 + 1.0)
+    assert result.schedule.duration_s == pytest.approx(0.2601 + 0.375 + 2 * 1.3 + 1.0)
 
 
 def test_round_0_is_apart_from_the_timeline() -> None:

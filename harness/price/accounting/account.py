@@ -9,19 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-import numpy as np
-
 from harness.core.notes import Note
-from harness.core.types import Float64
 from harness.ledger.ledger import Ledger
-from harness.price.accounting import feasibility, optional_parts
+from harness.price.accounting import feasibility, optional_parts, sessions
 from harness.price.accounting.assumptions import Assumptions
 from harness.price.accounting.group_usage import Party, computing_terms, late_terms, parties_of, radio_terms
 from harness.price.accounting.optional_parts import Cast, Extra
 from harness.price.accounting.pooled_compute import ComputeCosts
 from harness.price.accounting.radio_usage import Usage, reduce
 from harness.price.accounting.terms import NOTHING, Bounds, Component, Factor, Term
-from harness.price.accounting.timeline import Schedule, Turns, schedule_of, transfers_in_time, turns_of
+from harness.price.accounting.timeline import Schedule, Turns, turns_of
 from harness.price.assumptions.deployment import Deployment
 from harness.price.assumptions.network import Mode
 
@@ -157,12 +154,12 @@ def deploy(ledger: Ledger, turns: Turns, assumptions: Assumptions, deployment: D
         deployment: who its clients are.
     """
     parties = parties_of(ledger, turns, deployment)
-    busy_s, schedule = timed(ledger, turns, parties, assumptions)
+    parties, schedule = timed(ledger, turns, parties, assumptions)
     terms: list[Term] = []
     late: list[Term] = []
     extras: dict[Extra, tuple[Term, ...]] = dict.fromkeys(get_args(Extra), ())
     for party in parties:
-        sent = transfers_in_time(turns, party.chosen, party.carriages, party.compute_s, schedule)
+        sent = party.sent(turns, schedule)
         usage = reduce(sent, party.group.radio.tail_s, schedule.n_rounds)
         prices = _prices(party)
         terms += computing_terms(party, ledger, turns, schedule.n_rounds)
@@ -179,7 +176,9 @@ def deploy(ledger: Ledger, turns: Turns, assumptions: Assumptions, deployment: D
         late=tuple(late),
         parties=parties,
         schedule=schedule,
-        notes=tuple(feasibility.notes(ledger, turns, parties, busy_s, assumptions.round_limit_s)),
+        notes=tuple(
+            feasibility.notes(ledger, turns, parties, sessions.turn_s(turns, parties), assumptions.round_limit_s)
+        ),
     )
 
 
@@ -196,14 +195,14 @@ def scaled_terms(
         scale: above 0.
     """
     parties = parties_of(ledger, turns, deployment, scale)
-    _, schedule = timed(ledger, turns, parties, assumptions)
+    parties, schedule = timed(ledger, turns, parties, assumptions)
     return tuple(term for party in parties for term in _carried(ledger, turns, party, schedule)[1])
 
 
 def scaled(ledger: Ledger, turns: Turns, assumptions: Assumptions, deployment: Deployment, scale: float) -> Scaled:
     """A run as it would be with a model of another size, and with the network behind it; see `scaled_terms`."""
     parties = parties_of(ledger, turns, deployment, scale)
-    _, schedule = timed(ledger, turns, parties, assumptions)
+    parties, schedule = timed(ledger, turns, parties, assumptions)
     larger = turns.scaled(scale)
     terms: list[Term] = []
     obstacles: list[str] = []
@@ -224,8 +223,7 @@ def scaled(ledger: Ledger, turns: Turns, assumptions: Assumptions, deployment: D
 
 def _carried(ledger: Ledger, turns: Turns, party: Party, schedule: Schedule) -> tuple[Usage, list[Term]]:
     """What a group does on the air, and the terms of its rounds."""
-    sent = transfers_in_time(turns, party.chosen, party.carriages, party.compute_s, schedule)
-    usage = reduce(sent, party.group.radio.tail_s, schedule.n_rounds)
+    usage = reduce(party.sent(turns, schedule), party.group.radio.tail_s, schedule.n_rounds)
     computing = computing_terms(party, ledger, turns, schedule.n_rounds)
     return usage, [*computing, *radio_terms(party, usage, _prices(party))]
 
@@ -234,11 +232,10 @@ def _prices(party: Party) -> dict[str, Factor]:
     return {name: Factor(price) for name, price in party.group.radio.coefficients().items()}
 
 
-def timed(ledger: Ledger, turns: Turns, parties: Sequence[Party], assumptions: Assumptions) -> tuple[Float64, Schedule]:
-    """Seconds that each turn takes, and when rounds happen."""
-    busy_s = np.zeros(len(turns.client))
-    for party in parties:
-        busy_s[party.chosen] = party.turn_s
+def timed(
+    ledger: Ledger, turns: Turns, parties: Sequence[Party], assumptions: Assumptions
+) -> tuple[tuple[Party, ...], Schedule]:
+    """The groups with what waits for their radios to connect, and when rounds happen."""
     deadline = ledger.cell["federation"].get("deadline")
     deadline_s = None if deadline is None else float(deadline["round_s"])
-    return busy_s, schedule_of(turns, busy_s, assumptions.pause_s, deadline_s)
+    return sessions.in_time(turns, parties, assumptions.pause_s, deadline_s)

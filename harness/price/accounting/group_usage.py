@@ -15,7 +15,7 @@ from harness.price.accounting import device_projection
 from harness.price.accounting.radio_usage import CARRIED, Transfers, Usage, by_round
 from harness.price.accounting.shared_medium import SharedUse, shared_use
 from harness.price.accounting.terms import Component, Factor, Term
-from harness.price.accounting.timeline import NO_PAYLOAD, Turns, phases_of
+from harness.price.accounting.timeline import NO_PAYLOAD, Schedule, Turns, phases_of, transfers_in_time
 from harness.price.assumptions.deployment import Deployment, Group
 from harness.price.assumptions.devices import Device
 
@@ -36,6 +36,8 @@ class Party:
         link_s: seconds on the link of each of its turns, both directions.
         phase_s: seconds of computing of each of its turns, by phase; empty if none was recorded.
         shared: what the medium that its clients share needs in the round of each of its turns.
+        setup_s: seconds in which the radio leaves rest before the transfer of each of its turns, by direction; none
+            before it is known when rounds happen.
     """
 
     number: int
@@ -46,6 +48,7 @@ class Party:
     link_s: Float64
     phase_s: Mapping[str, Float64]
     shared: SharedUse
+    setup_s: Mapping[Direction, Float64]
 
     @cached_property
     def compute_s(self) -> Float64:
@@ -55,12 +58,21 @@ class Party:
     @property
     def busy_s(self) -> Float64:
         """Seconds of each turn from the start of its downlink to the end of its uplink, with the medium to itself."""
-        return self.link_s + self.compute_s
+        return self.link_s + self._off_link_s
 
     @property
     def turn_s(self) -> Float64:
         """Seconds from the start of the round until each turn is over, where the medium is shared."""
-        return np.maximum(self.busy_s, self.shared.seconds + self.compute_s)
+        return np.maximum(self.busy_s, self.shared.seconds + self._off_link_s)
+
+    def sent(self, turns: Turns, schedule: Schedule) -> dict[Direction, Transfers]:
+        """Its transfers in time."""
+        return transfers_in_time(turns, self.chosen, self.carriages, self.compute_s, self.setup_s, schedule)
+
+    @property
+    def _off_link_s(self) -> Float64:
+        """Seconds of each turn in which nothing is carried: computing, and leaving rest."""
+        return self.compute_s + self.setup_s["downlink"] + self.setup_s["uplink"]
 
     def on(self, device: Device, ledger: Ledger, turns: Turns) -> "Party":
         """The same group on another device: what it carries stays, what it computes takes other seconds."""
@@ -177,4 +189,14 @@ def _party(
     link_s = np.zeros(int(chosen.sum()))
     for way, carriage in carriages.items():
         link_s += np.where(turns.bytes_of(way)[chosen] != NO_PAYLOAD, carriage.seconds, 0.0)
-    return Party(number, group, clients, chosen, carriages, link_s, phase_s, shared)
+    return Party(
+        number,
+        group,
+        clients,
+        chosen,
+        carriages,
+        link_s,
+        phase_s,
+        shared,
+        dict.fromkeys(DIRECTIONS, np.zeros(len(link_s))),
+    )

@@ -16,6 +16,7 @@ from harness.core.types import Float64, Int64
 from harness.ledger.ledger import Ledger
 from harness.price.accounting.group_usage import Party
 from harness.price.accounting.radio_usage import CARRIED, Usage, awake_s, by_round
+from harness.price.accounting.sessions import session_s
 from harness.price.accounting.terms import Component, Factor, Term
 from harness.price.accounting.timeline import Schedule, Turns
 from harness.price.assumptions.deployment import Group
@@ -99,11 +100,13 @@ def standby_terms(
 ) -> Iterable[Term]:
     """Radios at rest, and devices that are awake for their radio or sleep: of every client, taking part or not."""
     all_s = int(party.clients.sum()) * schedule.period_s
+    setup_s = session_s(party.group.radio)
     on_link_s = np.sum([usage[way][name] for way in usage for name in _LINK_SECONDS], axis=0)
+    on_link_s = on_link_s + setup_s * np.sum([usage[way]["sessions"] for way in usage], axis=0)
     compute_s = by_round(turns.round[party.chosen], party.compute_s, schedule.n_rounds)
     device = party.group.device
     amounts = {
-        "rest_s": (all_s - awake_s(usage), prices["rest_w"]),
+        "rest_s": (all_s - awake_s(usage, setup_s), prices["rest_w"]),
         "device_awake_s": (on_link_s, Factor(device.idle_w)),
         "device_asleep_s": (all_s - on_link_s - compute_s, Factor(device.sleep_w)),
     }

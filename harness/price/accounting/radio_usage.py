@@ -30,14 +30,21 @@ class Transfers:
     Attributes:
         client: client number of each, shape (n,).
         round: round number of each, shape (n,).
-        start_s: seconds since the start of round 1, shape (n,).
+        start_s: when the radio begins with each, first to leave rest: seconds since the start of round 1, shape (n,).
         carriage: what carrying each takes, fields of shape (n,).
+        setup_s: seconds before it in which the radio leaves rest, 0 if it is connected, shape (n,).
     """
 
     client: Int64
     round: Int64
     start_s: Float64
     carriage: Carriage
+    setup_s: Float64
+
+    @property
+    def end_s(self) -> Float64:
+        """When the payload has arrived, shape (n,)."""
+        return self.start_s + self.setup_s + self.carriage.seconds
 
 
 Usage = Mapping[Direction, Mapping[str, Float64]]
@@ -56,26 +63,31 @@ def reduce(transfers: Mapping[Direction, Transfers], tail_s: float, n_rounds: in
     Returns:
         All quantities of `harness.core.prices.PRICES` but ``rest_s``, by round; entry 0 is what came before round 1.
     """
+    usage: dict[Direction, Mapping[str, Float64]] = {}
+    for direction, (opens, tail) in sessions_of(transfers, tail_s, n_rounds).items():
+        sent = transfers[direction]
+        amounts = {
+            "sessions": opens,
+            "tail_s": tail,
+            **{name: getattr(sent.carriage, name) for name in CARRIED},
+        }
+        usage[direction] = {name: by_round(sent.round, each, n_rounds) for name, each in amounts.items()}
+    return usage
+
+
+def sessions_of(
+    transfers: Mapping[Direction, Transfers], tail_s: float, n_rounds: int
+) -> dict[Direction, tuple[Float64, Float64]]:
+    """Whether each transfer opens a session (1 or 0), and the seconds of tail after it; arguments as of `reduce`."""
     down, up = transfers["downlink"], transfers["uplink"]
-    client, start = np.concatenate([down.client, up.client]), np.concatenate([down.start_s, up.start_s])
-    end = start + np.concatenate([down.carriage.seconds, up.carriage.seconds])
-    number = np.concatenate([down.round, up.round])
+    client, number = np.concatenate([down.client, up.client]), np.concatenate([down.round, up.round])
+    start, end = np.concatenate([down.start_s, up.start_s]), np.concatenate([down.end_s, up.end_s])
     is_uplink = np.repeat([False, True], [len(down.client), len(up.client)])
     order = _in_time(client, number, is_uplink, n_rounds)
-    opens, tail = _sessions(client[order], start[order], end[order], tail_s)
-    slot = (number + (n_rounds + 1) * is_uplink)[order]
-    sessions, tails = (
-        np.bincount(slot, weights, minlength=2 * (n_rounds + 1)).reshape(2, -1) for weights in (opens, tail)
-    )
-    usage: dict[Direction, Mapping[str, Float64]] = {}
-    directions: tuple[Direction, Direction] = ("downlink", "uplink")
-    for row, direction in enumerate(directions):
-        sent = transfers[direction]
-        carried: dict[str, Float64] = {
-            name: by_round(sent.round, getattr(sent.carriage, name), n_rounds) for name in CARRIED
-        }
-        usage[direction] = {"sessions": sessions[row], "tail_s": tails[row], **carried}
-    return usage
+    opens, tail = np.empty(len(order)), np.empty(len(order))
+    opens[order], tail[order] = _sessions(client[order], start[order], end[order], tail_s)
+    n_down = len(down.client)
+    return {"downlink": (opens[:n_down], tail[:n_down]), "uplink": (opens[n_down:], tail[n_down:])}
 
 
 def by_round(rounds: Int64, amounts: Float64, n_rounds: int) -> Float64:
@@ -83,9 +95,10 @@ def by_round(rounds: Int64, amounts: Float64, n_rounds: int) -> Float64:
     return np.bincount(rounds, amounts, minlength=n_rounds + 1).astype(np.float64)
 
 
-def awake_s(usage: Usage) -> Float64:
-    """Seconds of all radios together in which they do not rest, by round."""
-    return np.asarray(np.sum([usage[way][name] for way in usage for name in AWAKE], axis=0), dtype=np.float64)
+def awake_s(usage: Usage, session_s: float) -> Float64:
+    """Seconds of all radios together in which they do not rest, by round; `session_s` is what leaving rest takes."""
+    setup_s = sum((session_s * usage[way]["sessions"] for way in usage), np.float64(0))
+    return np.asarray(np.sum([usage[way][name] for way in usage for name in AWAKE], axis=0) + setup_s, dtype=np.float64)
 
 
 def _in_time(client: Int64, number: Int64, is_uplink: NDArray[np.bool_], n_rounds: int) -> NDArray[np.intp]:

@@ -1,10 +1,11 @@
 """Places each transfer of a cell in time: order and work from the ledger, pace from the assumptions.
 
 A round starts when the slowest client of the round before is done, plus a pause. Every client goes through downlink,
-decode, local training, encode and uplink, one after the other; where clients share a medium, a round lasts at least as
-long as that needs for all of them (see `harness.price.accounting.shared_medium`). What the server does takes no time
-here. What clients were given before round 1 happens before the timeline begins. A client that was late when the cell
-was run is not waited for: its round lasts until the deadline.
+decode, local training, encode and uplink, one after the other; a radio at rest connects first (see
+`harness.price.accounting.sessions`). Where clients share a medium, a round lasts at least as long as that needs for all
+of them (see `harness.price.accounting.shared_medium`). What the server does takes no time here. What clients were given
+before round 1 happens before the timeline begins. A client that was late when the cell was run is not waited for: its
+round lasts until the deadline.
 """
 
 from collections.abc import Mapping
@@ -190,6 +191,7 @@ def transfers_in_time(
     chosen: NDArray[np.bool_],
     carriages: Mapping[Direction, Carriage],
     compute_s: Float64,
+    setup_s: Mapping[Direction, Float64],
     schedule: Schedule,
 ) -> dict[Direction, Transfers]:
     """The transfers of some turns in time.
@@ -199,15 +201,17 @@ def transfers_in_time(
         chosen: mask over them.
         carriages: what carrying the payload of each chosen turn takes; entries without a payload are not looked at.
         compute_s: seconds of computing of each chosen turn.
+        setup_s: seconds in which the radio leaves rest before the transfer of each chosen turn; 0 where there is none.
         schedule: when rounds start.
     """
     client, number = turns.client[chosen], turns.round[chosen]
     has = {way: turns.bytes_of(way)[chosen] != NO_PAYLOAD for way in carriages}
     start_s = schedule.start_s[number]
-    uplink_start_s = start_s + np.where(has["downlink"], carriages["downlink"].seconds, 0.0) + compute_s
+    downlink_s = np.where(has["downlink"], setup_s["downlink"] + carriages["downlink"].seconds, 0.0)
+    uplink_start_s = start_s + downlink_s + compute_s
     starts: dict[Direction, Float64] = {"downlink": start_s, "uplink": uplink_start_s}
     return {
-        way: Transfers(client[mask], number[mask], starts[way][mask], _masked(carriages[way], mask))
+        way: Transfers(client[mask], number[mask], starts[way][mask], _masked(carriages[way], mask), setup_s[way][mask])
         for way, mask in has.items()
     }
 
