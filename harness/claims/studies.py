@@ -16,6 +16,7 @@ def read_studies(file: ClaimsFile) -> dict[str, Runs | None]:
     Raises:
         SpecError: a claim names a method, contrast or initialisation that its study does not have.
         UsageError: a folder is damaged.
+        LedgerError: a ledger is.
     """
     names = dict.fromkeys(entry.study for claim in file.claims for entry in claim.on)
     folders = {name: file.path.parent / name for name in names}

@@ -63,6 +63,12 @@ class EnvironmentLacksError(HarnessError):
     exit_code = 5
 
 
+class LedgerError(HarnessError):
+    """A ledger is damaged, is not what its digests state, or lies in the folder of another cell."""
+
+    exit_code = 5
+
+
 class PayloadError(HarnessError):
     """Bytes that are no payload of this codec for this layout."""
 

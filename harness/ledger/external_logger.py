@@ -32,7 +32,8 @@ from harness.core.files import write_json
 from harness.core.types import SERVER, Direction, Metric, Phase, Split
 from harness.ledger.argument_checks import choice, name_problem, number, whole
 from harness.ledger.external_runs import NO_CODE, NO_HOST, NO_READING, OPEN_FILE, open_cell
-from harness.ledger.ledger import SCHEMA_VERSION, STATUS_FILE, Facts, LedgerWriter
+from harness.ledger.integrity import STATUS_FILE, sealed
+from harness.ledger.ledger import SCHEMA_VERSION, Facts, LedgerWriter
 from harness.ledger.store import IndexEntry, Store, read_rounds
 
 _LINE_ROWS = 10_000
@@ -210,7 +211,7 @@ class OpenLedger:
             self._writer.close()
             self._is_closed = True
             self._writer.write_tables()
-            write_json(self._attempt / STATUS_FILE, self._status())
+            write_json(self._attempt / STATUS_FILE, sealed(self._attempt, self._status()))
             with _alone(self._store.root):
                 self._check_new()
                 self._store.publish(self._attempt, self._cell_id)
@@ -259,7 +260,7 @@ class OpenLedger:
             )
 
     def _kept_lines(self, resume_from: int) -> list[dict[str, Any]]:
-        attempts = sorted((self._store.root / "cells" / self._cell_id / "attempts").glob("*"), reverse=True)
+        attempts = reversed(self._store.attempt_folders(self._cell_id))
         tries = [lines for attempt in attempts if (lines := read_rounds(attempt))]
         long_enough = [lines for lines in tries if lines[-1]["round"] >= resume_from]
         if not long_enough:

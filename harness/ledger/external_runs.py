@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
-from harness.core.errors import UsageError
+from harness.core.errors import LedgerError, UsageError
 from harness.core.facts import ComputeWindow, EnergyReading, Shadow, UpdateStatistic
 from harness.core.types import Direction, Phase
 from harness.ledger.ledger import Host, Ledger
@@ -70,7 +70,8 @@ def read_open(folder: Path) -> list[tuple[str, Ledger]]:
     """The finished ledgers of a folder, each with its method's name, in the order in which they were started.
 
     Raises:
-        UsageError: the folder holds no finished open ledger, or a damaged one.
+        UsageError: the folder holds no finished open ledger.
+        LedgerError: it holds a damaged one, or one that is not what its digests state.
     """
     if not is_open(folder):
         raise UsageError(f"{folder}: holds no open ledger (it has no {OPEN_FILE})")
@@ -203,13 +204,8 @@ def _no_rows(kind: type[Any]) -> "pd.DataFrame":
 def _read(store: Store, entry: IndexEntry) -> Ledger:
     try:
         ledger = store.ledger(entry.cell_id)
-    except UsageError as error:
-        if error.__cause__ is None:
-            raise
-        raise UsageError(
-            f"{store.root / 'cells' / entry.cell_id}: the ledger of {entry.method!r}, seed {entry.seed} is damaged; "
-            "delete this folder and log the run again"
-        ) from error
+    except LedgerError as error:
+        raise LedgerError(f"{entry.method!r}, seed {entry.seed}: {error}") from error
     return replace(
         ledger,
         reading=_with_nan(ledger.reading, "seconds", "cpu_seconds"),

@@ -3,7 +3,6 @@
 Facts are bytes, scores, seconds and meter readings. Nothing here knows of J/bit or g/kWh.
 """
 
-import hashlib
 import json
 import math
 import os
@@ -12,7 +11,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from harness.core.errors import UsageError
 from harness.core.facts import (
     CodecTiming,
     ComputeWindow,
@@ -24,13 +22,13 @@ from harness.core.facts import (
     UpdateStatistic,
 )
 from harness.core.files import write_json
+from harness.ledger.integrity import STATUS_FILE, rows_digest, sealed
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA_VERSION = 2
 ROUNDS_FILE = "rounds.jsonl"
-STATUS_FILE = "status.json"
 _TABLES: Mapping[str, type[Any]] = {
     "transfers": Transfer,
     "windows": ComputeWindow,
@@ -38,8 +36,6 @@ _TABLES: Mapping[str, type[Any]] = {
     "shadows": Shadow,
     "statistics": UpdateStatistic,
 }
-_LATER_COLUMNS: Mapping[str, Mapping[str, Any]] = {"transfers": {"is_late": False}}
-"""Columns that older ledgers of this schema lack, with what held in them."""
 
 
 @dataclass
@@ -61,16 +57,8 @@ class Facts:
             getattr(self, name).extend(getattr(other, name))
 
     def digest(self) -> str:
-        """SHA-256 over bytes (with a digest per payload, and a word for late ones) and scores.
-
-        It leaves out seconds, joules, what other codings would take and how updates are distributed.
-        """
-        lines = [
-            f"t {t.round} {t.client} {t.direction} {t.payload_bytes} {t.payload_digest}" + " late" * t.is_late
-            for t in self.transfers
-        ]
-        lines += [f"s {s.round} {s.split} {s.metric} {s.value!r}" for s in self.scores]
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        """What `harness.ledger.integrity.tables_digest` gives of the same facts as tables."""
+        return rows_digest(self.transfers, self.scores)
 
 
 @dataclass(frozen=True)
@@ -108,8 +96,8 @@ class Ledger:
     Attributes:
         cell_id: content address of the cell.
         cell: the plain spec that the cell ran from: ``task``, ``federation``, ``method``, ``seed``, ``record``.
-        facts_digest: see `Facts.digest`.
-        reading: the meter's reading of the whole cell.
+        facts_digest: see `Facts.digest`; of what was read, where that is not what was stated.
+        reading: what the meter said about the whole cell.
         host: the machine it ran on.
         code: version, commit and state of the code that ran it, and the version of its facts; see
             `harness.run.engines.host.describe_facts_code`.
@@ -120,6 +108,7 @@ class Ledger:
         shadows: a row per payload and other coding, columns of `Shadow`; often empty.
         statistics: a row per recorded update and tensor, columns of `UpdateStatistic`; often empty.
         work: what one optimiser step takes; None if it is not known, as in ledgers from before it was counted.
+        doubt: why it is not what was written, in words; empty unless it was read all the same.
     """
 
     cell_id: str
@@ -135,6 +124,7 @@ class Ledger:
     shadows: "pd.DataFrame"
     statistics: "pd.DataFrame"
     work: TrainingWork | None = None
+    doubt: str = ""
 
     @property
     def model_bytes(self) -> int:
@@ -190,7 +180,7 @@ class LedgerWriter:
         }
         if self._facts.work is not None:
             status["work"] = asdict(self._facts.work)
-        write_json(self._folder / STATUS_FILE, status)
+        write_json(self._folder / STATUS_FILE, sealed(self._folder, status))
 
     def write_tables(self) -> None:
         """Write the facts as one parquet file per kind, its columns there even if it has no rows."""
@@ -209,59 +199,6 @@ class LedgerWriter:
     def close(self) -> None:
         """Close the file of a cell that will not finish."""
         self._file.close()
-
-
-def read_ledger(folder: Path) -> Ledger:
-    """The finished cell in `folder`.
-
-    Raises:
-        UsageError: written by a version with another schema, or damaged.
-    """
-    try:
-        return _read_ledger(folder)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UsageError(f"{folder}: damaged ({reason}); delete it and run `harness compare` again") from error
-
-
-def _read_ledger(folder: Path) -> Ledger:
-    import pandas as pd
-
-    status = read_status(folder)
-    return Ledger(
-        cell_id=status["cell_id"],
-        cell=status["cell"],
-        facts_digest=status["facts_digest"],
-        reading=EnergyReading(**status["reading"]),
-        host=Host(**status["host"]),
-        code=status["code"],
-        codec_timings=tuple(CodecTiming(**timing) for timing in status["codec_timings"]),
-        work=TrainingWork(**status["work"]) if status.get("work") else None,
-        **{name: _completed(name, pd.read_parquet(folder / f"{name}.parquet")) for name in _TABLES},
-    )
-
-
-def _completed(name: str, table: "pd.DataFrame") -> "pd.DataFrame":
-    """`table` with the columns that it lacks because it was written before there were any."""
-    for column, value in _LATER_COLUMNS.get(name, {}).items():
-        if column not in table:
-            table[column] = value
-    return table
-
-
-def read_status(folder: Path) -> dict[str, Any]:
-    """The status file of an attempt or a finished cell.
-
-    Raises:
-        UsageError: written by a version with another schema.
-    """
-    status: dict[str, Any] = json.loads((folder / STATUS_FILE).read_text(encoding="utf-8"))
-    if status["schema_version"] != SCHEMA_VERSION:
-        raise UsageError(
-            f"{folder / STATUS_FILE}: ledger schema {status['schema_version']}, this version reads {SCHEMA_VERSION}; "
-            "use the version of the harness that wrote it, or run the benchmark into a new folder"
-        )
-    return status
 
 
 def _strict(row: Mapping[str, Any]) -> dict[str, Any]:

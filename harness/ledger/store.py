@@ -18,10 +18,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.core.errors import UsageError
+from harness.core.errors import LedgerError, UsageError
 from harness.core.facts import EnergyReading
 from harness.core.files import write_json
-from harness.ledger.ledger import ROUNDS_FILE, SCHEMA_VERSION, STATUS_FILE, Ledger, read_ledger, read_status
+from harness.ledger.integrity import STATUS_FILE
+from harness.ledger.ledger import ROUNDS_FILE, SCHEMA_VERSION, Ledger
+from harness.ledger.reader import read_ledger, read_status
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,11 @@ class Store:
 
     Attributes:
         root: the folder; created when something is written.
+        trusts_ledgers: whether a ledger that is not what its digests state is read all the same.
     """
 
     root: Path
+    trusts_ledgers: bool = False
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -117,26 +121,29 @@ class Store:
         write_json(self.root / "index.json", [asdict(entry) for entry in entries])
 
     def index(self) -> list[IndexEntry]:
-        """The cells of the benchmark, in the order of its plan.
+        """The cells of the benchmark, in the order of its plan, each once.
 
         Raises:
-            UsageError: nothing was run in this folder.
+            UsageError: nothing was run in this folder, or its index is damaged.
         """
         path = self.root / "index.json"
         if not path.is_file():
             raise UsageError(f"{self.root}: nothing was run here yet; `harness compare` comes first")
         try:
-            return [IndexEntry(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
-        except (ValueError, TypeError) as error:
-            raise UsageError(f"{path}: damaged ({error}); delete it and run `harness compare` again") from error
+            entries = [_index_entry(entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+            return _each_once(entries)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise UsageError(
+                f"{path}: damaged ({error}); restore it, or delete it and run `harness compare` again"
+            ) from error
 
     def is_finished(self, cell_id: str) -> bool:
-        """Whether the cell has a ledger."""
-        return (self._ledger_folder(cell_id) / STATUS_FILE).is_file()
+        """Whether the cell has a ledger, damaged or not: its folder appears as a whole."""
+        return self._ledger_folder(cell_id).is_dir()
 
     def ledger(self, cell_id: str) -> Ledger:
-        """The ledger of a finished cell."""
-        return read_ledger(self._ledger_folder(cell_id))
+        """The ledger of a finished cell; see `harness.ledger.reader.read_ledger` for how it is refused."""
+        return read_ledger(self._ledger_folder(cell_id), cell_id, is_trusted=self.trusts_ledgers)
 
     def reading(self, cell_id: str) -> EnergyReading:
         """The meter's reading of a finished cell."""
@@ -178,14 +185,18 @@ class Store:
             cell_id: the cell.
             with_unended: whether a try whose end is not noted counts as killed; it may also be running.
         """
-        folder = self.root / "cells" / cell_id / "attempts"
-        tries = [_read_attempt(path, cell_id) for path in sorted(folder.iterdir())] if folder.is_dir() else []
+        tries = [_read_attempt(folder, cell_id) for folder in self.attempt_folders(cell_id)]
         return [attempt for attempt in tries if with_unended or attempt.state == "failed"]
 
     def newest_attempt(self, cell_id: str) -> Path | None:
         """Folder of the try that started last and is not published; None if there is none."""
+        return next(reversed(self.attempt_folders(cell_id)), None)
+
+    def attempt_folders(self, cell_id: str) -> list[Path]:
+        """Folders of the tries of the cell that are not published, oldest first; what else lies there is nobody's."""
         folder = self.root / "cells" / cell_id / "attempts"
-        return max(folder.iterdir(), default=None) if folder.is_dir() else None
+        found = folder.iterdir() if folder.is_dir() else ()
+        return sorted(path for path in found if path.name.isdigit() and path.is_dir())
 
     def write_pretraining(self, records: Mapping[str, Mapping[str, Any] | None]) -> None:
         """Keep the records of the pre-trainings in use, and no others.
@@ -203,8 +214,13 @@ class Store:
                 write_json(folder / f"{name}.json", record)
 
     def pretraining(self) -> list[dict[str, Any]]:
-        """The records of all pre-trainings."""
-        return [json.loads(path.read_text()) for path in sorted((self.root / "pretraining").glob("*.json"))]
+        """The records of all pre-trainings.
+
+        Raises:
+            UsageError: one is damaged.
+        """
+        paths = sorted((self.root / "pretraining").glob("[!.]*.json"))
+        return [_pretraining_record(path) for path in paths]
 
     def _ledger_folder(self, cell_id: str) -> Path:
         return self.root / "cells" / cell_id / "ledger"
@@ -223,12 +239,46 @@ class Store:
 
 
 def read_rounds(attempt: Path) -> list[dict[str, Any]]:
-    """The complete lines that an attempt has written so far; a line cut off by a kill is left out."""
+    """The lines that an attempt has written so far, up to one that was cut off by a kill or is damaged."""
     try:
-        text = (attempt / ROUNDS_FILE).read_text(encoding="utf-8")
-    except FileNotFoundError:
+        written = (attempt / ROUNDS_FILE).read_bytes()
+    except (FileNotFoundError, IsADirectoryError):
         return []
-    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    found = []
+    for text in written.split(b"\n")[:-1]:
+        try:
+            line = json.loads(text)
+            int(line["round"]), float(line.get("cpu_seconds", 0.0))
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            break
+        found.append(line)
+    return found
+
+
+def _index_entry(entry: Mapping[str, Any]) -> IndexEntry:
+    found = IndexEntry(**entry)
+    if not (isinstance(found.method, str) and type(found.seed) is int and isinstance(found.cell_id, str)):
+        raise ValueError(f"no entry: {entry}")
+    if not found.cell_id.isalnum():
+        raise ValueError(f"{found.cell_id!r} is no id of a cell")
+    return found
+
+
+def _each_once(entries: Sequence[IndexEntry]) -> list[IndexEntry]:
+    cells: dict[tuple[str, int], str] = {}
+    for entry in entries:
+        if cells.setdefault((entry.method, entry.seed), entry.cell_id) != entry.cell_id:
+            raise ValueError(f"{entry.method}, seed {entry.seed} has two cells")
+    return list(dict.fromkeys(entries))
+
+
+def _pretraining_record(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise UsageError(
+            f"{path}: damaged ({error}); restore it, or delete it and run `harness compare` again"
+        ) from error
 
 
 def _is_ours(folder: Path) -> bool:
@@ -237,6 +287,8 @@ def _is_ours(folder: Path) -> bool:
         return True
     if (folder / "index.json").is_file() or (folder / "tables" / "context.json").is_file():
         return True
+    if (folder / "spec.yaml").is_file() and (folder / "cells").is_dir():
+        return True  # its index was damaged and taken away
     return all(path.name.startswith(".") for path in folder.iterdir())
 
 
@@ -244,15 +296,15 @@ def _read_attempt(folder: Path, cell_id: str) -> Attempt:
     lines = read_rounds(folder)
     try:
         status = read_status(folder)
-    except (FileNotFoundError, json.JSONDecodeError):
+    except LedgerError:
         # Killed before, or while, its status was written.
         status = {"state": "running", "error": ""}
     return Attempt(
         cell_id=cell_id,
-        state="failed" if status["state"] == "failed" else "killed",
-        error=status.get("error", ""),
-        rounds=lines[-1]["round"] if lines else 0,
-        cpu_seconds=lines[-1]["cpu_seconds"] if lines else 0.0,
+        state="failed" if status.get("state") == "failed" else "killed",
+        error=str(status.get("error", "")),
+        rounds=int(lines[-1]["round"]) if lines else 0,
+        cpu_seconds=float(lines[-1].get("cpu_seconds", 0.0)) if lines else 0.0,
     )
 
 

@@ -41,7 +41,8 @@ def cells_of(folder: Path) -> list[CellFacts]:
     """All cells of a results folder, in the order of its index.
 
     Raises:
-        UsageError: it is no results folder, or one of its cells is damaged.
+        UsageError: it is no results folder.
+        LedgerError: one of its ledgers is damaged, or not what its digests state.
     """
     index = _index(folder)
     return [_facts(folder, index, cell_id) for cell_id in dict.fromkeys(entry.cell_id for entry in index)]

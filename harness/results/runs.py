@@ -118,7 +118,8 @@ def open_source(source: Path, change: Change = _as_written) -> Runs:
         change: what to price with; by default what `source` has.
 
     Raises:
-        UsageError: `source` is none of these, it is damaged, or runs that were not ours are none or cannot be read.
+        UsageError: `source` is none of these, or runs that were not ours are none or cannot be read.
+        LedgerError: a ledger is damaged, or not what its digests state.
     """
     if is_open_source(source):
         found, written = read_runs(source), default_scenarios()

@@ -8,7 +8,6 @@ imports included. Beside them stands how they grew since a tenth of the size; x1
 """
 
 import argparse
-import json
 import multiprocessing
 import resource
 import shutil
@@ -26,13 +25,14 @@ from harness.commands.price import price
 from harness.commands.render import render, write_tables
 from harness.core.facts import CodecTiming, ComputeWindow, EnergyReading, Score, Transfer
 from harness.core.files import write_text
-from harness.ledger.ledger import STATUS_FILE, Facts, LedgerWriter
+from harness.ledger.ledger import Facts, LedgerWriter
 from harness.ledger.store import IndexEntry, Store
 from harness.run.cell import cell_id
 from harness.run.engines.worker import start_worker, worker_host
 from harness.spec.load import dump_spec, load_spec
 from harness.spec.plan import expand, plan_cells
 from harness.spec.spec import BenchmarkSpec
+from tests.resealed import with_status
 from tests.runs import run_here, tiny
 
 N_METHODS = 20
@@ -80,9 +80,8 @@ def many_cells(n_cells: int, folder: Path) -> None:
             first[cell.method] = ledger
         else:
             shutil.copytree(first[cell.method], ledger)
-            status = json.loads((ledger / STATUS_FILE).read_text())
-            write = {**status, "cell_id": cell.cell_id, "cell": asdict(cell.cell)}
-            (ledger / STATUS_FILE).write_text(json.dumps(write))
+            own = {"cell_id": cell.cell_id, "cell": asdict(cell.cell)}
+            with_status(ledger, lambda status, own=own: status.update(own))
     _describe(spec, folder)
 
 

@@ -21,6 +21,7 @@ from harness.statistics.intervals import Interval
 from harness.tables.pairs import OTHER_MACHINES
 from reports.claims.data import ClaimsData
 from reports.claims.page import _lead
+from tests.resealed import on_another_machine
 from tests.results.test_merge import results
 from tests.runs import BOTH_WAYS, FP32
 
@@ -277,10 +278,7 @@ def test_joules_of_two_machines_or_without_computing_are_not_resolved(tiny_resul
     index = Store(tmp_path / "tiny").index()
     for entry in index:
         if entry.method == "six":
-            status = tmp_path / "tiny" / "cells" / entry.cell_id / "ledger" / "status.json"
-            told = json.loads(status.read_text())
-            told["host"]["machine"] = "another"
-            status.write_text(json.dumps(told))
+            on_another_machine(tmp_path / "tiny" / "cells" / entry.cell_id / "ledger")
     (row,) = judge(path).rows
     assert (row["verdict"], row["condition"], row["n"]) == ("not resolved", OTHER_MACHINES, 0)
     shutil.rmtree(tmp_path / "tiny" / "cells")

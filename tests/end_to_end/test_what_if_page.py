@@ -41,6 +41,7 @@ from reports.page.markdown import write_markdown
 from reports.texts import numbers
 from reports.texts.numbers import clean
 from tests.browser_pages import chromium, open_page, run_study
+from tests.resealed import on_another_machine
 
 N_SETTINGS, N_PLACES, N_RADIOS = 10, 50, 4
 """Choices of what all radios share, of a radio and a grid for each, and of radios that are drawn from."""
@@ -236,10 +237,7 @@ def test_joules_of_different_machines_are_not_compared(
     _, store = open_results(folder)
     for entry in store.index():
         if entry.method != "fp32":
-            status = folder / "cells" / entry.cell_id / "ledger" / "status.json"
-            told = json.loads(status.read_text())
-            told["host"]["machine"] = "another"
-            status.write_text(json.dumps(told))
+            on_another_machine(folder / "cells" / entry.cell_id / "ledger")
     write_html(build_report(write_tables(price(folder), folder)), folder / "report.html")
     page = open_page(browser, folder / "report.html").page
     sentence = page.locator("#what-if [data-place=sentence]").inner_text()

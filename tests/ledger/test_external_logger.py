@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.core.errors import UsageError
+from harness.core.errors import LedgerError, UsageError
 from harness.core.facts import ComputeWindow, Score, Transfer
 from harness.core.types import Metric
 from harness.ledger import external_logger as module
@@ -360,7 +360,9 @@ def test_a_damaged_ledger_is_told_in_one_line(tmp_path: Path) -> None:
         ledger.transfer(1, 0, "uplink", 1)
     (tables,) = tmp_path.glob("cells/*/ledger/transfers.parquet")
     tables.write_bytes(b"")
-    with pytest.raises(UsageError, match="the ledger of 'A', seed 0 is damaged; delete this folder") as caught:
+    with pytest.raises(
+        LedgerError, match=r"'A', seed 0: .*transfers\.parquet is not .*: restore the folder, or delete it"
+    ) as caught:
         read_open(tmp_path)
     assert "\n" not in str(caught.value)
 

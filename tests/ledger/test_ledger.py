@@ -14,16 +14,15 @@ from harness.core.errors import UsageError
 from harness.core.facts import ComputeWindow, EnergyReading, Score, Shadow, TrainingWork, Transfer, UpdateStatistic
 from harness.core.files import write_json, write_text
 from harness.core.types import SERVER
+from harness.ledger.integrity import STATUS_FILE
 from harness.ledger.ledger import (
     ROUNDS_FILE,
     SCHEMA_VERSION,
-    STATUS_FILE,
     Facts,
     Host,
     LedgerWriter,
-    read_ledger,
-    read_status,
 )
+from harness.ledger.reader import read_ledger, read_status
 from harness.ledger.store import read_rounds
 from harness.run.engines.worker import describe_failure
 from tests.faults import fault
@@ -52,6 +51,13 @@ def write(folder: Path, facts: Facts) -> None:
     writer = LedgerWriter(folder, facts)
     writer.append(1, 0.5)
     writer.finish("0" * 16, CELL, READING, HOST, CODE)
+
+
+def without_seal(folder: Path) -> None:
+    """The ledger as it was before files had digests of their own."""
+    status = read_status(folder)
+    del status["record_digests"]
+    write_json(folder / STATUS_FILE, status)
 
 
 def test_a_finished_ledger_reads_back_as_it_was(tmp_path: Path) -> None:
@@ -92,7 +98,7 @@ def test_a_ledger_from_before_steps_were_counted_is_read(tmp_path: Path) -> None
     write(tmp_path, make_facts())
     status = read_status(tmp_path)
     assert "work" not in status
-    del status["host"]["copy_gb_per_s"]
+    del status["host"]["copy_gb_per_s"], status["record_digests"]
     write_json(tmp_path / STATUS_FILE, status)
     ledger = read_ledger(tmp_path)
     assert ledger.work is None and ledger.host.copy_gb_per_s is None
@@ -201,8 +207,11 @@ def test_who_was_late_is_read_back_and_is_nobody_in_an_older_ledger(tmp_path: Pa
     write(tmp_path, facts)
     table = read_ledger(tmp_path).transfers
     assert table["is_late"].dtype == "bool" and table["is_late"].tolist() == [False, True]
-    table.drop(columns="is_late").to_parquet(tmp_path / "transfers.parquet")
-    older = read_ledger(tmp_path).transfers
+    (tmp_path / "older").mkdir()
+    write(tmp_path / "older", make_facts())
+    without_seal(tmp_path / "older")
+    table.drop(columns="is_late").to_parquet(tmp_path / "older" / "transfers.parquet")
+    older = read_ledger(tmp_path / "older").transfers
     assert older["is_late"].dtype == "bool" and older["is_late"].tolist() == [False, False]
     assert [Transfer(**row) for row in older.to_dict("records")] == make_facts().transfers
 

@@ -1,7 +1,6 @@
 """Results folders joined: what is taken once, what is refused, what stays untouched, and what machines keep apart."""
 
 import hashlib
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 from harness.cli import app
 from harness.commands.price import price
-from harness.core.errors import UsageError
+from harness.core.errors import LedgerError, UsageError
 from harness.core.files import write_text
 from harness.ledger.store import IndexEntry, Store
 from harness.results.merge import merge
@@ -21,6 +20,7 @@ from harness.spec.load import dump_spec
 from harness.spec.plan import plan_cells
 from harness.spec.spec import BenchmarkSpec
 from harness.tables.pairs import OTHER_MACHINES
+from tests.resealed import on_another_machine, with_table
 from tests.runs import BOTH_WAYS, FP32, SIGN, run_here, tiny
 
 FACTS = "transfers.parquet"
@@ -38,14 +38,17 @@ def results(folder: Path, methods: Sequence[Mapping[str, Any]] = (FP32,), **chan
     return folder
 
 
-def changed(folder: Path, **values: Any) -> Path:
-    """The folder with other entries in the status of its cells; ``machine`` is that of the host."""
-    for path in folder.glob("cells/*/ledger/status.json"):
-        status = json.loads(path.read_text())
-        machine = values.get("machine")
-        status |= {key: value for key, value in values.items() if key != "machine"}
-        status["host"] |= {"machine": machine} if machine else {}
-        path.write_text(json.dumps(status))
+def with_other_facts(folder: Path) -> Path:
+    """The folder with other scores in its cells, as if training had drawn other numbers."""
+    for ledger in folder.glob("cells/*/ledger"):
+        with_table(ledger, "scores", lambda scores: scores.assign(value=scores["value"] / 2))
+    return folder
+
+
+def elsewhere(folder: Path) -> Path:
+    """The folder with cells that ran on another machine."""
+    for ledger in folder.glob("cells/*/ledger"):
+        on_another_machine(ledger)
     return folder
 
 
@@ -95,15 +98,16 @@ def test_what_was_joined_prices_reports_and_goes_on(pair: tuple[Path, Path], tmp
 
 
 def test_a_cell_with_two_kinds_of_facts_is_refused_with_both_digests(pair: tuple[Path, Path], tmp_path: Path) -> None:
-    other = changed(Path(shutil.copytree(pair[0], tmp_path / "other")), facts_digest="f" * 64)
+    other = with_other_facts(Path(shutil.copytree(pair[0], tmp_path / "other")))
     cell_id = Store(other).index()[0].cell_id
-    ours = Store(pair[0]).ledger(cell_id).facts_digest
+    ours, theirs = (Store(folder).ledger(cell_id).facts_digest for folder in (pair[0], other))
+    assert ours != theirs
     with pytest.raises(UsageError) as caught:
         merge([pair[0], other], tmp_path / "out")
     line = str(caught.value)
     assert line.startswith("fp32, seed 0: other facts in ")
     assert f"cell {cell_id}, digest {ours[:16]}" in line
-    assert f"digest {'f' * 16}" in line
+    assert f"digest {theirs[:16]}" in line
     assert not (tmp_path / "out").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other"]
 
@@ -111,7 +115,7 @@ def test_a_cell_with_two_kinds_of_facts_is_refused_with_both_digests(pair: tuple
 def test_other_facts_of_a_cell_under_another_name_are_refused(tmp_path: Path) -> None:
     """Methods that differ in name only have equal cells: the last copy must not stand for the first."""
     ours = results(tmp_path / "ours", [FP32])
-    theirs = changed(results(tmp_path / "theirs", [FP32, {**FP32, "name": "renamed"}]), facts_digest="f" * 64)
+    theirs = with_other_facts(results(tmp_path / "theirs", [FP32, {**FP32, "name": "renamed"}]))
     entries = [entry for entry in Store(theirs).index() if entry.method == "renamed"]
     Store(theirs).write_index(entries)
     with pytest.raises(UsageError, match="other facts in "):
@@ -158,7 +162,7 @@ def test_folders_that_cannot_be_merged_are_one_line(pair: tuple[Path, Path], tmp
         merge(pair, tmp_path / "out")
     broken = Path(shutil.copytree(pair[1], tmp_path / "broken"))
     next(broken.glob(f"cells/*/ledger/{FACTS}")).write_bytes(b"x")
-    with pytest.raises(UsageError, match="damaged"):
+    with pytest.raises(LedgerError, match=r"transfers\.parquet is not what its digests state"):
         merge([pair[0], broken], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -182,7 +186,7 @@ def test_tries_that_failed_are_kept_once(pair: tuple[Path, Path], tmp_path: Path
 def test_joules_of_two_machines_are_not_compared_and_bits_are(pair: tuple[Path, Path], tmp_path: Path) -> None:
     methods = [FP32, BOTH_WAYS]
     first = results(tmp_path / "a", methods[:1], seeds=[0, 1])
-    second = changed(results(tmp_path / "b", methods[1:], seeds=[0, 1]), machine="another")
+    second = elsewhere(results(tmp_path / "b", methods[1:], seeds=[0, 1]))
     made = merge([first, second], tmp_path / "out")
     assert made.n_machines == 2
     frames = price(tmp_path / "out").frames

@@ -12,7 +12,8 @@ from types import SimpleNamespace
 import pytest
 
 from harness.core.errors import EnvironmentLacksError, HarnessError
-from harness.ledger.ledger import Facts, read_ledger
+from harness.ledger.ledger import Facts
+from harness.ledger.reader import read_ledger
 from harness.ledger.store import Store, read_rounds
 from harness.run.engines import worker as cell_module
 from harness.run.engines.cost_probe import probe_cell

@@ -35,6 +35,7 @@ from reports.page.html import render_html
 from reports.page.markdown import render_markdown
 from reports.tables import lookup
 from reports.tables.read import read_tables
+from tests.resealed import with_table
 from tests.runs import SIX_BIT, PoolHere, tiny
 
 CODED = {"codec": SIX_BIT, "mode": "model"}
@@ -59,22 +60,25 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(local, "_workers", PoolHere().workers)
         assert run(spec, folder, LocalEngine(1), lambda event: None) == {}
     for entry in Store(folder).index():
-        plant(folder / "cells" / entry.cell_id / "ledger" / "scores.parquet", (entry.method, entry.seed))
+        plant(folder / "cells" / entry.cell_id / "ledger", (entry.method, entry.seed))
     render(write_tables(price(folder), folder), folder)
     return folder
 
 
-def plant(path: Path, key: tuple[str, int]) -> None:
+def plant(ledger: Path, key: tuple[str, int]) -> None:
     """Replace test scores of a cell by those above; where there is none, nobody scored it."""
-    scores = pd.read_parquet(path)
-    for metric, values in (("accuracy", SERVER), ("sent_accuracy", DECODED)):
-        is_own = (scores["split"] == "test") & (scores["metric"] == metric)
-        assert is_own.sum() == 1
-        if key in values:
-            scores.loc[is_own, "value"] = values[key]
-        else:
-            scores = scores[~is_own]
-    scores.to_parquet(path)
+
+    def planted(scores: pd.DataFrame) -> pd.DataFrame:
+        for metric, values in (("accuracy", SERVER), ("sent_accuracy", DECODED)):
+            is_own = (scores["split"] == "test") & (scores["metric"] == metric)
+            assert is_own.sum() == 1
+            if key in values:
+                scores.loc[is_own, "value"] = values[key]
+            else:
+                scores = scores[~is_own]
+        return scores
+
+    with_table(ledger, "scores", planted)
 
 
 @pytest.fixture(scope="module")
