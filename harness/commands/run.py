@@ -33,7 +33,8 @@ def run(
         The failures by cell id; empty when all cells are finished.
 
     Raises:
-        UsageError: the data cannot be partitioned as requested, or `folder` belongs to another benchmark.
+        UsageError: the data cannot be partitioned as asked, or `folder` is somebody else's.
+        LedgerError: a finished cell in `folder` is damaged, or not what its digests state.
         EnvironmentLacksError: the data, the cache or the disk is not usable, so no cell can run.
     """
     from harness.run.engines import local, repeatability
@@ -44,6 +45,9 @@ def run(
         raise UsageError(f"{folder}: holds runs that were not ours (it has {OPEN_FILE}); name another with --out")
     planned = plan_cells(spec)
     with store.lock():
+        # Not after hours of training: what is finished is reported together with what is run now.
+        for cell_id in {cell.cell_id for cell in planned if store.is_finished(cell.cell_id)}:
+            store.ledger(cell_id)
         missing = {cell.cell_id: cell.cell for cell in planned if not store.is_finished(cell.cell_id)}
         # A definition that cannot run must not replace the index of one that did.
         on_event(local.Event("preparing"))

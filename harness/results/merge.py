@@ -95,6 +95,7 @@ def _source(folder: Path) -> _Source:
     spec, store = open_results(folder)
     if store.is_busy():
         raise UsageError(f"{folder}: a run is working in it; wait until it ends")
+    store.pretraining()  # no damaged record is passed on
     return _Source(folder, spec, store, {(entry.method, entry.seed): entry.cell_id for entry in store.index()})
 
 
@@ -248,8 +249,7 @@ def _copy(cell: _Cell, sources: Sequence[_Source], draft: Path) -> None:
         shutil.copytree(ledger, target / "ledger")
     seen: set[str] = set()
     for source in sources:
-        attempts = source.folder / "cells" / cell.cell_id / "attempts"
-        for attempt in sorted(attempts.iterdir()) if attempts.is_dir() else []:
+        for attempt in source.store.attempt_folders(cell.cell_id):
             content = _attempt_digest(attempt)
             if content not in seen:
                 seen.add(content)
@@ -258,7 +258,7 @@ def _copy(cell: _Cell, sources: Sequence[_Source], draft: Path) -> None:
 
 def _attempt_digest(attempt: Path) -> str:
     digest = hashlib.sha256()
-    for path in sorted(attempt.iterdir()):
+    for path in sorted(path for path in attempt.iterdir() if path.is_file()):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
@@ -267,7 +267,7 @@ def _write_pretraining(sources: Sequence[_Source], draft: Path) -> None:
     """The records of all pre-trainings; two of one name that differ were both paid for."""
     seen: dict[str, str] = {}
     for source in sources:
-        for path in sorted((source.folder / "pretraining").glob("*.json")):
+        for path in sorted((source.folder / "pretraining").glob("[!.]*.json")):
             text = path.read_text(encoding="utf-8")
             if text in seen:
                 continue

@@ -162,12 +162,12 @@ def kept(folder: Path) -> list[dict[str, Any]]:
         UsageError: a file is damaged.
     """
     found = []
-    for path in sorted((folder / FOLDER).glob("*.json")):
+    for path in sorted((folder / FOLDER).glob("[!.]*.json")):
         try:
             calibration = json.loads(path.read_text(encoding="utf-8"))
             known = calibration["schema_version"] == SCHEMA_VERSION
             spread, _, _ = (calibration[key] for key in ("cpu_s_spread", "machine", "kind"))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (ValueError, LookupError, TypeError) as error:
             raise UsageError(f"{path}: damaged ({error}); delete it and run `harness calibrate` again") from error
         if known and isinstance(spread, int | float):
             found.append(calibration)
