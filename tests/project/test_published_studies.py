@@ -9,6 +9,7 @@ import pytest
 from harness.core.units import bits_from_bytes
 from harness.ledger.store import Store
 from harness.parts.facts_version import FACTS_VERSION
+from harness.results.published_digests import not_as_published, write_digests
 from harness.spec.load import load_spec
 from harness.spec.plan import plan_cells
 from tests.readme_results import BEGIN, END, RESULTS, ROOT, lines
@@ -76,6 +77,14 @@ def test_tables_are_those_of_the_ledgers(study: str) -> None:
         assert int(float(row["downlink_bits"])) == bits_from_bytes(int(sent["downlink"]))
         scores = ledger.scores[(ledger.scores["split"] == "test") & (ledger.scores["metric"] == "accuracy")]
         assert float(row["test_accuracy"]) == scores.sort_values("round")["value"].iloc[-1]
+
+
+def test_the_facts_are_those_that_were_published(tmp_path: Path) -> None:
+    """All ledgers verify, and the list is of exactly them: `python -m tests.published_digests` renews it."""
+    assert not_as_published(RESULTS) == []
+    for study in STUDIES:
+        (tmp_path / study).symlink_to(RESULTS / study)
+    assert write_digests(tmp_path).read_text() == (RESULTS / "digests.csv").read_text()
 
 
 def test_the_readme_says_what_the_tables_say() -> None:
