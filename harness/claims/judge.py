@@ -15,7 +15,10 @@ from harness.claims.claims_file import DEPLOYED, Claim, ClaimsFile, Judged, load
 from harness.claims.on_facts import Finding, judge_facts
 from harness.claims.regions import RadioVerdict, Region, finding_of, region
 from harness.claims.studies import NO_RESULTS, read_studies
+from harness.core.errors import LedgerError
 from harness.core.files import write_text
+from harness.core.notes import URGENT, Note, jsonable
+from harness.results.published_digests import not_as_published
 from harness.results.runs import Runs
 from harness.tables.pairs import OTHER_MACHINES
 
@@ -43,14 +46,22 @@ class Judgement:
     details: Mapping[str, Any]
 
 
-def judge(path: Path) -> Judgement:
-    """Judge every claim of a file on the results folders next to it. Writes nothing.
+def judge(path: Path, *, trusts_ledgers: bool = False) -> Judgement:
+    """Judge every claim of a file on the results folders beside it. Writes nothing.
+
+    Args:
+        path: the file.
+        trusts_ledgers: whether ledgers that are not what their digests state are read too, with a warning.
 
     Raises:
         SpecError: the file is wrong, or names what a study does not have; each problem with its place.
         UsageError: a file cannot be read.
+        LedgerError: a ledger is damaged, not what its digests state, or not what ``digests.csv`` beside the file says.
     """
-    return _Judge(load_claims(path)).judgement()
+    changes = not_as_published(path.parent)
+    if changes and not trusts_ledgers:
+        raise LedgerError("\n".join(changes))
+    return _Judge(load_claims(path), trusts_ledgers, [Note("warning", text) for text in changes]).judgement()
 
 
 def write(judgement: Judgement, folder: Path) -> list[Path]:
@@ -81,9 +92,9 @@ def write(judgement: Judgement, folder: Path) -> list[Path]:
 class _Judge:
     """The claims of a file with the studies that they are judged on."""
 
-    def __init__(self, file: ClaimsFile) -> None:
-        self._file = file
-        self._studies = read_studies(file)
+    def __init__(self, file: ClaimsFile, trusts_ledgers: bool, notes: Sequence[Note]) -> None:
+        self._file, self._notes = file, notes
+        self._studies = read_studies(file, trusts_ledgers=trusts_ledgers)
         self._amounts: dict[tuple[str, str], Amounts | None] = {}
 
     def judgement(self) -> Judgement:
@@ -103,7 +114,16 @@ class _Judge:
                 where += regions.rows(here, claim.name, on.study)
                 maps.append(_map_entry(claim, on, here))
         claims = [{"name": claim.name, "says": claim.says, "source": claim.source} for claim in self._file.claims]
-        return Judgement(rows, where, {"schema_version": 1, "claims": claims, "maps": maps})
+        told = {"schema_version": 1, "claims": claims, "maps": maps}
+        doubts = [
+            note.about(name)
+            for name, runs in self._studies.items()
+            if runs is not None
+            for note in runs.study.notes
+            if note.kind in URGENT
+        ]
+        said = [*self._notes, *doubts]
+        return Judgement(rows, where, told | ({"notes": jsonable(said)} if said else {}))
 
     def _map(self, claim: Claim, on: Judged) -> ClaimMap | str:
         """The map of a claim about a method, or why there is none."""

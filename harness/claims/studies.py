@@ -10,7 +10,7 @@ from harness.results.runs import Runs, holds_runs, open_source
 NO_RESULTS = "no results yet"
 
 
-def read_studies(file: ClaimsFile) -> dict[str, Runs | None]:
+def read_studies(file: ClaimsFile, *, trusts_ledgers: bool = False) -> dict[str, Runs | None]:
     """The studies of all claims by name; None for one that has no results folder yet.
 
     Raises:
@@ -20,7 +20,10 @@ def read_studies(file: ClaimsFile) -> dict[str, Runs | None]:
     """
     names = dict.fromkeys(entry.study for claim in file.claims for entry in claim.on)
     folders = {name: file.path.parent / name for name in names}
-    studies = {name: open_source(folder) if holds_runs(folder) else None for name, folder in folders.items()}
+    studies = {
+        name: open_source(folder, trusts_ledgers=trusts_ledgers) if holds_runs(folder) else None
+        for name, folder in folders.items()
+    }
     problems = list(_misspelt(file, studies))
     if problems:
         raise SpecError(str(file.path), problems)

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness import __version__
-from harness.cli import claims_commands, completion, parts_commands, results_commands, tune_command
-from harness.cli.run_options import Address, Bench, EngineName, Jobs, Out, SharedMeter, engine_of
+from harness.cli import claims_commands, completion, parts_commands, results_commands
+from harness.cli.results_commands import TrustLedgers
 from harness.core.errors import CellsFailedError, CheckMissedError, EnvironmentLacksError, HarnessError, UsageError
 
 if TYPE_CHECKING:
+    from harness.price.assumptions.scenarios import Scenarios
+    from harness.run.engines.local import Engine
     from harness.run.engines.worker import Failure
 
 app = typer.Typer(
@@ -179,13 +181,17 @@ def price(
     device: Device = None,
     change: Change = [],  # noqa: B006
     reference: Reference = None,
+    trust_ledgers: TrustLedgers = False,
 ) -> None:
     """Price finished runs, logged runs or a published table, under any assumptions. Writes nothing."""
     from harness.cli.summary import print_summary
     from harness.commands import price as pricing
     from harness.price.assumptions.overrides import with_changes
 
-    print_summary(pricing.price(source, lambda old: with_changes(old, radio, grid, device, change), reference))
+    def changed(old: "Scenarios") -> "Scenarios":
+        return with_changes(old, radio, grid, device, change)
+
+    print_summary(pricing.price(source, changed, reference, trusts_ledgers=trust_ledgers))
 
 
 @app.command()
@@ -203,6 +209,7 @@ def report(
     venue: Annotated[
         str, typer.Option("--venue", help="Venue whose column widths the figures fit: ieee, acm, icml or neurips.")
     ] = "ieee",
+    trust_ledgers: TrustLedgers = False,
 ) -> None:
     """Write the tables and reports of what `price` shows, under any assumptions."""
     from harness.commands import price as pricing
@@ -212,7 +219,11 @@ def report(
 
     folder = report_folder(source, out)
     find_venue(venue)  # a misspelt one must not cost the pricing
-    priced = pricing.price(source, lambda old: with_changes(old, radio, grid, device, change), reference)
+
+    def changed(old: "Scenarios") -> "Scenarios":
+        return with_changes(old, radio, grid, device, change)
+
+    priced = pricing.price(source, changed, reference, trusts_ledgers=trust_ledgers)
     written = render(write_tables(priced, folder), folder, venue)
     typer.echo("\n".join(f"wrote {path}" for path in written))
 

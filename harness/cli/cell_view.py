@@ -8,6 +8,7 @@ from rich.text import Text
 
 from harness.cli.summary import _columns, _table
 from harness.results.inspect_cell import CellFacts, facts_rows, round_rows
+from harness.results.runs import doubts
 
 
 def print_cells(cells: Sequence[CellFacts]) -> None:
@@ -19,7 +20,10 @@ def print_cells(cells: Sequence[CellFacts]) -> None:
         digest = cell.ledger.facts_digest[:16] if cell.ledger else ""
         for entry in cell.entries:
             table.add_row(cell.cell_id, Text(entry.method), str(entry.seed), Text(cell.state), digest)
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    console.print(table)
+    for note in doubts((entry.method, cell.ledger) for cell in cells if cell.ledger for entry in cell.entries):
+        console.print(Text(str(note), style="yellow"))
 
 
 def print_cell(cell: CellFacts) -> None:

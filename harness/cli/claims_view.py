@@ -25,6 +25,8 @@ def print_claims(data: ClaimsData) -> None:
         texts = (claim.text, on, f"{needed.text}\n{needed.detail}", value)
         printed.add_row(*map(Text, texts), Text(verdict.text, style=style))
     console.print(printed)
+    for note in data.notes:
+        console.print(Text(str(note), style="yellow"))
     for claim, study, _, _, verdict, _ in rows:
         if verdict.detail:
             on = ", ".join(filter(None, (claim.text, study.text, study.detail)))

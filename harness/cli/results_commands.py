@@ -7,6 +7,12 @@ import typer
 
 from harness.core.errors import CheckMissedError
 
+TrustLedgers = Annotated[
+    bool,
+    typer.Option(
+        "--trust-ledgers", help="Go on with ledgers that are not what their digests state, with a warning for each."
+    ),
+]
 Results = Annotated[Path, typer.Argument(help="A results folder, e.g. results/quickstart.")]
 
 
@@ -39,17 +45,20 @@ def verify(
 def merge(
     sources: Annotated[list[Path], typer.Argument(help="Two or more results folders of one benchmark.")],
     out: Annotated[Path, typer.Option("--out", help="New folder for the joined results.")],
+    trust_ledgers: TrustLedgers = False,
 ) -> None:
     """Join results folders of one benchmark: other methods, other seeds, other machines."""
     from harness.results.merge import merge as joined
 
-    made = joined(sources, out)
+    made = joined(sources, out, trusts_ledgers=trust_ledgers)
     typer.echo(
         f"wrote {out}: {made.n_cells} finished cells, {made.n_shared} of them in several folders with the same facts; "
         f"{made.n_missing} missing"
     )
     if made.n_machines > 1:
         typer.echo(f"{made.n_machines} machines: seconds and joules are pooled and compared within each of them only")
+    for note in made.notes:
+        typer.echo(str(note))
     typer.echo(f"next: harness report {out}")
 
 
@@ -86,12 +95,13 @@ def show(
         str | None,
         typer.Argument(help="METHOD/SEED or the beginning of a cell's id; without it, all cells are listed."),
     ] = None,
+    trust_ledgers: TrustLedgers = False,
 ) -> None:
     """Show everything about one cell: state, tries, bytes, scores, energy with its scope, digest."""
     from harness.cli.cell_view import print_cell, print_cells
     from harness.results.inspect_cell import cells_of, find_cell
 
     if cell is None:
-        print_cells(cells_of(source))
+        print_cells(cells_of(source, trusts_ledgers=trust_ledgers))
     else:
-        print_cell(find_cell(source, cell))
+        print_cell(find_cell(source, cell, trusts_ledgers=trust_ledgers))

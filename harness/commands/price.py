@@ -36,6 +36,8 @@ def price(
     source: Path,
     change: Callable[[Scenarios], Scenarios] = lambda scenarios: scenarios,
     reference: str | None = None,
+    *,
+    trusts_ledgers: bool = False,
 ) -> Priced:
     """Price finished runs. Trains nothing and writes nothing.
 
@@ -44,12 +46,14 @@ def price(
             (see `harness.ledger.published_table`).
         change: gives the scenarios to price with, from those of the definition; from the default where there is none.
         reference: the method that others are compared with; None takes that of the definition, or the first.
+        trusts_ledgers: whether ledgers that are not what their digests state are priced, with a warning.
 
     Raises:
         UsageError: `source` is none of these, has no finished run, or no method of that name.
+        LedgerError: a ledger is damaged, or not what its digests state.
     """
-    runs = open_source(source, change)
-    folder_facts = _FolderFacts(runs.unfinished) if runs.store is None else _folder_facts(source, runs, runs.store)
+    runs = open_source(source, change, trusts_ledgers=trusts_ledgers)
+    beside = _Beside(runs.unfinished) if runs.store is None else _beside(source, runs, runs.store)
     if not runs.ledgers:
         raise UsageError(f"{source}: no cell is finished yet; run `harness compare` first")
     study = runs.study if reference is None else compared_with(runs.study, reference)

@@ -66,8 +66,12 @@ def is_open(folder: Path) -> bool:
     return (folder / OPEN_FILE).is_file()
 
 
-def read_open(folder: Path) -> list[tuple[str, Ledger]]:
+def read_open(folder: Path, *, trusts_ledgers: bool = False) -> list[tuple[str, Ledger]]:
     """The finished ledgers of a folder, each with its method's name, in the order in which they were started.
+
+    Args:
+        folder: the folder.
+        trusts_ledgers: see `Store`.
 
     Raises:
         UsageError: the folder holds no finished open ledger.
@@ -75,7 +79,7 @@ def read_open(folder: Path) -> list[tuple[str, Ledger]]:
     """
     if not is_open(folder):
         raise UsageError(f"{folder}: holds no open ledger (it has no {OPEN_FILE})")
-    store = Store(folder)
+    store = Store(folder, trusts_ledgers)
     entries = store.index() if (folder / "index.json").is_file() else []
     finished = [entry for entry in entries if store.is_finished(entry.cell_id)]
     if not finished:

@@ -70,7 +70,7 @@ def compared_with(study: Study, reference: str) -> Study:
         hint = did_you_mean(reference, names)
         raise UsageError(f"--reference {reference}: no method of {study.name}; there are: {', '.join(names)}.{hint}")
     if study.spec is not None:
-        return study_of(study.spec.model_copy(update={"reference": reference}))
+        return replace(study_of(study.spec.model_copy(update={"reference": reference})), notes=study.notes)
     others = {name: reference for name in names if name != reference}
     described = {**study.described, "reference": reference}
     return replace(study, described=described, reference=reference, references=others)

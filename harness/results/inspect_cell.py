@@ -37,28 +37,31 @@ class CellFacts:
     folder: Path
 
 
-def cells_of(folder: Path) -> list[CellFacts]:
+def cells_of(folder: Path, *, trusts_ledgers: bool = False) -> list[CellFacts]:
     """All cells of a results folder, in the order of its index.
 
     Raises:
         UsageError: it is no results folder.
         LedgerError: one of its ledgers is damaged, or not what its digests state.
     """
-    index = _index(folder)
-    return [_facts(folder, index, cell_id) for cell_id in dict.fromkeys(entry.cell_id for entry in index)]
+    store = open_store(folder, trusts_ledgers=trusts_ledgers)
+    index = store.index()
+    return [_facts(store, index, cell_id) for cell_id in dict.fromkeys(entry.cell_id for entry in index)]
 
 
-def find_cell(folder: Path, name: str) -> CellFacts:
+def find_cell(folder: Path, name: str, *, trusts_ledgers: bool = False) -> CellFacts:
     """The cell that a name means.
 
     Args:
         folder: a results folder.
         name: an id or its beginning, or ``method/seed``.
+        trusts_ledgers: whether a ledger that is not what its digests state is shown, saying so.
 
     Raises:
         UsageError: none is meant, or several are.
     """
-    index = _index(folder)
+    store = open_store(folder, trusts_ledgers=trusts_ledgers)
+    index = store.index()
     method, _, seed = name.rpartition("/")
     named = [entry for entry in index if (entry.method, str(entry.seed)) == (method, seed)]
     found = named or [entry for entry in index if name and entry.cell_id.startswith(name)]
@@ -72,22 +75,17 @@ def find_cell(folder: Path, name: str) -> CellFacts:
         raise UsageError(
             f"{name}: no cell of {folder}; a cell is METHOD/SEED or the beginning of an id{example}.{hint}"
         )
-    return _facts(folder, index, ids[0])
+    return _facts(store, index, ids[0])
 
 
-def _index(folder: Path) -> list[IndexEntry]:
-    return open_store(folder).index()
-
-
-def _facts(folder: Path, index: Sequence[IndexEntry], cell_id: str) -> CellFacts:
-    store = Store(folder)
+def _facts(store: Store, index: Sequence[IndexEntry], cell_id: str) -> CellFacts:
     attempts = tuple(store.attempts(cell_id))
     ledger = store.ledger(cell_id) if store.is_finished(cell_id) else None
     state = "finished" if ledger else attempts[-1].state if attempts else "not run"
     if state == "killed" and store.is_busy():
         state = "running or killed"
     entries = tuple(entry for entry in index if entry.cell_id == cell_id)
-    return CellFacts(entries, cell_id, state, attempts, ledger, folder / "cells" / cell_id)
+    return CellFacts(entries, cell_id, state, attempts, ledger, store.root / "cells" / cell_id)
 
 
 # --- As rows of tables ---
@@ -110,6 +108,8 @@ def facts_rows(cell: CellFacts) -> Iterator[tuple[str, str]]:
 def _ledger_rows(ledger: Ledger) -> Iterator[tuple[str, str]]:
     reading, host = ledger.reading, ledger.host
     method = ledger.cell["method"]
+    if ledger.doubt:
+        yield "warning", f"trusted, though {ledger.doubt}"
     yield "facts digest", ledger.facts_digest
     for key in ("uplink", "downlink", "server", "init"):
         if method.get(key):

@@ -16,11 +16,13 @@ from typing import Any
 
 from harness.core.errors import UsageError
 from harness.core.files import write_json, write_text
+from harness.core.notes import Note
 from harness.ledger.external_runs import OPEN_FILE, is_open
+from harness.ledger.ledger import Ledger
 from harness.ledger.store import IndexEntry, Store
 from harness.parsing.problems import shown
 from harness.results.definition_copy import own_definition
-from harness.results.runs import open_results
+from harness.results.runs import doubts, open_results
 from harness.run.engines.repeatability import FOLDER as CALIBRATION
 from harness.spec.plan import plan_cells
 from harness.spec.spec import BenchmarkSpec
@@ -37,12 +39,14 @@ class Merged:
         n_shared: cells that several folders had, with the same facts.
         n_missing: cells of its definition that no folder has.
         n_machines: machines that its cells ran on.
+        notes: a warning about each ledger that was trusted.
     """
 
     n_cells: int
     n_shared: int
     n_missing: int
     n_machines: int
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,20 +61,22 @@ class _Source:
 
 @dataclass(frozen=True)
 class _Cell:
-    """A cell of the merged benchmark: where it is, and its facts if it is finished."""
+    """A cell of the merged benchmark: where it is, its facts if it is finished, and its ledger if in doubt."""
 
     source: _Source
     cell_id: str
     facts_digest: str
     machine: str
+    ledger: Ledger | None = None
 
 
-def merge(folders: Sequence[Path], out: Path) -> Merged:
+def merge(folders: Sequence[Path], out: Path, *, trusts_ledgers: bool = False) -> Merged:
     """Join results folders of one benchmark into a new one. The folders themselves are only read.
 
     Args:
         folders: at least two, whose definitions differ in methods and seeds at most.
         out: a new or empty folder; it appears as a whole or not at all.
+        trusts_ledgers: whether ledgers that are not what their digests state are joined too, as they are.
 
     Raises:
         UsageError: a folder is none of ours, or being run; definitions differ; a cell has two kinds of facts; `out`
@@ -80,19 +86,21 @@ def merge(folders: Sequence[Path], out: Path) -> Merged:
         raise UsageError(f"{folders[0] if folders else 'merge'}: one folder; at least two are needed to merge")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out}: is there already; name an empty or new folder with --out")
-    sources = [_source(folder) for folder in folders]
+    sources = [_source(folder, trusts_ledgers) for folder in folders]
     spec = _joined(sources)
     cells, n_shared = _cells(sources)
     _write(spec, sources, cells, out)
     finished = [cell for cell in cells.values() if cell.facts_digest]
     n_planned = len({(cell.method, cell.cell.seed) for cell in plan_cells(spec)})
-    return Merged(len(finished), n_shared, n_planned - len(finished), len({cell.machine for cell in finished}))
+    n_machines = len({cell.machine for cell in finished})
+    notes = doubts((method, cell.ledger) for (method, _), cell in cells.items() if cell.ledger)
+    return Merged(len(finished), n_shared, n_planned - len(finished), n_machines, notes)
 
 
-def _source(folder: Path) -> _Source:
+def _source(folder: Path, trusts_ledgers: bool) -> _Source:
     if is_open(folder):
         raise UsageError(f"{folder}: holds runs that were not ours ({OPEN_FILE}); log them into one folder instead")
-    spec, store = open_results(folder)
+    spec, store = open_results(folder, trusts_ledgers=trusts_ledgers)
     if store.is_busy():
         raise UsageError(f"{folder}: a run is working in it; wait until it ends")
     store.pretraining()  # no damaged record is passed on
@@ -196,7 +204,7 @@ def _cell(source: _Source, cell_id: str) -> _Cell:
         return _Cell(source, cell_id, "", "")
     # Reading all of it makes sure that no damaged ledger is passed on.
     ledger = source.store.ledger(cell_id)
-    return _Cell(source, cell_id, ledger.facts_digest, ledger.host.machine)
+    return _Cell(source, cell_id, ledger.facts_digest, ledger.host.machine, ledger if ledger.doubt else None)
 
 
 def _check_equal(key: tuple[str, int], known: _Cell, found: _Cell) -> None:

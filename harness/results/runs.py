@@ -1,12 +1,13 @@
 """Opens finished runs of any form: a results folder, a folder of open ledgers, or a published table."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core.errors import UsageError
+from harness.core.notes import Note
 from harness.ledger.external_runs import OPEN_FILE, is_open
 from harness.ledger.ledger import Ledger
 from harness.ledger.store import Store
@@ -110,30 +111,34 @@ def holds_runs(source: Path) -> bool:
     return is_open_source(source) or _is_results(source)
 
 
-def open_source(source: Path, change: Change = _as_written) -> Runs:
+def open_source(source: Path, change: Change = _as_written, *, trusts_ledgers: bool = False) -> Runs:
     """The finished runs of a results folder, a folder of open ledgers or a published table.
 
     Args:
         source: the folder or file.
         change: what to price with; by default what `source` has.
+        trusts_ledgers: whether ledgers that are not what their digests state are read all the same; a warning among
+            the notes of the study then names them.
 
     Raises:
         UsageError: `source` is none of these, or runs that were not ours are none or cannot be read.
         LedgerError: a ledger is damaged, or not what its digests state.
     """
     if is_open_source(source):
-        found, written = read_runs(source), default_scenarios()
+        found, written = read_runs(source, trusts_ledgers=trusts_ledgers), default_scenarios()
         scenarios = change(written)
         priceable, notes = to_be_priced(found.ledgers)
-        study = study_of_runs(found, scenarios, notes)
+        study = study_of_runs(found, scenarios, (*doubts(found.ledgers), *notes))
         return Runs(study, written, scenarios, found.ledgers, priceable, found.unfinished, None)
-    spec, store = open_results(source)
+    spec, store = open_results(source, trusts_ledgers=trusts_ledgers)
     ledgers = _finished(store)
     mine = [ledger for _, ledger in ledgers]
-    return Runs(study_of(spec), spec.scenarios, change(spec.scenarios), ledgers, mine, {}, store)
+    return Runs(
+        replace(study_of(spec), notes=doubts(ledgers)), spec.scenarios, change(spec.scenarios), ledgers, mine, {}, store
+    )
 
 
-def open_results(folder: Path) -> tuple[BenchmarkSpec, Store]:
+def open_results(folder: Path, *, trusts_ledgers: bool = False) -> tuple[BenchmarkSpec, Store]:
     """The spec and the store of a results folder.
 
     Raises:
@@ -143,16 +148,28 @@ def open_results(folder: Path) -> tuple[BenchmarkSpec, Store]:
         raise UsageError(
             f"{folder}: no results folder (it has neither spec.yaml nor {OPEN_FILE}); `harness compare` makes one"
         )
-    return load_spec(folder / "spec.yaml"), Store(folder)
+    return load_spec(folder / "spec.yaml"), Store(folder, trusts_ledgers)
 
 
-def open_store(folder: Path) -> Store:
+def open_store(folder: Path, *, trusts_ledgers: bool = False) -> Store:
     """The cells of a results folder or of a folder of open ledgers.
 
     Raises:
         UsageError: `folder` is neither.
     """
-    return Store(folder) if is_open(folder) else open_results(folder)[1]
+    return Store(folder, trusts_ledgers) if is_open(folder) else open_results(folder, trusts_ledgers=trusts_ledgers)[1]
+
+
+def doubts(ledgers: Iterable[tuple[str, Ledger]]) -> tuple[Note, ...]:
+    """A warning about each ledger that was read though it is not what was written, once, with its method and seed."""
+    return tuple(
+        Note(
+            "warning",
+            f"{method}, seed {ledger.cell['seed']} (cell {ledger.cell_id}) was trusted, though {ledger.doubt}",
+        )
+        for method, ledger in ledgers
+        if ledger.doubt
+    )
 
 
 def _is_results(folder: Path) -> bool:

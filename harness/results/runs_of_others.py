@@ -56,14 +56,16 @@ def is_open_source(source: Path) -> bool:
     return is_table(source) or is_open(source)
 
 
-def read_runs(source: Path) -> OpenRuns:
+def read_runs(source: Path, *, trusts_ledgers: bool = False) -> OpenRuns:
     """The runs in a folder of open ledgers or in a published table.
 
     Raises:
         UsageError: there are none, or they cannot be read.
     """
     if not is_table(source):
-        return OpenRuns(source.resolve().name, "logged", read_open(source), unfinished_open(source))
+        return OpenRuns(
+            source.resolve().name, "logged", read_open(source, trusts_ledgers=trusts_ledgers), unfinished_open(source)
+        )
     if source.suffix.lower() in (".yaml", ".yml"):
         raise UsageError(f"{source}: a definition; name its results folder, which `harness compare` makes")
     return OpenRuns(source.stem, "published_table", ledgers_of(read_table(source)), {})

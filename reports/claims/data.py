@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from harness.core.notes import Note, notes_from
 from reports.tables import lookup
 
 _NUMBERS = (
@@ -34,6 +35,7 @@ class ClaimsData:
         rows: verdicts, a row per claim and what it is judged on; numbers are floats, NaN where there is none.
         where: points of the maps.
         claims: by name, each claim in words with its source.
+        notes: what must be said before any verdict.
         maps: of claims on joules and grams, verdicts radio by radio with what turns them.
     """
 
@@ -41,13 +43,20 @@ class ClaimsData:
     where: pd.DataFrame
     claims: Mapping[str, Mapping[str, Any]]
     maps: Sequence[Mapping[str, Any]]
+    notes: tuple[Note, ...] = ()
 
 
 def read_claims(folder: Path) -> ClaimsData:
     """The claims that were judged in a folder."""
     details = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
     rows, where = (_read(folder / name) for name in ("claims.csv", "where.csv"))
-    return ClaimsData(lookup.records(rows), where, {each["name"]: each for each in details["claims"]}, details["maps"])
+    return ClaimsData(
+        lookup.records(rows),
+        where,
+        {each["name"]: each for each in told["claims"]},
+        told["maps"],
+        notes_from(told.get("notes", ())),
+    )
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -40,7 +40,8 @@ _METHOD = (
 
 def claims_report(data: ClaimsData) -> Report:
     """The page."""
-    sections = [Section("claims", "Claims", (Paragraph(_lead(data), "lead"), verdict_table(data)))]
+    warnings = [Paragraph(str(note), "warning") for note in data.notes]
+    sections = [Section("claims", "Claims", (Paragraph(_lead(data), "lead"), *warnings, verdict_table(data)))]
     if data.maps:
         blocks: list[Block] = [Paragraph(HOW_TO_READ)]
         for number, each in enumerate(data.maps, start=1):

@@ -1,5 +1,6 @@
 """Builds the first screen: the answer, the figure, the pass-through, and one table with everything that decides."""
 
+from harness.core.notes import URGENT
 from reports.document import Block, Cell, Column, Paragraph, Section, Table
 from reports.sections.answer import answer, pass_through
 from reports.sections.optional_parts import PARTS
@@ -28,14 +29,16 @@ def _warnings(tables: Tables) -> list[Paragraph]:
     cells = tables.context["cells"]
     counts = cells if isinstance(cells, dict) else {}
     unfinished = len(counts.get("failed") or []) + len(counts.get("missing") or [])
+    said = [Paragraph(str(note), role="warning") for note in priced.study_notes(tables) if note.kind in URGENT]
     if not unfinished:
-        return []
+        return said
     return [
+        *said,
         Paragraph(
             f"{unfinished} of {phrases.plain(counts.get('planned'))} planned cells did not finish; they stand under "
             "“What is missing”, and every number here leaves them out.",
             role="warning",
-        )
+        ),
     ]
 
 

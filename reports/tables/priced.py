@@ -98,6 +98,11 @@ def supply_notes(tables: Tables) -> tuple[Note, ...]:
     return _notes(settings(tables))
 
 
+def study_notes(tables: Tables) -> tuple[Note, ...]:
+    """What must be said before any number."""
+    return _notes(tables.context)
+
+
 def _notes(entry: Mapping[str, Any]) -> tuple[Note, ...]:
     """The notes of a part of ``context.json``; those of its version 1 are texts."""
     found = entry.get("notes")
