@@ -47,7 +47,7 @@ class Judgement:
 
 
 def judge(path: Path, *, trusts_ledgers: bool = False) -> Judgement:
-    """Judge every claim of a file on the results folders beside it. Writes nothing.
+    """Judge every claim of a file on the results folders next to it. Writes nothing.
 
     Args:
         path: the file.
@@ -114,7 +114,7 @@ class _Judge:
                 where += regions.rows(here, claim.name, on.study)
                 maps.append(_map_entry(claim, on, here))
         claims = [{"name": claim.name, "says": claim.says, "source": claim.source} for claim in self._file.claims]
-        told = {"schema_version": 1, "claims": claims, "maps": maps}
+        details = {"schema_version": 1, "claims": claims, "maps": maps}
         doubts = [
             note.about(name)
             for name, runs in self._studies.items()
@@ -122,8 +122,8 @@ class _Judge:
             for note in runs.study.notes
             if note.kind in URGENT
         ]
-        said = [*self._notes, *doubts]
-        return Judgement(rows, where, told | ({"notes": jsonable(said)} if said else {}))
+        notes = [*self._notes, *doubts]
+        return Judgement(rows, where, details | ({"notes": jsonable(notes)} if notes else {}))
 
     def _map(self, claim: Claim, on: Judged) -> ClaimMap | str:
         """The map of a claim about a method, or why there is none."""

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness import __version__
-from harness.cli import claims_commands, completion, parts_commands, results_commands
+from harness.cli import claims_commands, completion, parts_commands, results_commands, tune_command
 from harness.cli.results_commands import TrustLedgers
+from harness.cli.run_options import Address, Bench, EngineName, Jobs, Out, SharedMeter, engine_of
 from harness.core.errors import CellsFailedError, CheckMissedError, EnvironmentLacksError, HarnessError, UsageError
 
 if TYPE_CHECKING:
     from harness.price.assumptions.scenarios import Scenarios
-    from harness.run.engines.local import Engine
     from harness.run.engines.worker import Failure
 
 app = typer.Typer(

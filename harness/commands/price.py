@@ -53,7 +53,7 @@ def price(
         LedgerError: a ledger is damaged, or not what its digests state.
     """
     runs = open_source(source, change, trusts_ledgers=trusts_ledgers)
-    beside = _Beside(runs.unfinished) if runs.store is None else _beside(source, runs, runs.store)
+    folder_facts = _FolderFacts(runs.unfinished) if runs.store is None else _folder_facts(source, runs, runs.store)
     if not runs.ledgers:
         raise UsageError(f"{source}: no cell is finished yet; run `harness compare` first")
     study = runs.study if reference is None else compared_with(runs.study, reference)

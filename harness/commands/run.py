@@ -33,7 +33,7 @@ def run(
         The failures by cell id; empty when all cells are finished.
 
     Raises:
-        UsageError: the data cannot be partitioned as asked, or `folder` is somebody else's.
+        UsageError: the data cannot be partitioned as requested, or `folder` belongs to another benchmark.
         LedgerError: a finished cell in `folder` is damaged, or not what its digests state.
         EnvironmentLacksError: the data, the cache or the disk is not usable, so no cell can run.
     """

@@ -53,9 +53,9 @@ def read_claims(folder: Path) -> ClaimsData:
     return ClaimsData(
         lookup.records(rows),
         where,
-        {each["name"]: each for each in told["claims"]},
-        told["maps"],
-        notes_from(told.get("notes", ())),
+        {each["name"]: each for each in details["claims"]},
+        details["maps"],
+        notes_from(details.get("notes", ())),
     )
 
 
