@@ -25,21 +25,27 @@ def register(app: typer.Typer) -> None:
 def verify(
     paper: Annotated[Path, typer.Argument(help="LaTeX source of a paper; files that it includes are read too.")],
     source: Results,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail on numbers that could not be checked, too.")] = False,
 ) -> None:
-    """Check a paper against its results: outdated macros, and hand-typed numbers that differ from the tables."""
+    """Check a paper against its results: outdated macros, and every hand-typed number, with what was not checked."""
     from harness.papers.verify import verify as compared
 
     found = compared(paper, source)
-    for each in found.findings:
-        typer.echo(f"{each.file}:{each.line}: {each.text}")
-    looked_at = (
-        f"{found.n_files} file{'s' if found.n_files != 1 else ''}, {found.n_uses} uses of macros, "
-        f"{found.n_numbers} numbers typed by hand"
+    for each in found.found:
+        kind = "" if each.kind == "macro" else f"{each.kind}: "
+        typer.echo(f"{each.file}:{each.line}: {kind}{each.text}")
+    n_agree, n_differ, n_open, n_macros = (
+        len(found.of(kind)) for kind in ("agrees", "differs", "not checked", "macro")
     )
-    if found.findings:
-        n = len(found.findings)
-        raise CheckMissedError(f"{paper}: {n} place{'s' if n != 1 else ''} not as in {source} ({looked_at})")
-    typer.echo(f"{paper}: as in {source}; looked at {looked_at}")
+    summary = (
+        f"{paper}: numbers typed by hand: {n_agree} agree{'s' if n_agree == 1 else ''}, "
+        f"{n_differ} differ{'s' if n_differ == 1 else ''}, {n_open} not checked; {n_macros} macros stale or missing "
+        f"({found.n_files} file{'s' if found.n_files != 1 else ''}, {found.n_uses} uses of macros, "
+        f"{found.n_ignored} numbers ignored as their lines ask; results {source})"
+    )
+    if found.findings or (strict and n_open):
+        raise CheckMissedError(summary)
+    typer.echo(summary)
 
 
 def merge(

@@ -1,8 +1,4 @@
-r"""Reads a paper's LaTeX: the files behind ``\input``, without comments and with every character in its place.
-
-What is not text (commands, references, math signs) is blanked, not cut out, so that a place in what is left is a place
-in the file.
-"""
+r"""Reads a paper: the files behind ``\input``, without comments and with every character in its place."""
 
 import re
 from collections.abc import Iterator
@@ -16,19 +12,6 @@ IGNORE = "harness: ignore"
 
 _INCLUDED = re.compile(r"\\(?:input|include|subfile)\s*\{([^{}]+)\}|\\input\s+([^\s{}\\]+)")
 _COMMENT = re.compile(r"(?<!\\)((?:\\\\)*)%.*")
-_BLANKED = re.compile(
-    r"\\(?:cite\w*|ref|eqref|[cC]ref|autoref|pageref|label|url|input|include|includegraphics|bibliography\w*|usepackage"
-    r"|documentclass|begin|end|vspace|hspace|setlength|href)\*?\s*(?:\[[^\]]*\])*\s*(?:\{[^{}]*\})+"
-)
-_SAME_LENGTH = (
-    (re.compile(r"\{,\}"), "\0\0\0"),
-    (re.compile(r"\\percent\b"), "%       "),
-    (re.compile(r"\\%"), "% "),
-    (re.compile(r"\\[,;: !]"), "  "),
-    (re.compile(r"\\&"), "  "),
-)
-_SI = re.compile(r"\\(?:SI|qty|num|si|unit|textbf|textit|emph|mathbf|text|textsc|mathrm|ensuremath|underline)\s*\{")
-_COMMAND = re.compile(r"\\[a-zA-Z]+\*?")
 _MOST_BYTES = 20_000_000
 
 
@@ -94,17 +77,3 @@ def _file(path: Path) -> TexFile:
 def _comment(line: str) -> str:
     match = _COMMENT.search(line)
     return match[0] if match else ""
-
-
-def plain_text(source: str) -> str:
-    r"""Source without commands, of the same length: ``\%`` is a per cent sign, ``{,}`` a digit group (as NULs).
-
-    >>> plain_text(r"saves $40.5\,\%$~of")
-    'saves  40.5  %   of'
-    """
-    text = _BLANKED.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), source)
-    for pattern, replacement in _SAME_LENGTH:
-        text = pattern.sub(replacement, text)
-    text = _SI.sub(lambda match: " " * len(match[0]), text)
-    text = _COMMAND.sub(lambda match: " " * len(match[0]), text)
-    return re.sub(r"[~${}]", " ", text)
