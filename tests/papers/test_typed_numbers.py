@@ -155,3 +155,28 @@ def test_what_is_no_number_of_the_text_is_passed_over(body: str, folder: Path) -
 )
 def test_reasons_are_told_in_plain_words(body: str, reason: str, folder: Path) -> None:
     assert any(each.kind == "not checked" and reason in each.text for each in told(folder, body)), told(folder, body)
+
+
+TWIN = r"""
+% wrong on purpose: saved 99 % of total bits by EF-SignSGD
+EF-SignSGD saves \SI{48.3}{\percent} of the total bits.
+EF-SignSGD saves $48.3\%$ of the total bits, and $96.7\,\%$ on the uplink.
+EF-SignSGD saves \qty{60}{\percent} of the total bits.
+EF-SignSGD reduces total traffic from \num{123.3}~Mbit to \num{99.9}~Mbit.
+fp32 has a test accuracy of $94.7\,\%$ and EF-SignSGD $95.0\%$ test accuracy.
+fp32 sends 123,30 Mbit in total.
+fp32 sends \SI{61.64e6}{\bit} on the uplink.
+fp32 takes \SI{71}{\joule} of device energy on Wi-Fi.
+fp32 takes 99 J of device energy on wifi.
+fp32 emits 0.57\,mg CO\textsubscript{2}e of carbon on wifi in NOR.
+fp32 emits \SI{0.83}{\milli\gram} of carbon on wifi in NOR.
+"""
+
+
+def test_units_of_siunitx_are_read_and_the_references_own_numbers_are_known(folder: Path) -> None:
+    found = [(each.line, each.kind) for each in told(folder, TWIN)]
+    right, wrong = "agrees", "differs"
+    assert found == [
+        *((6, right), (7, right), (7, right), (8, wrong), (9, right), (9, wrong), (10, right), (10, wrong)),
+        *((11, "not checked"), (12, right), (13, right), (14, wrong), (15, right), (16, wrong)),
+    ]
