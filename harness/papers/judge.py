@@ -132,7 +132,7 @@ def _subjects(typed: Typed, scope: Scope, names: Names, *, is_relative: bool) ->
         variant = "names a method with a setting that may not be that of the tables"
         return methods, variant if scope.has_variant else "names no method of the tables"
     if not is_relative and typed.role not in ("from", "to"):
-        return methods, ""
+        return methods, "names only what it is compared with" if methods <= scope.compared else ""
     subjects = methods - scope.compared
     references = frozenset(names.reference[each] for each in subjects)
     if not subjects or scope.compared - references:

@@ -115,7 +115,9 @@ def _of_clause(
     has_word = [bool(QUANTITY.search(text[one:two])) for one, two in clauses]
     is_clear = has_word[at] and all(has for has, named in zip(filled, has_word, strict=True) if named)
     own = told[at]
-    methods = near(lambda one: one.methods)
+    # A method that is named only afterwards may stand beside one that the tables do not have.
+    is_named = any(one.methods for one in told[: at + 1])
+    methods = near(lambda one: one.methods) if is_named else frozenset[str]()
     return Scope(
         text[start : each.start],
         text[each.end : end],

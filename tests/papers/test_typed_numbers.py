@@ -58,6 +58,8 @@ def test_of_fourteen_planted_numbers_no_wrong_one_is_called_right(folder: Path) 
 
 
 TRAPS = (
+    "On Wi-Fi, signSGD takes 71~J of device energy, fp32 more.",
+    "On Wi-Fi, signSGD takes 71~J of device energy against fp32.",
     "fp32 takes 71~J on Wi-Fi, and EF-SignSGD, too, takes 71~J there.",
     r"On Wi-Fi, fp32 and QuantFL 6-bit take \SI{52}{\joule} and \SI{71}{\joule} of device energy.",
     r"fp32 saves 40.5\,\% of the total bits against QuantFL 6-bit.",
