@@ -19,6 +19,7 @@ from harness.run.engines import local
 from harness.run.engines.worker import Failure
 from harness.spec.load import load_spec, parse_spec
 from harness.spec.plan import plan_cells
+from tests.resealed import reseal
 from tests.runs import FP32, PoolHere, tiny, write_spec
 
 EF = {"name": "EF", "uplink": {"kind": "error_feedback", "inner": {"kind": "topk", "ratio": 0.01}}}
@@ -81,6 +82,7 @@ def plant(folder: Path, split: str, value_of: Callable[[int], float]) -> None:
         scores = pd.read_parquet(path)
         scores.loc[(scores["split"] == split) & (scores["metric"] == "accuracy"), "value"] = value_of(number)
         scores.to_parquet(path)
+        reseal(ledger)
 
 
 # --- The search ---

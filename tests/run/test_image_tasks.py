@@ -118,6 +118,7 @@ def test_without_folder_and_hub_the_remedy_is_named(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(datasets, "load_dataset", unreachable)
     monkeypatch.setenv("HARNESS_DATA", str(tmp_path))
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))  # what was prepared once is needed no more
     with pytest.raises(EnvironmentLacksError, match=r"^data set ylecun/mnist: .*set HARNESS_DATA") as caught:
         Mnist().prepare([0])
     assert "\n" not in str(caught.value)
