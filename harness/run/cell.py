@@ -69,11 +69,10 @@ def versions_of(cell: Cell) -> dict[str, int]:
 
 
 def _is_pretrained_here(cell: Cell) -> bool:
-    task = registry.build("task", cell.task)
     if cell.method.get("init", cell.task.get("init")) != "pretrained":
         return False
     stated = (cell.task.get("pretraining") or {}).get("source")
-    return (stated or getattr(task, "default_source", None)) not in MADE_ELSEWHERE
+    return (stated or getattr(_task(_canonical(cell.task)), "default_source", None)) not in MADE_ELSEWHERE
 
 
 def _parts_of(cell: Cell) -> Iterator[tuple[str, str]]:
@@ -86,8 +85,14 @@ def _parts_of(cell: Cell) -> Iterator[tuple[str, str]]:
 
 @functools.cache
 def _data_key(task: str) -> Mapping[str, Any]:
-    part: Task = registry.build("task", json.loads(task))
-    return part.data_key()
+    return _task(task).data_key()
+
+
+@functools.cache
+def _task(settings: str) -> Task:
+    """Built once for all cells of a task."""
+    part: Task = registry.build("task", json.loads(settings))
+    return part
 
 
 def _canonical(content: Any) -> str:
